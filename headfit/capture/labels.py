@@ -1,0 +1,164 @@
+"""Label classes by name, and the classes on which a mask and a rendered label image are compared.
+
+A mask loss compares at the finest level that the capture and the head model both know. Each native label has
+a chain from fine to coarse, and falls to the first class of its chain that BOTH sides know:
+
+    native label                    chain of classes
+    background                      background
+    skin, hair, brows, ears,        skin            (their borders are painted on our skin, not anatomical,
+      neck, nose                                     so they must not pull on the shape)
+    upper_lip, lower_lip            itself, lips, skin
+    lips                            lips, skin
+    upper_teeth, lower_teeth        itself, teeth, mouth, lips, skin
+    teeth                           teeth, mouth, lips, skin
+    tongue                          tongue, mouth, lips, skin
+    gums, mouth_cavity              mouth, lips, skin
+    left_eye, right_eye             itself, skin
+    clothes, ignore                 ignored (-1): no loss there
+
+A side knows `lips` when it names `lips`, or both `upper_lip` and `lower_lip`; it knows those two apart when it
+names both and does not also call something just `lips`. Likewise for teeth. It knows `mouth` when it names
+`mouth_cavity`, and `tongue`, `left_eye`, `right_eye` when it names them. Left and right are the subject's own.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headfit.errors import HeadfitError
+
+LABELS = (
+    "background",
+    "skin",
+    "hair",
+    "upper_lip",
+    "lower_lip",
+    "lips",
+    "upper_teeth",
+    "lower_teeth",
+    "teeth",
+    "gums",
+    "tongue",
+    "mouth_cavity",
+    "left_eye",
+    "right_eye",
+    "brows",
+    "ears",
+    "neck",
+    "nose",
+    "clothes",
+    "ignore",
+)
+
+ALIASES = {
+    "scalp_hair": "hair",
+    "face": "skin",
+    "left_eyeball": "left_eye",
+    "right_eyeball": "right_eye",
+    "eyebrows": "brows",
+    "left_brow": "brows",
+    "right_brow": "brows",
+    "left_ear": "ears",
+    "right_ear": "ears",
+    "inner_mouth": "mouth_cavity",
+    "cloth": "clothes",
+    "clothing": "clothes",
+    "unlabeled": "ignore",
+    "unlabelled": "ignore",
+    "void": "ignore",
+}
+
+UNIONS = {"lips": ("upper_lip", "lower_lip"), "teeth": ("upper_teeth", "lower_teeth")}
+
+IGNORED = -1
+
+_MOUTH = ("mouth", "lips", "skin")
+_CHAINS: dict[str, tuple[str, ...]] = {
+    "background": ("background",),
+    **dict.fromkeys(("skin", "hair", "brows", "ears", "neck", "nose"), ("skin",)),
+    "upper_lip": ("upper_lip", "lips", "skin"),
+    "lower_lip": ("lower_lip", "lips", "skin"),
+    "lips": ("lips", "skin"),
+    "upper_teeth": ("upper_teeth", "teeth", *_MOUTH),
+    "lower_teeth": ("lower_teeth", "teeth", *_MOUTH),
+    "teeth": ("teeth", *_MOUTH),
+    "tongue": ("tongue", *_MOUTH),
+    "gums": _MOUTH,
+    "mouth_cavity": _MOUTH,
+    "left_eye": ("left_eye", "skin"),
+    "right_eye": ("right_eye", "skin"),
+}
+_CLASSES = tuple(dict.fromkeys(name for chain in _CHAINS.values() for name in chain))
+
+
+@dataclass(frozen=True, eq=False)
+class LabelClasses:
+    """The classes on which masks are compared.
+
+    names: class names; class 0 is the background.
+    from_model [len(model labels)] int64: the class of each of the model's labels, -1 where ignored.
+    from_capture [256] int64: the class of each mask value, -1 where ignored or unused.
+    """
+
+    names: tuple[str, ...]
+    from_model: NDArray[np.int64]
+    from_capture: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+def native_name(name: str) -> str:
+    """The native name of a label, through `ALIASES`; case, blanks and dashes do not matter.
+
+    Raises HeadfitError with the known names and the nearest guess when the name is unknown.
+    """
+    key = name.strip().lower().replace(" ", "_").replace("-", "_")
+    key = ALIASES.get(key, key)
+    if key in LABELS:
+        return key
+    guess = difflib.get_close_matches(key, (*LABELS, *ALIASES), n=1, cutoff=0.5)
+    hint = f" Did you mean {guess[0]!r}?" if guess else ""
+    raise HeadfitError(
+        f"unknown label name {name!r}.{hint} Known names: {', '.join(LABELS)}. "
+        "Call a class that should carry no loss 'ignore'."
+    )
+
+
+def label_classes(model_labels: Sequence[str], capture_labels: Mapping[int, str]) -> LabelClasses:
+    """The finest classes that both sides know, by the table at the top of this file.
+
+    model_labels: the model's label names, in its order. capture_labels: mask value (0..255) to name.
+    Raises HeadfitError for an unknown name.
+    """
+    model = [native_name(name) for name in model_labels]
+    capture = {value: native_name(name) for value, name in capture_labels.items()}
+    shared = _known_classes(model) & _known_classes(capture.values())
+    names = tuple(name for name in _CLASSES if name in shared)
+    from_capture = np.full(256, IGNORED, dtype=np.int64)
+    for value, label in capture.items():
+        from_capture[value] = _class_of(label, names)
+    from_model = np.array([_class_of(label, names) for label in model], dtype=np.int64)
+    return LabelClasses(names, from_model, from_capture)
+
+
+def _known_classes(labels: Collection[str]) -> set[str]:
+    known = {"background", "skin"} | ({"tongue", "left_eye", "right_eye"} & set(labels))
+    if "mouth_cavity" in labels:
+        known.add("mouth")
+    for union, members in UNIONS.items():
+        has_members = all(member in labels for member in members)
+        if union in labels or has_members:
+            known.add(union)
+        if has_members and union not in labels:
+            known.update(members)
+    return known
+
+
+def _class_of(label: str, names: tuple[str, ...]) -> int:
+    return next((names.index(name) for name in _CHAINS.get(label, ()) if name in names), IGNORED)
