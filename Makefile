@@ -1,0 +1,55 @@
+# Every target sets up what it needs; a second call of `make setup` does nothing unless its sources changed.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.setup-stamp
+NATIVE := $(shell find csrc CMakeLists.txt -type f)
+DEMO := runs/demo
+
+.PHONY: setup demo test bench lint sanitize clean
+.DEFAULT_GOAL := setup
+
+setup: $(STAMP)
+
+# torch first and by its exact version: left to a dependency's range, pip may choose a CUDA build of gigabytes.
+$(STAMP): pyproject.toml constraints.txt Makefile $(NATIVE)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt "$$(grep '^torch==' constraints.txt)"
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $(STAMP)
+
+demo: setup
+	rm -rf $(DEMO)
+	$(BIN)/headfit synth $(DEMO)/capture --cameras 6 --frames 8 --size 192x256 --seed 0
+	$(BIN)/headfit check $(DEMO)/capture
+	$(BIN)/headfit fit --capture $(DEMO)/capture --out $(DEMO)/fit --config configs/demo.yaml --hold-out cam02
+	$(BIN)/headfit evaluate $(DEMO)/fit
+	$(BIN)/headfit export $(DEMO)/fit --out $(DEMO)/meshes --format npz,glb
+	$(BIN)/headfit render $(DEMO)/fit --out $(DEMO)/pictures
+	@echo
+	@echo "Look at:"
+	@echo "  $(DEMO)/capture/images/cam02/000003.png   a picture of the held-out camera"
+	@echo "  $(DEMO)/pictures/cam02/000003.png         the fitted head in the same view"
+	@echo "  $(DEMO)/meshes/000003.glb                 its textured mesh (any glTF viewer)"
+	@echo "  $(DEMO)/fit/metrics.json                  all scores"
+	@echo "  $(BIN)/tensorboard --logdir $(DEMO)/fit   losses, overlays, error maps, texture"
+
+test: setup
+	$(BIN)/python -m pytest
+
+bench: setup
+	$(BIN)/python -m pytest tests/benchmarks -s
+
+lint: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy headfit
+
+# The C++ core under AddressSanitizer and UBSan, without Python.
+sanitize: setup
+	cmake -S . -B build/sanitize -DHEADFIT_SANITIZE=ON -DHEADFIT_WERROR=ON
+	cmake --build build/sanitize --parallel
+	build/sanitize/headfit_torture
+
+clean:
+	rm -rf build $(VENV) runs/demo

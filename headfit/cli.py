@@ -1,0 +1,244 @@
+"""The command `headfit`: one subcommand a verb. Rooms are imported by the verb that needs them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from headfit.errors import HeadfitError
+
+Verb = Callable[[argparse.Namespace], None]
+
+
+def _check(args: argparse.Namespace) -> None:
+    from headfit.capture.check import check, format_check
+
+    report = check(args.capture)
+    print(format_check(report))
+    if report.problems:
+        raise HeadfitError(f"{args.capture}: {len(report.problems)} problems, listed above")
+
+
+def _landmarks(args: argparse.Namespace) -> None:
+    from headfit.capture.landmarks import detect_landmarks
+
+    print(f"wrote {detect_landmarks(args.capture, overwrite=args.overwrite)} views")
+
+
+def _fit(args: argparse.Namespace) -> None:
+    from headfit.assets import asset_path
+    from headfit.fitting.config import load_config
+    from headfit.fitting.run import fit
+
+    # `--hold-out cam02 seed=1`: argparse takes the override for one more camera.
+    hold_out = [word for word in args.hold_out if "=" not in word]
+    words = [word for word in args.hold_out if "=" in word] + args.overrides
+    config = load_config(args.config or asset_path("configs/fit.yaml"), overrides_as_dotlist(words))
+    config.capture, config.out, config.resume = str(args.capture), str(args.out), args.resume
+    config.hold_out = hold_out or config.hold_out
+    config.use_landmarks = config.use_landmarks and not args.no_landmarks
+    fit(config)
+    print(f"fitted: {args.out}")
+
+
+def _export(args: argparse.Namespace) -> None:
+    from headfit.export import export_run
+    from headfit.fitting.run import load_run
+
+    export_run(load_run(args.run), args.out, [name for name in args.format.split(",") if name])
+    print(f"exported: {args.out}")
+
+
+def _render(args: argparse.Namespace) -> None:
+    from headfit.export import render_pictures
+    from headfit.fitting.run import load_run
+
+    count = render_pictures(load_run(args.run), args.out, args.cameras)
+    print(f"rendered {count} pictures: {args.out}")
+
+
+def _evaluate(args: argparse.Namespace) -> None:
+    from headfit.evaluate import evaluate, format_report
+    from headfit.fitting.run import load_run
+
+    print(format_report(evaluate(load_run(args.run), args.region)))
+    print(f"\nwrote {args.run / 'metrics.json'}")
+
+
+def _synth(args: argparse.Namespace) -> None:
+    from headfit.synth import synthesize
+
+    width, height = args.size
+    synthesize(args.out, cameras=args.cameras, frames=args.frames, width=width, height=height, seed=args.seed)
+    print(f"synthesized: {args.out}")
+
+
+def overrides_as_dotlist(words: Sequence[str]) -> list[str]:
+    """`a.b=1`, `--a.b=1` and `--a.b 1` alike as OmegaConf's `a.b=1`. Raises HeadfitError otherwise."""
+    pairs: list[str] = []
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        key = word.removeprefix("--")
+        if "=" in key:
+            pairs.append(key)
+        elif word.startswith("--") and rest and not rest[0].startswith("--"):
+            pairs.append(f"{key}={rest.pop(0)}")
+        else:
+            raise HeadfitError(f"{word}: not an option, and not an override of the form group.key=value")
+    return pairs
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, _, height = text.partition("x")
+    if not (width.isdigit() and height.isdigit() and int(width) > 0 and int(height) > 0):
+        raise argparse.ArgumentTypeError(f"{text}: expected WIDTHxHEIGHT in pixels, like 192x256")
+    return int(width), int(height)
+
+
+def _count(text: str) -> int:
+    if not (text.isdigit() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"{text}: expected a whole number above 0")
+    return int(text)
+
+
+class _Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Says the default of every option that has one."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        has_default = isinstance(action.default, str | int) and not isinstance(action.default, bool)
+        return super()._get_help_string(action) if has_default and not action.required else action.help
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    top = argparse.ArgumentParser(
+        "headfit", description="Fit a deformable head with a mouth interior to calibrated multi-view video."
+    )
+    verbs = top.add_subparsers(title="verbs", metavar="VERB", required=True)
+
+    def verb(name: str, run: Verb, text: str) -> argparse.ArgumentParser:
+        command = verbs.add_parser(
+            name, help=text, description=text, formatter_class=_Help, allow_abbrev=False
+        )
+        command.set_defaults(verb=run)
+        command.add_argument(
+            "--debug", action="store_true", help="print the traceback of an error (default: off)"
+        )
+        return command
+
+    check = verb(
+        "check", _check, "Read a capture, print what it holds, and say what is wrong with which file."
+    )
+    check.add_argument("capture", type=Path, metavar="CAPTURE", help="folder with capture.json")
+
+    landmarks = verb(
+        "landmarks", _landmarks, "Detect 68 facial landmarks in every view and write them beside the images."
+    )
+    landmarks.add_argument("capture", type=Path, metavar="CAPTURE", help="folder with capture.json")
+    landmarks.add_argument(
+        "--overwrite", action="store_true", help="replace landmarks that are there (default: off)"
+    )
+
+    fit = verb(
+        "fit",
+        _fit,
+        "Fit the head to a capture: meshes, texture, light and a TensorBoard log in one run folder.",
+    )
+    fit.usage = (
+        "headfit fit --capture CAPTURE --out RUN [--config YAML] [--hold-out CAMERA ...] [--no-landmarks] "
+        "[--resume] [--debug] [group.key=value ...]"
+    )
+    fit.epilog = "Any value of the configuration can be overridden: group.key=value, or --group.key value."
+    fit.add_argument("--capture", type=Path, required=True, help="folder with capture.json")
+    fit.add_argument("--out", type=Path, required=True, metavar="RUN", help="run folder to write")
+    fit.add_argument(
+        "--config", type=Path, metavar="YAML", default=Path("configs/fit.yaml"), help="configuration"
+    )
+    fit.add_argument(
+        "--hold-out",
+        nargs="+",
+        action="extend",
+        metavar="CAMERA",
+        default=[],
+        help="camera ids kept from the fit, to score it (default: none)",
+    )
+    fit.add_argument(
+        "--no-landmarks", action="store_true", help="leave the capture's landmarks unused (default: off)"
+    )
+    fit.add_argument(
+        "--resume", action="store_true", help="go on from the last checkpoint in RUN (default: off)"
+    )
+
+    export = verb("export", _export, "Write the fitted meshes, one file a frame, in metres and world axes.")
+    export.add_argument("run", type=Path, metavar="RUN", help="run folder of `headfit fit`")
+    export.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write")
+    export.add_argument("--format", default="npz", help="comma-separated: npz, ply, obj, glb")
+
+    render = verb("render", _render, "Write DIR/<camera>/<frame>.png of the fitted model.")
+    render.add_argument("run", type=Path, metavar="RUN", help="run folder of `headfit fit`")
+    render.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write")
+    render.add_argument(
+        "--cameras", nargs="+", metavar="CAMERA", default=[], help="camera ids (default: all)"
+    )
+
+    evaluate = verb(
+        "evaluate", _evaluate, "Score a run: PSNR (dB), SSIM, IoU per label, distances to gt/ (mm)."
+    )
+    evaluate.add_argument("run", type=Path, metavar="RUN", help="run folder of `headfit fit`")
+    evaluate.add_argument(
+        "--region",
+        action="append",
+        metavar="NAME=START:STOP",
+        default=[],
+        help="ground-truth vertex ids to report too, STOP excluded; repeatable (default: none)",
+    )
+
+    synth = verb(
+        "synth", _synth, "Render a small capture of the default head, with masks, landmarks and ground truth."
+    )
+    synth.add_argument("out", type=Path, metavar="OUT", help="capture folder to write")
+    synth.add_argument(
+        "--cameras", type=_count, default=6, help="number of cameras on an arc before the face"
+    )
+    synth.add_argument("--frames", type=_count, default=8, help="number of frames, 12 per second")
+    synth.add_argument(
+        "--size", type=_size, default="192x256", metavar="WIDTHxHEIGHT", help="picture size, pixels"
+    )
+    synth.add_argument(
+        "--seed", type=int, default=0, help="identity, expressions, texture and light follow from it"
+    )
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb. Returns the exit code: 0, 2 for the user's errors, 1 for ours, 130 when interrupted."""
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    command = parser()
+    args, args.overrides = command.parse_known_args(arguments)
+    if args.overrides and args.verb is not _fit:
+        command.error(f"unrecognized arguments: {' '.join(args.overrides)}")
+    try:
+        args.verb(args)
+    except HeadfitError as error:
+        return _fail(str(error), 2, args.debug)
+    except KeyboardInterrupt:
+        return _fail("interrupted", 130, False)
+    except Exception as error:  # the last line of defence: one line for the user, the rest behind --debug
+        summary = " ".join(f"{type(error).__name__}: {error}".split())
+        return _fail(f"{summary} (unexpected: run with --debug for the traceback)", 1, args.debug)
+    return 0
+
+
+def _fail(message: str, code: int, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    print(f"headfit: error: {message}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,113 @@
+"""The file formats of `headfit export`: one small writer a format, one file a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import trimesh
+from PIL import Image
+from tqdm import tqdm
+
+from headfit.errors import HeadfitError
+from headfit.export.topology import MeshTopology
+
+if TYPE_CHECKING:
+    from headfit.fitting.run import Run
+
+# A writer prepares what all frames share, then writes one frame's vertices [V,3] (metres, world) at a time.
+FrameWriter = Callable[[str, np.ndarray], None]
+FormatWriter = Callable[[Path, MeshTopology, np.ndarray], FrameWriter]
+
+
+def npz_writer(folder: Path, topology: MeshTopology, texture: np.ndarray) -> FrameWriter:
+    """`topology.npz` once, then `<frame>.npz` with `vertices` [V,3] float32."""
+    topology.save(folder / "topology.npz")
+
+    def write(frame: str, vertices: np.ndarray) -> None:
+        np.savez_compressed(folder / f"{frame}.npz", vertices=vertices.astype(np.float32))
+
+    return write
+
+
+def ply_writer(folder: Path, topology: MeshTopology, texture: np.ndarray) -> FrameWriter:
+    """`<frame>.ply`, binary, in the vertex order of the model. The format has no texture."""
+
+    def write(frame: str, vertices: np.ndarray) -> None:
+        trimesh.Trimesh(vertices, topology.faces, process=False).export(folder / f"{frame}.ply")
+
+    return write
+
+
+def obj_writer(folder: Path, topology: MeshTopology, texture: np.ndarray) -> FrameWriter:
+    """`<frame>.obj`, all sharing `head.mtl` and `head.png`.
+
+    Written here and not by trimesh, which would split vertices along the UV seams: OBJ indexes positions and
+    UVs separately, so that the vertices keep the order and the number they have in the npz.
+    """
+    Image.fromarray(texture).save(folder / "head.png")
+    (folder / "head.mtl").write_text(
+        "newmtl head\nKa 0 0 0\nKd 1 1 1\nKs 0 0 0\nillum 1\nmap_Kd head.png\n", encoding="utf-8"
+    )
+    corners = np.stack([topology.faces, topology.faces_uv], axis=-1).reshape(-1, 6) + 1
+    faces = "".join("f {}/{} {}/{} {}/{}\n".format(*corner) for corner in corners.tolist())
+    uvs = "".join(f"vt {u:.6f} {v:.6f}\n" for u, v in topology.uvs.tolist())
+
+    def write(frame: str, vertices: np.ndarray) -> None:
+        positions = "".join(f"v {x:.7f} {y:.7f} {z:.7f}\n" for x, y, z in vertices.tolist())
+        text = f"# metres, world axes of the capture\nmtllib head.mtl\n{positions}{uvs}usemtl head\n{faces}"
+        (folder / f"{frame}.obj").write_text(text, encoding="utf-8")
+
+    return write
+
+
+def glb_writer(folder: Path, topology: MeshTopology, texture: np.ndarray) -> FrameWriter:
+    """`<frame>.glb` with the texture inside.
+
+    glTF knows one index per corner, so a vertex on a UV seam becomes one vertex per UV it carries.
+    """
+    corners = np.stack([topology.faces.reshape(-1), topology.faces_uv.reshape(-1)], axis=-1)
+    split, corner_index = np.unique(corners, axis=0, return_inverse=True)
+    visual = trimesh.visual.TextureVisuals(
+        uv=topology.uvs[split[:, 1]],
+        material=trimesh.visual.material.PBRMaterial(
+            name="head", baseColorTexture=Image.fromarray(texture), metallicFactor=0.0, roughnessFactor=0.7
+        ),
+    )
+    split_faces = corner_index.reshape(-1, 3)
+
+    def write(frame: str, vertices: np.ndarray) -> None:
+        mesh = trimesh.Trimesh(vertices[split[:, 0]], split_faces, visual=visual, process=False)
+        mesh.export(folder / f"{frame}.glb")
+
+    return write
+
+
+FORMATS: dict[str, FormatWriter] = {
+    "npz": npz_writer,
+    "ply": ply_writer,
+    "obj": obj_writer,
+    "glb": glb_writer,
+}
+
+
+def export_run(run: Run, out: Path, formats: Sequence[str]) -> None:
+    """Write every fitted frame of `run` to the folder `out`, once in each of `formats` (keys of FORMATS).
+
+    Vertices are in metres in the world axes of the capture; the texture's first row is v = 1.
+    Raises HeadfitError for a format that does not exist, before anything is written.
+    """
+    unknown = [name for name in formats if name not in FORMATS]
+    if unknown or not formats:
+        raise HeadfitError(
+            f"unknown export format {', '.join(unknown) or '(none given)'}; there are {', '.join(FORMATS)}"
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    topology, texture = MeshTopology.of(run.head), run.texture()
+    writers = [FORMATS[name](out, topology, texture) for name in dict.fromkeys(formats)]
+    for index, frame in enumerate(tqdm(run.frames, desc="export", unit="frame")):
+        vertices = run.vertices(index).cpu().numpy()
+        for write in writers:
+            write(frame, vertices)

@@ -1,0 +1,59 @@
+"""What all frames of a fitted head share: faces, UVs, labels and parts, as plain numpy arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from headfit.errors import HeadfitError
+
+if TYPE_CHECKING:
+    from headfit.head import HeadModel
+
+
+@dataclass(frozen=True)
+class MeshTopology:
+    """The constant half of a mesh sequence; the other half is vertices [V,3] per frame.
+
+    faces [F,3] int32 index the vertices, faces_uv [F,3] int32 index uvs [T,2] float32 (u right, v up, in
+    [0,1]). face_labels [F] and face_parts [F] int32 index label_names and part_names (unicode arrays).
+    """
+
+    faces: np.ndarray
+    faces_uv: np.ndarray
+    uvs: np.ndarray
+    face_labels: np.ndarray
+    label_names: np.ndarray
+    face_parts: np.ndarray
+    part_names: np.ndarray
+
+    @classmethod
+    def of(cls, head: HeadModel) -> MeshTopology:
+        """The topology of a head model, copied to host memory."""
+        return cls(
+            faces=head.faces.cpu().numpy().astype(np.int32),
+            faces_uv=head.faces_uv.cpu().numpy().astype(np.int32),
+            uvs=head.uvs.cpu().numpy().astype(np.float32),
+            face_labels=head.face_labels.cpu().numpy().astype(np.int32),
+            label_names=np.array(head.label_names, dtype=np.str_),
+            face_parts=head.face_parts.cpu().numpy().astype(np.int32),
+            part_names=np.array(head.part_names, dtype=np.str_),
+        )
+
+    def save(self, path: Path) -> None:
+        """Write an npz that `numpy.load(path)` reads with its default `allow_pickle=False`."""
+        np.savez_compressed(path, **{field.name: getattr(self, field.name) for field in fields(self)})
+
+    @classmethod
+    def load(cls, path: Path) -> MeshTopology:
+        """Read what `save` wrote. Raises HeadfitError where the file or one of its arrays is missing."""
+        if not path.is_file():
+            raise HeadfitError(f"{path}: no such file")
+        with np.load(path) as arrays:
+            missing = [field.name for field in fields(cls) if field.name not in arrays]
+            if missing:
+                raise HeadfitError(f"{path}: misses the arrays {', '.join(missing)}")
+            return cls(**{field.name: arrays[field.name] for field in fields(cls)})
