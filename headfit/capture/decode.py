@@ -1,7 +1,7 @@
 """Decoding of image files, with damage found instead of painted over.
 
-Some versions of OpenCV decode a cut-off JPEG without an error: the missing rows come out grey, and a fit would
-chase them. So the bytes of a file are checked for completeness before they are decoded.
+Some versions of OpenCV decode a cut-off JPEG without an error: the missing rows come out grey, and a fit
+would chase them. So the bytes of a file are checked for completeness before they are decoded.
 """
 
 from __future__ import annotations
@@ -82,8 +82,8 @@ def find_damage(data: bytes) -> str | None:
 
 
 def _jpeg_is_complete(data: bytes) -> bool:
-    """Walk the markers to the end of the image. Bytes after it (padding, appended previews) do no harm, and an
-    end marker inside an embedded thumbnail does not count: segments are skipped by their length."""
+    """Walk the markers to the end of the image. Bytes after it (padding, appended previews) do no harm, and
+    an end marker inside an embedded thumbnail does not count: segments are skipped by their length."""
     position = 2
     while True:
         marker = _JPEG_NEXT_MARKER.search(data, position)

@@ -16,9 +16,9 @@ a chain from fine to coarse, and falls to the first class of its chain that BOTH
     left_eye, right_eye             itself, skin
     clothes, ignore                 ignored (-1): no loss there
 
-A side knows `lips` when it names `lips`, or both `upper_lip` and `lower_lip`; it knows those two apart when it
-names both and does not also call something just `lips`. Likewise for teeth. It knows `mouth` when it names
-`mouth_cavity`, and `tongue`, `left_eye`, `right_eye` when it names them. Left and right are the subject's own.
+A side knows `lips` when it names `lips`, or both `upper_lip` and `lower_lip`; it knows those two apart when
+it names both and does not also call something just `lips`. Likewise for teeth. It knows `mouth` when it names
+`mouth_cavity`, and `tongue`, `left_eye`, `right_eye` when it names them. Left and right are the subject's.
 """
 
 from __future__ import annotations

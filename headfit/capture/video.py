@@ -15,8 +15,8 @@ from headfit.capture.decode import DamagedFile
 class Video:
     """A video opened once and read in any order; safe to share between threads.
 
-    Reading forwards is cheapest. Elsewhere the decoder is asked to seek, and where it says it landed is checked:
-    seeks are not exact for every codec, and a fit on the neighbouring frame would go unnoticed.
+    Reading forwards is cheapest. Elsewhere the decoder is asked to seek, and where it says it landed is
+    checked: seeks are not exact for every codec, and a fit on the neighbouring frame would go unnoticed.
     """
 
     # Grabbing this many frames costs less than a seek, which decodes from the last key frame.

@@ -1,0 +1,139 @@
+"""A capture as batches of views for Lightning.
+
+Everything is decoded in this process: one thread works some batches ahead, and a bounded cache keeps decoded
+views, so a short capture is decoded once per image scale.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+
+import pytorch_lightning as pl
+
+from headfit.capture.capture import Capture
+from headfit.capture.labels import LabelClasses
+from headfit.capture.sampler import ViewSampler
+from headfit.capture.views import Pair, ViewBatch, ViewReader
+from headfit.errors import HeadfitError
+
+BATCHES_AHEAD = 2
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """The training steps of one Lightning epoch: `steps` of them from `first_step`, at one image scale."""
+
+    first_step: int
+    steps: int
+    scale: float
+    frames_per_step: int
+    views_per_frame: int
+
+
+class CaptureData(pl.LightningDataModule):
+    """Serves a capture's views. Set `chunk` before each epoch; the Trainer must reload the loader every epoch.
+
+    hold_out: ids of cameras that training never sees. seed: it and the step alone decide which views are drawn.
+    cache_bytes: bound on the memory that decoded views take.
+    Raises HeadfitError for an unknown hold-out camera, and when nothing is left to train on.
+    """
+
+    def __init__(
+        self,
+        capture: Capture,
+        classes: LabelClasses,
+        hold_out: Sequence[str] = (),
+        seed: int = 0,
+        cache_bytes: int = 2 << 30,
+    ):
+        super().__init__()
+        self.capture = capture
+        self.classes = classes
+        self.hold_out_cameras = sorted({capture.camera_index(camera_id) for camera_id in hold_out})
+        self.training_cameras = [i for i in range(len(capture.cameras)) if i not in self.hold_out_cameras]
+        _require_something_to_fit(capture, self.training_cameras)
+        self.sampler = ViewSampler(len(capture.frames), _by_size(capture, self.training_cameras), seed)
+        self.chunk: Chunk | None = None
+        self._reader = ViewReader(capture, classes, cache_bytes)
+
+    @property
+    def skipped(self) -> dict[str, list[str]]:
+        """What could not be used so far, by kind; see ViewReader."""
+        return self._reader.skipped
+
+    def train_dataloader(self) -> ChunkBatches:
+        """The batches of `chunk`, in order."""
+        if self.chunk is None:
+            raise ValueError("set CaptureData.chunk before asking for training batches")
+        return ChunkBatches(self, self.chunk)
+
+    def view_batch(self, pairs: Sequence[Pair], scale: float) -> ViewBatch:
+        """Any views (frame index, camera index) at a scale in (0, 1], held-out cameras included.
+
+        Raises ValueError when the views are of different sizes.
+        """
+        return self._reader.batch(pairs, scale)
+
+    def batches(self, plan: Iterable[Sequence[Pair]], scale: float) -> Iterator[ViewBatch]:
+        """`view_batch` for every entry of the plan, decoded ahead of its use."""
+        return _computed_ahead(partial(self.view_batch, pairs, scale) for pairs in plan)
+
+
+class ChunkBatches:
+    """The training batches of a chunk: an iterable with a length is all that Lightning asks of a loader."""
+
+    def __init__(self, data: CaptureData, chunk: Chunk):
+        self._data = data
+        self._chunk = chunk
+
+    def __len__(self) -> int:
+        return self._chunk.steps
+
+    def __iter__(self) -> Iterator[ViewBatch]:
+        chunk = self._chunk
+        plan = (
+            self._data.sampler.sample_views(step, chunk.frames_per_step, chunk.views_per_frame)
+            for step in range(chunk.first_step, chunk.first_step + chunk.steps)
+        )
+        return self._data.batches(plan, chunk.scale)
+
+
+def _computed_ahead(tasks: Iterable[Callable[[], ViewBatch]]) -> Iterator[ViewBatch]:
+    """The results of the tasks in order, computed in one thread that keeps some tasks ahead of the reader."""
+    pending: deque[Future[ViewBatch]] = deque()
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        try:
+            for task in tasks:
+                pending.append(thread.submit(task))
+                if len(pending) > BATCHES_AHEAD:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:  # the reader may stop early
+            for future in pending:
+                future.cancel()
+
+
+def _by_size(capture: Capture, cameras: Sequence[int]) -> list[list[int]]:
+    groups: dict[tuple[int, int], list[int]] = {}
+    for index in cameras:
+        camera = capture.cameras[index]
+        groups.setdefault((camera.width, camera.height), []).append(index)
+    return list(groups.values())
+
+
+def _require_something_to_fit(capture: Capture, cameras: Sequence[int]) -> None:
+    if not cameras:
+        raise HeadfitError(f"{capture.path}: every camera is held out, none is left to train on")
+    for camera in cameras:
+        for frame in range(len(capture.frames)):
+            if capture.image_path(camera, frame) or capture.mask_path(camera, frame).is_file():
+                return
+    raise HeadfitError(
+        f"{capture.path}: no image and no mask was found for the training cameras. Expected "
+        "images/<camera>/<frame>.jpg or .png, or videos/<camera>.mp4; `headfit check` lists what is there."
+    )

@@ -1,0 +1,77 @@
+"""Which views a training step looks at: a pure function of the seed and the step.
+
+Nothing is carried from step to step, so a resumed run draws exactly what an unbroken one would have drawn.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from enum import IntEnum
+
+import numpy as np
+
+from headfit.capture.views import Pair
+
+
+class _Stream(IntEnum):
+    """Independent streams of random numbers for one seed."""
+
+    GROUPS = 0
+    FRAMES = 1
+    CAMERAS = 2
+
+
+class ViewSampler:
+    """Draws views so that all frames and cameras get their turn before any gets a second one.
+
+    camera_groups: lists of camera indices whose images have one size. A step draws from one group only, since
+    its images are stacked; groups take turns in proportion to their number of cameras.
+    """
+
+    def __init__(self, frames: int, camera_groups: Sequence[Sequence[int]], seed: int):
+        self._frames = frames
+        self._groups = [list(group) for group in camera_groups]
+        self._seed = seed
+
+    def sample_views(self, step: int, frames_per_step: int, views_per_frame: int) -> list[Pair]:
+        """Distinct frames, each with distinct cameras; fewer of either where there are not as many.
+
+        Frames go in rounds: a round is one shuffle of all frames, cut into steps, the last of which is filled
+        up from the first when the numbers do not divide. Each frame goes through the cameras in the same way.
+        """
+        group, turn = self._group_at(step)
+        cameras = self._groups[group]
+        views = []
+        for frame, is_filler in self._draw((_Stream.FRAMES, group), self._frames, frames_per_step, turn):
+            # A frame is drawn once a round, so the round counts its visits. Fillers have a count of their own.
+            round_of_frames = turn // -(-self._frames // min(frames_per_step, self._frames))
+            key = (_Stream.CAMERAS, group, frame, int(is_filler))
+            drawn = self._draw(key, len(cameras), views_per_frame, round_of_frames)
+            views += [(frame, cameras[index]) for index, _ in drawn]
+        return views
+
+    def _group_at(self, step: int) -> tuple[int, int]:
+        """The group whose turn it is, and how many turns it has had before."""
+        if len(self._groups) == 1:
+            return 0, step
+        shares = [index for index, group in enumerate(self._groups) for _ in group]
+        past_rounds, position = divmod(step, len(shares))
+        order = self._shuffle((_Stream.GROUPS,), past_rounds, len(shares))
+        turns = [shares[index] for index in order]
+        group = turns[position]
+        return group, past_rounds * Counter(shares)[group] + turns[:position].count(group)
+
+    def _draw(self, key: tuple[int, ...], total: int, count: int, turn: int) -> list[tuple[int, bool]]:
+        """The `turn`-th draw of `count` distinct indices below `total`: (index, whether it only fills up)."""
+        count = min(count, total)
+        draws_per_round = -(-total // count)
+        past_rounds, position = divmod(turn, draws_per_round)
+        order = self._shuffle(key, past_rounds, total)
+        places = range(position * count, (position + 1) * count)
+        return [(order[place % total], place >= total) for place in places]
+
+    def _shuffle(self, key: tuple[int, ...], round_index: int, total: int) -> list[int]:
+        generator = np.random.default_rng((self._seed, *key, round_index))
+        order: list[int] = generator.permutation(total).tolist()
+        return order

@@ -1,0 +1,196 @@
+"""Views decoded and brought to an image scale, as tensors: single, cached, and stacked into batches."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, fields
+from functools import partial
+from typing import TypeVar
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from headfit.capture.capture import LANDMARKS, Capture
+from headfit.capture.decode import DamagedFile
+from headfit.capture.labels import IGNORED, LabelClasses
+
+# A view is one camera at one time: (frame index, camera index).
+Pair = tuple[int, int]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class View:
+    """One view at some scale: the fields of ViewBatch that are not indices, without the batch dimension."""
+
+    image: Tensor
+    image_valid: Tensor
+    label_prob: Tensor
+    label_weight: Tensor
+    landmarks: Tensor
+    landmark_weight: Tensor
+
+    @property
+    def nbytes(self) -> int:
+        return sum(getattr(self, field.name).nbytes for field in fields(self))
+
+
+@dataclass(frozen=True)
+class ViewBatch:
+    """B views of one image size [H,W] at the batch's scale.
+
+    frame, camera [B] int64: indices into the capture's frames and cameras.
+    image [B,H,W,3] uint8: RGB, area-averaged.
+    image_valid [B] bool: false where the image is missing or damaged (it is black then).
+    label_prob [B,H,W,C] uint8: 255 times each class's share of the pixel's area, ignored parts left out. That
+        is what a point drawn in the pixel shows on average: lips thinner than a pixel keep their weight.
+    label_weight [B,H,W] uint8: 255 times the share of the pixel's area that is not ignored; 0 without a mask.
+    landmarks [B,68,2] float32: pixels at this scale, from the image's top-left corner.
+    landmark_weight [B,68] float32: confidence in [0, 1]; 0 where missing or invisible.
+    """
+
+    frame: Tensor
+    camera: Tensor
+    image: Tensor
+    image_valid: Tensor
+    label_prob: Tensor
+    label_weight: Tensor
+    landmarks: Tensor
+    landmark_weight: Tensor
+
+    def to(self, device: torch.device | str) -> ViewBatch:
+        """A copy on another device. (Lightning moves batches that have this method.)"""
+        return ViewBatch(**{field.name: getattr(self, field.name).to(device) for field in fields(self)})
+
+
+class ViewReader:
+    """Decodes views of a capture on demand and keeps the most recently used ones, up to `cache_bytes`.
+
+    skipped: what could not be used, by kind ("damaged image", "missing mask", ...); each entry names the file
+    and the reason. It fills up as views are read. Landmarks are optional: a missing file of them is no entry.
+    """
+
+    def __init__(self, capture: Capture, classes: LabelClasses, cache_bytes: int):
+        self.skipped: dict[str, list[str]] = {}
+        self._capture = capture
+        self._classes = classes
+        self._cache = ByteBoundedCache(cache_bytes)
+        self._skip_lock = threading.Lock()
+
+    def batch(self, pairs: Sequence[Pair], scale: float) -> ViewBatch:
+        """The views at `scale` in (0, 1], 1 being the cameras' own size. Safe to call from several threads.
+
+        Raises ValueError when the views are of different sizes, since they are stacked.
+        """
+        if not 0 < scale <= 1:
+            raise ValueError(f"image scale {scale} is not in (0, 1]")
+        cameras = self._capture.cameras
+        sizes = {(cameras[camera].width, cameras[camera].height) for _, camera in pairs}
+        if len(sizes) != 1:
+            raise ValueError(f"a batch needs views of one size, got {sorted(sizes)}")
+        views = [
+            self._cache.get((frame, camera, scale), partial(self._read, frame, camera, scale))
+            for frame, camera in pairs
+        ]
+        stacked = {
+            field.name: torch.stack([getattr(view, field.name) for view in views]) for field in fields(View)
+        }
+        frame_index, camera_index = torch.tensor(pairs, dtype=torch.int64).unbind(1)
+        return ViewBatch(frame=frame_index, camera=camera_index, **stacked)
+
+    def _read(self, frame: int, camera: int, scale: float) -> View:
+        capture = self._capture
+        native = capture.cameras[camera]
+        target = native.scaled(scale)
+        size = (target.width, target.height)
+        where = f"{capture.path}: camera {native.id}, frame {capture.frames[frame]}"
+
+        image = self._unless_damaged("image", capture.image, camera, frame)
+        if image is None and capture.image_path(camera, frame) is None:
+            self._skip("missing image", where)
+        mask = self._unless_damaged("mask", capture.mask, camera, frame)
+        if mask is None and capture.label_names and not capture.mask_path(camera, frame).is_file():
+            self._skip("missing mask", where)
+        landmarks = self._unless_damaged("landmarks", capture.landmarks, camera, frame)
+        if landmarks is None:
+            landmarks = np.zeros((LANDMARKS, 3))
+
+        label_prob, label_weight = label_shares(mask, self._classes, size)
+        pixels = np.zeros((*size[::-1], 3), np.uint8) if image is None else _area_average(image, size)
+        to_target = np.array([target.width / native.width, target.height / native.height])
+        return View(
+            image=torch.from_numpy(pixels),
+            image_valid=torch.tensor(image is not None),
+            label_prob=torch.from_numpy(label_prob),
+            label_weight=torch.from_numpy(label_weight),
+            landmarks=torch.from_numpy((landmarks[:, :2] * to_target).astype(np.float32)),
+            landmark_weight=torch.from_numpy(landmarks[:, 2].astype(np.float32)),
+        )
+
+    def _unless_damaged(
+        self, kind: str, read: Callable[[int, int], T | None], camera: int, frame: int
+    ) -> T | None:
+        try:
+            return read(camera, frame)
+        except DamagedFile as error:
+            self._skip(f"damaged {kind}", str(error))
+            return None
+
+    def _skip(self, kind: str, entry: str) -> None:
+        with self._skip_lock:
+            entries = self.skipped.setdefault(kind, [])
+            if entry not in entries:
+                entries.append(entry)
+
+
+def label_shares(
+    mask: NDArray[np.uint8] | None, classes: LabelClasses, size: tuple[int, int]
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """`label_prob` [h,w,C] and `label_weight` [h,w], see ViewBatch, of a mask [H,W] brought to size (w, h)."""
+    width, height = size
+    if mask is None:
+        return np.zeros((height, width, len(classes)), np.uint8), np.zeros((height, width), np.uint8)
+    class_of_pixel = classes.from_capture[mask]
+    known = _area_average((class_of_pixel != IGNORED).astype(np.float32), size)
+    prob = np.empty((height, width, len(classes)), np.uint8)
+    for index in range(len(classes)):
+        share = _area_average((class_of_pixel == index).astype(np.float32), size)
+        prob[..., index] = np.rint(255 * share / np.maximum(known, 1e-6))
+    return prob, np.rint(255 * known).astype(np.uint8)
+
+
+def _area_average(pixels: NDArray, size: tuple[int, int]) -> NDArray:
+    """Each target pixel becomes the mean over the area it covers, parts of source pixels included."""
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
+
+
+class ByteBoundedCache:
+    """The most recently used views, whose sizes together stay within a number of bytes."""
+
+    def __init__(self, capacity: int):
+        self.nbytes = 0
+        self._capacity = capacity
+        self._views: OrderedDict[Hashable, View] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable, read: Callable[[], View]) -> View:
+        """The view under `key`, read if need be (outside the lock: two threads may then both read it)."""
+        with self._lock:
+            if key in self._views:
+                self._views.move_to_end(key)
+                return self._views[key]
+        view = read()
+        with self._lock:
+            if key not in self._views:
+                self._views[key] = view
+                self.nbytes += view.nbytes
+            while self.nbytes > self._capacity:
+                _, oldest = self._views.popitem(last=False)
+                self.nbytes -= oldest.nbytes
+        return view
