@@ -35,9 +35,9 @@ class Chunk:
 
 
 class CaptureData(pl.LightningDataModule):
-    """Serves a capture's views. Set `chunk` before each epoch; the Trainer must reload the loader every epoch.
+    """Serves a capture's views. Set `chunk` before each epoch (Trainer: reload_dataloaders_every_n_epochs=1).
 
-    hold_out: ids of cameras that training never sees. seed: it and the step alone decide which views are drawn.
+    hold_out: ids of cameras that training never sees. seed: it and the step alone decide what is drawn.
     cache_bytes: bound on the memory that decoded views take.
     Raises HeadfitError for an unknown hold-out camera, and when nothing is left to train on.
     """

@@ -44,7 +44,7 @@ class ViewSampler:
         cameras = self._groups[group]
         views = []
         for frame, is_filler in self._draw((_Stream.FRAMES, group), self._frames, frames_per_step, turn):
-            # A frame is drawn once a round, so the round counts its visits. Fillers have a count of their own.
+            # A frame is drawn once a round, so the round counts its visits. Fillers have their own count.
             round_of_frames = turn // -(-self._frames // min(frames_per_step, self._frames))
             key = (_Stream.CAMERAS, group, frame, int(is_filler))
             drawn = self._draw(key, len(cameras), views_per_frame, round_of_frames)

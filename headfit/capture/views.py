@@ -152,7 +152,7 @@ class ViewReader:
 def label_shares(
     mask: NDArray[np.uint8] | None, classes: LabelClasses, size: tuple[int, int]
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """`label_prob` [h,w,C] and `label_weight` [h,w], see ViewBatch, of a mask [H,W] brought to size (w, h)."""
+    """`label_prob` [h,w,C] and `label_weight` [h,w] (see ViewBatch) of a mask [H,W] at size (w, h)."""
     width, height = size
     if mask is None:
         return np.zeros((height, width, len(classes)), np.uint8), np.zeros((height, width), np.uint8)

@@ -1,0 +1,81 @@
+"""Where the eyes, the lips and the head are in space, from masks alone: the start without landmarks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from headfit.capture.capture import Capture
+from headfit.capture.decode import DamagedFile
+from headfit.capture.labels import LABELS
+from headfit.capture.triangulate import triangulate
+
+# What is triangulated, and the labels it consists of.
+REGIONS = {
+    "left_eye": {"left_eye"},
+    "right_eye": {"right_eye"},
+    "lips": {"lips", "upper_lip", "lower_lip"},
+    "head": set(LABELS) - {"background", "neck", "clothes", "ignore"},
+}
+
+# The centroids of a region's pictures are not pictures of one point: they wander by some per cent of the
+# head's size as the view turns. Share of the image diagonal within which they count as agreeing.
+_TOLERANCE = 0.03
+
+# Islands smaller than this share of a region's largest one are a segmenter's mistakes.
+_SMALLEST_ISLAND = 0.2
+
+
+def label_centroids(
+    capture: Capture, frame: int, cameras: Sequence[int] | None = None
+) -> dict[str, NDArray[np.float64]]:
+    """The centres [3] (world, metres) of the regions that masks of two or more agreeing cameras show.
+
+    Keys: "left_eye", "right_eye" (the visible eyeball between the lids), "lips" (without the mouth's
+    inside) and "head" (everything that is not neck, clothes or background; rough, since masks often count
+    the neck as skin). cameras: indices of the cameras to use, default all. A view's weight is the solid
+    angle the region fills in it: profile views, whose centroids are biased, see eyes and lips
+    foreshortened. Damaged masks are passed over.
+    """
+    chosen = range(len(capture.cameras)) if cameras is None else cameras
+    masks = [(capture.cameras[camera], _mask(capture, camera, frame)) for camera in chosen]
+    seen = [(camera, mask) for camera, mask in masks if mask is not None]
+    if len(seen) < 2:
+        return {}
+    views = [camera for camera, _ in seen]
+    tolerance = _TOLERANCE * max(np.hypot(camera.width, camera.height) for camera in views)
+    centres = {}
+    for region, labels in REGIONS.items():
+        belongs = np.zeros(256, dtype=np.uint8)
+        belongs[[value for value, name in capture.label_names.items() if name in labels]] = 1
+        pictures = [_centroid_and_area(belongs[mask]) for _, mask in seen]
+        pixels = np.array([centroid for centroid, _ in pictures])
+        angles = [
+            area / (view.K[0, 0] * view.K[1, 1]) for view, (_, area) in zip(views, pictures, strict=True)
+        ]
+        weights = np.array(angles) / max(*angles, 1e-12)
+        point = triangulate(views, pixels, weights, tolerance).points
+        if np.isfinite(point).all():
+            centres[region] = point
+    return centres
+
+
+def _mask(capture: Capture, camera: int, frame: int) -> NDArray[np.uint8] | None:
+    try:
+        return capture.mask(camera, frame)
+    except DamagedFile:
+        return None
+
+
+def _centroid_and_area(region: NDArray[np.uint8]) -> tuple[tuple[float, float], float]:
+    """Centroid (pixels from the corner) and pixel count of a region's large islands; (0, 0), 0 if none."""
+    _, _, stats, centroids = cv2.connectedComponentsWithStats(region)
+    areas = stats[1:, cv2.CC_STAT_AREA].astype(np.float64)  # the first is the background
+    if not areas.size:
+        return (0.0, 0.0), 0.0
+    areas[areas < _SMALLEST_ISLAND * areas.max()] = 0.0
+    x, y = areas @ centroids[1:] / areas.sum() + 0.5
+    return (x, y), float(areas.sum())
