@@ -99,10 +99,13 @@ def _size(text: str) -> tuple[int, int]:
     return int(width), int(height)
 
 
-def _count(text: str) -> int:
-    if not (text.isdigit() and int(text) > 0):
-        raise argparse.ArgumentTypeError(f"{text}: expected a whole number above 0")
-    return int(text)
+def _whole(minimum: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not (text.isdigit() and int(text) >= minimum):
+            raise argparse.ArgumentTypeError(f"{text}: expected a whole number of at least {minimum}")
+        return int(text)
+
+    return parse
 
 
 class _Help(argparse.ArgumentDefaultsHelpFormatter):
@@ -202,14 +205,14 @@ def parser() -> argparse.ArgumentParser:
     )
     synth.add_argument("out", type=Path, metavar="OUT", help="capture folder to write")
     synth.add_argument(
-        "--cameras", type=_count, default=6, help="number of cameras on an arc before the face"
+        "--cameras", type=_whole(1), default=6, help="number of cameras on an arc before the face"
     )
-    synth.add_argument("--frames", type=_count, default=8, help="number of frames, 12 per second")
+    synth.add_argument("--frames", type=_whole(1), default=8, help="number of frames, 12 per second")
     synth.add_argument(
         "--size", type=_size, default="192x256", metavar="WIDTHxHEIGHT", help="picture size, pixels"
     )
     synth.add_argument(
-        "--seed", type=int, default=0, help="identity, expressions, texture and light follow from it"
+        "--seed", type=_whole(0), default=0, help="identity, expressions, texture and light follow from it"
     )
     return top
 

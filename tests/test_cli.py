@@ -49,7 +49,7 @@ def test_help_names_every_verb_and_imports_no_torch():
         (["evaluate"], "RUN"),
         (["export", "run", "--out", "x", "--fromat", "ply"], "--fromat"),
         (["synth", "out", "--size", "192"], "WIDTHxHEIGHT"),
-        (["synth", "out", "--frames", "0"], "above 0"),
+        (["synth", "out", "--frames", "0"], "at least 1"),
         (["paint"], "paint"),
         ([], "VERB"),
     ],

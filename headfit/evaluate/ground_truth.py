@@ -10,6 +10,7 @@ import torch
 from headfit.capture import Camera, Capture
 from headfit.errors import HeadfitError
 from headfit.raster import rasterize
+from headfit.render import CameraBatch
 
 _DEPTH_TOLERANCE = 1e-3  # metres: a vertex this far behind the surface that covers its pixel is hidden
 _OVERSAMPLING = 2  # pixels are halved first, so that the depth beside a vertex is not that of a far slope
@@ -76,14 +77,13 @@ class GroundTruth:
         return visible if self._hair is None else visible & ~self._hair
 
     def _seen_by(self, camera: Camera, vertices: np.ndarray, normals: np.ndarray) -> np.ndarray:
-        depth = vertices @ camera.R[2] + camera.t[2]
-        pixels = camera.project(vertices)
-        v_pix = torch.from_numpy(np.column_stack([pixels, depth]).astype(np.float32))[None]
+        v_pix = CameraBatch.of([camera]).project(torch.from_numpy(vertices.astype(np.float32))[None])
         faces = torch.from_numpy(self._solid_faces.astype(np.int32))
         index, _, surface = rasterize(v_pix, faces, (camera.height, camera.width))
         front = np.where(index[0].numpy() >= 0, surface[0].numpy(), np.inf)
 
-        column, row = np.floor(np.nan_to_num(pixels, nan=-1)).astype(np.int64).T
+        depth = v_pix[0, :, 2].numpy()
+        column, row = np.floor(v_pix[0, :, :2].numpy()).astype(np.int64).T
         inside = (depth > 0) & (column >= 0) & (column < camera.width) & (row >= 0) & (row < camera.height)
         faces_camera = np.einsum("ij,ij->i", normals, camera.centre - vertices) > 0
         visible = inside & faces_camera

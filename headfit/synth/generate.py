@@ -1,0 +1,177 @@
+"""`headfit synth`: render a performance with a rig and write it as a native capture with ground truth."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from scipy.spatial.transform import Rotation
+from tqdm import tqdm
+
+from headfit.capture import Camera
+from headfit.errors import HeadfitError
+from headfit.export.topology import MeshTopology
+from headfit.head import HeadModel, load
+from headfit.render import CameraBatch, HeadRenderer, Visible
+from headfit.render.appearance import sample_albedo
+from headfit.synth.paint import CLOTHES, Paint, paint
+from headfit.synth.performance import Performance, perform
+from headfit.synth.rig import portrait_rig
+
+FPS = 12.0
+SUPERSAMPLING = 3  # odd: the middle sample of a pixel is its centre, and gives its label
+TEXTURE_SIZE = 1024
+SENSOR_NOISE = 0.005  # standard deviation, of full scale
+GAIN_SPREAD = 0.02  # standard deviation of each camera's colour gains
+LANDMARK_TOLERANCE = 0.002  # metres: landmarks this far behind the visible surface are hidden
+BACKGROUND = (0.17, 0.19, 0.20)  # display values
+
+
+def synthesize(out: Path, *, cameras: int, frames: int, width: int, height: int, seed: int) -> None:
+    """Write a capture of the default head to the folder `out`: images, masks, landmarks, ground truth.
+
+    cameras, frames: how many of each; width, height in pixels. Everything follows from the seed.
+    Raises HeadfitError where `out` holds a capture already.
+    """
+    if (out / "capture.json").exists():
+        raise HeadfitError(f"{out}: already holds a capture; delete it or choose another folder")
+    rng = np.random.default_rng(seed)
+    head = load("default")
+    performance = perform(frames, head.identity_count, head.expression_names, head.joint_names, rng)
+    rest, vertices = pose(head, performance)
+    skin = rest[head.faces[head.face_labels == head.label_names.index("skin")].long().unique()]
+    target = ((skin.amin(0) + skin.amax(0)) / 2).numpy().astype(np.float64)
+    rig = portrait_rig(cameras, width, height, target, rng)
+    studio = Studio(head, paint(head, rest, TEXTURE_SIZE, rng), rng)
+    names = [f"{frame:06d}" for frame in range(frames)]
+
+    write_ground_truth(out, head, performance, vertices, names)
+    views = [(camera, frame) for camera in range(cameras) for frame in range(frames)]
+    gains = rng.normal(1.0, GAIN_SPREAD, (cameras, 3))
+    for camera, frame in tqdm(views, desc="synth", unit="view"):
+        rgb, label, landmarks = studio.photograph(vertices[frame], rig[camera])
+        noisy = rgb * gains[camera] + rng.normal(0, SENSOR_NOISE, rgb.shape)
+        picture = np.round(np.clip(noisy, 0, 1) * 255).astype(np.uint8)
+        _save_png(out / "images" / rig[camera].id / f"{names[frame]}.png", picture)
+        _save_png(out / "masks" / rig[camera].id / f"{names[frame]}.png", label)
+        path = out / "landmarks" / rig[camera].id / f"{names[frame]}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(landmarks.round(3).tolist()), encoding="utf-8")
+    # Last, so that a folder with a capture.json is a whole capture.
+    (out / "capture.json").write_text(json.dumps(_manifest(out.name, rig, names, studio.classes), indent=1))
+
+
+def pose(head: HeadModel, performance: Performance) -> tuple[torch.Tensor, torch.Tensor]:
+    """The rest shape [V,3] in the head frame, and world vertices [N,V,3] of all frames, both metres."""
+    identity = torch.from_numpy(performance.identity).float()
+    expression = torch.from_numpy(performance.expression).float()
+    joints = torch.from_numpy(performance.joints).float()
+    with torch.no_grad():
+        rest = head(identity, torch.zeros_like(expression[:1]), torch.zeros_like(joints[:1]))[0]
+        v_head = head(identity, expression, joints)
+    rotation = torch.from_numpy(Rotation.from_rotvec(performance.head_rotation).as_matrix()).float()
+    translation = torch.from_numpy(performance.head_translation).float()
+    return rest, v_head @ rotation.transpose(1, 2) + translation[:, None]
+
+
+class Studio:
+    """A painted head under lights: one soft light from all around, brighter from above, and one lamp."""
+
+    def __init__(self, head: HeadModel, painted: Paint, rng: np.random.Generator) -> None:
+        self.head = head
+        self.renderer = HeadRenderer(head)
+        self.paint = painted
+        yaw, pitch = np.deg2rad([rng.uniform(-50, 50), rng.uniform(15, 40)])
+        self.lamp = torch.tensor(
+            [np.sin(yaw) * np.cos(pitch), np.sin(pitch), np.cos(yaw) * np.cos(pitch)], dtype=torch.float32
+        )
+        self.lamp_colour = torch.tensor([1.0, 0.95, 0.88]) * float(rng.uniform(0.7, 0.9))
+        self.ambient = torch.tensor([0.50, 0.53, 0.58])
+        self.classes = dict(enumerate([*head.label_names, "clothes"]))
+        self.background_class = head.label_names.index("background")
+
+    @torch.no_grad()
+    def photograph(self, vertices: torch.Tensor, camera: Camera) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """One view of world vertices [V,3]: rgb [H,W,3] in [0,1], class ids [H,W] uint8, landmarks [68,3]."""
+        fine = camera.scaled(SUPERSAMPLING)
+        seen = self.renderer.see(vertices[None], CameraBatch.of([fine]))
+        rgb = self._shade(seen, vertices, camera)
+        rgb = F.avg_pool2d(rgb.permute(2, 0, 1)[None], SUPERSAMPLING)[0].permute(1, 2, 0)
+        label = torch.full(seen.index_img.shape[1:], self.background_class, dtype=torch.uint8)
+        label[seen.head[0]] = self.head.face_labels[seen.index_img[seen.head].long()].to(torch.uint8)
+        label[seen.beyond[0]] = len(self.head.label_names)
+        middle = slice(SUPERSAMPLING // 2, None, SUPERSAMPLING)
+        return rgb.numpy(), label[middle, middle].numpy(), self._landmarks(seen, vertices, fine)
+
+    def _shade(self, seen: Visible, vertices: torch.Tensor, camera: Camera) -> torch.Tensor:
+        """Display-coded colours [H,W,3] of one view: diffuse light, and the highlight of the lamp."""
+        rgb = torch.tensor(BACKGROUND).expand(*seen.index_img.shape[1:], 3).clone()
+        rgb[seen.beyond[0]] = _display(torch.tensor(CLOTHES) * 0.8)
+        pixels = seen.head.flatten().nonzero()[:, 0]
+        uv, normal = self.renderer.surface(seen, self.renderer.normals(vertices[None]), pixels)
+        towards = F.normalize(torch.from_numpy(camera.centre).float() - vertices.mean(0), dim=0)
+        half = F.normalize(self.lamp + towards, dim=0)
+        gloss = self.paint.gloss[self.head.face_labels[seen.index_img.flatten()[pixels].long()]]
+        lit = (normal @ self.lamp).clamp_min(0)[:, None]
+        light = self.ambient * (0.75 + 0.25 * normal[:, 1:2]) + self.lamp_colour * lit
+        highlight = (
+            (normal @ half).clamp_min(0)[:, None] ** 40 * gloss[:, None] * self.lamp_colour * (lit > 0)
+        )
+        rgb[seen.head[0]] = _display(sample_albedo(self.paint.albedo, uv) * light + highlight)
+        return rgb
+
+    def _landmarks(self, seen: Visible, vertices: torch.Tensor, fine: Camera) -> np.ndarray:
+        """iBUG 68 points [68,3]: x, y in pixels of the picture, and 1 where the point is seen, else 0."""
+        corners = vertices[self.head.faces[self.head.landmark_faces].long()]
+        points = (self.head.landmark_bary[..., None] * corners).sum(1).numpy().astype(np.float64)
+        pixels, depth = fine.project(points), fine.to_camera(points)[:, 2]
+        surface = seen.depth[0].numpy()
+        column, row = np.floor(pixels).astype(int).T
+        inside = (column >= 0) & (column < fine.width) & (row >= 0) & (row < fine.height)
+        visible = inside.copy()
+        visible[inside] = depth[inside] < surface[row[inside], column[inside]] + LANDMARK_TOLERANCE
+        return np.column_stack([pixels / SUPERSAMPLING, visible])
+
+
+def _display(linear: torch.Tensor) -> torch.Tensor:
+    """Linear light to display values in [0,1], by the power 1 / 2.2."""
+    return linear.clamp(0, 1) ** (1 / 2.2)
+
+
+def write_ground_truth(
+    out: Path, head: HeadModel, performance: Performance, vertices: torch.Tensor, names: list[str]
+) -> None:
+    """`gt/topology.npz` as `headfit export` writes it, and `gt/<frame>.npz` with vertices and parameters."""
+    folder = out / "gt"
+    folder.mkdir(parents=True, exist_ok=True)
+    MeshTopology.of(head).save(folder / "topology.npz")
+    for frame, name in enumerate(names):
+        np.savez_compressed(
+            folder / f"{name}.npz",
+            vertices=vertices[frame].numpy().astype(np.float32),
+            identity=performance.identity,
+            expression=performance.expression[frame],
+            joints=performance.joints[frame],
+        )
+
+
+def _manifest(name: str, rig: list[Camera], frames: list[str], classes: dict[int, str]) -> dict[str, object]:
+    cameras = [
+        {
+            "id": camera.id,
+            "width": camera.width,
+            "height": camera.height,
+            **{key: getattr(camera, key).tolist() for key in ("K", "R", "t", "dist")},
+        }
+        for camera in rig
+    ]
+    return {"name": name, "fps": FPS, "units": "m", "cameras": cameras, "frames": frames, "classes": classes}
+
+
+def _save_png(path: Path, pixels: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)

@@ -1,0 +1,93 @@
+"""Who is filmed, and what the face does: a random identity and a smooth track through given key poses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+IDENTITY_SPREAD = 0.8  # standard deviations of the identity basis: recognisably someone, never a caricature
+
+
+@dataclass(frozen=True)
+class KeyPose:
+    """Face units (ARKit names, weights in [0,1]); joint and head rotations (degrees about x, y, z)."""
+
+    units: Mapping[str, float] = field(default_factory=dict)
+    joints: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
+    head: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+
+def _both(name: str, weight: float) -> dict[str, float]:
+    return {f"{name}Left": weight, f"{name}Right": weight}
+
+
+def _gaze(yaw: float, pitch: float) -> dict[str, tuple[float, float, float]]:
+    return {"left_eye": (pitch, yaw, 0.0), "right_eye": (pitch, yaw, 0.0)}
+
+
+# Together they show what a fit must explain: closed lips, teeth, tongue, the cavity, shut lids, moving eyes.
+KEY_POSES: tuple[KeyPose, ...] = (
+    KeyPose(),
+    KeyPose(_both("mouthSmile", 0.8) | _both("mouthUpperUp", 0.5), _gaze(8, 0), (2, 6, 0)),
+    KeyPose({"jawOpen": 0.35} | _both("mouthLowerDown", 0.5), _gaze(14, -4), (0, 10, 2)),
+    KeyPose({"jawOpen": 0.75} | _both("browOuterUp", 0.6), _gaze(0, 5), (-4, 4, 0)),
+    KeyPose({"jawOpen": 0.5, "tongueOut": 0.35} | _both("mouthStretch", 0.3), _gaze(-10, 0), (0, -3, -2)),
+    KeyPose(_both("eyeBlink", 1.0) | {"mouthPucker": 0.5}, {}, (3, -8, 0)),
+    KeyPose({"mouthFunnel": 0.7, "jawOpen": 0.2, "browInnerUp": 0.5}, _gaze(-15, 3), (0, -10, -3)),
+    KeyPose(_both("mouthSmile", 0.5) | _both("browDown", 0.5), _gaze(0, -6), (2, -4, 0)),
+)
+
+
+@dataclass(frozen=True)
+class Performance:
+    """identity [I]; per frame: expression [N,E] (weights), joints [N,J,6] (axis-angle radians, metres),
+    head_rotation [N,3] (axis-angle, radians), head_translation [N,3] (metres)."""
+
+    identity: np.ndarray
+    expression: np.ndarray
+    joints: np.ndarray
+    head_rotation: np.ndarray
+    head_translation: np.ndarray
+
+
+def perform(
+    frames: int,
+    identity_count: int,
+    expression_names: Sequence[str],
+    joint_names: Sequence[str],
+    rng: np.random.Generator,
+) -> Performance:
+    """A performance of `frames` frames that eases through all key poses, evenly in time."""
+    expression = np.zeros((len(KEY_POSES), len(expression_names)))
+    joints = np.zeros((len(KEY_POSES), len(joint_names), 6))
+    rotation = np.zeros((len(KEY_POSES), 3))
+    for key, pose in enumerate(KEY_POSES):
+        for name, weight in pose.units.items():
+            expression[key, expression_names.index(name)] = weight
+        for name, degrees in pose.joints.items():
+            joints[key, joint_names.index(name), :3] = np.deg2rad(degrees)
+        rotation[key] = np.deg2rad(pose.head)
+    expression *= rng.uniform(0.85, 1.0, expression.shape)
+    translation = rng.normal(scale=0.003, size=(len(KEY_POSES), 3))
+    ease = _ease_weights(frames, len(KEY_POSES))
+    return Performance(
+        identity=rng.normal(size=identity_count) * IDENTITY_SPREAD,
+        expression=ease @ expression,
+        joints=np.einsum("fk,kjc->fjc", ease, joints),
+        head_rotation=ease @ rotation,
+        head_translation=ease @ translation,
+    )
+
+
+def _ease_weights(frames: int, keys: int) -> np.ndarray:
+    """Weights [frames, keys] of the key poses: each frame eases (smoothstep) between its two neighbours."""
+    time = np.linspace(0, keys - 1, frames)
+    before = np.minimum(time.astype(int), keys - 2)
+    step = time - before
+    after = step * step * (3 - 2 * step)
+    weights = np.zeros((frames, keys))
+    weights[np.arange(frames), before] = 1 - after
+    weights[np.arange(frames), before + 1] = after
+    return weights
