@@ -1,0 +1,144 @@
+// What lies between two neighbouring pixel centres A and B that see different faces, found by walking.
+//
+// A's sheet is the surface reached from A's face by crossing edges towards B; it ends at t_a (fold or open border,
+// 1 if it reaches B). B's sheet likewise, from B; it begins at t_b. t is 0 at A and 1 at B.
+#pragma once
+
+#include "core/walk.h"
+
+namespace headfit {
+
+enum class Jump {
+    none,          // one surface, one group: the interpolation's own gradient has it all
+    label,         // one surface, different groups: the label edge moves
+    a_in_front,    // A's sheet ends in front of B's (or of the background)
+    b_in_front,
+    intersection,  // the sheets pass through each other
+    open,          // neither hides the other's border: two borders that meet, or something unseen between them
+};
+
+template <class Real>
+struct Boundary {
+    Jump jump = Jump::none;
+    Real t = 0;          // where it is
+    Walk<Real> a, b;     // b is walked from B: its t counts from there
+    int32_t cross_a = -1, cross_b = -1;  // faces that intersect
+    int32_t label_face = -1;             // face and corner opposite the label edge, if that is known
+    int label_corner = -1;
+
+    HEADFIT_HD Real t_a() const { return a.t; }
+    HEADFIT_HD Real t_b() const { return 1 - b.t; }
+};
+
+template <class Real, class Stored>
+HEADFIT_HD inline bool share_vertex(const Mesh<Real, Stored>& mesh, int32_t f, int32_t g) {
+    for (int i = 0; i < 3; ++i)
+        for (int j = 0; j < 3; ++j)
+            if (mesh.vertex_id(f, i) == mesh.vertex_id(g, j)) return true;
+    return false;
+}
+
+// The commonest case, without a walk: f and g share an edge and do not fold there.
+template <class Real, class Stored>
+HEADFIT_HD inline bool side_by_side(const Surface<Real, Stored>& surface, int32_t f, int32_t g) {
+    for (int k = 0; k < 3; ++k)
+        if (surface.across(f, k) == g) return goes_on(surface, f, k, g, corner_towards(surface, g, f));
+    return false;
+}
+
+// Two open borders at one place and one depth: a cut in one surface (a UV seam in the vertices, a T-junction).
+template <class Real, class Stored>
+HEADFIT_HD inline bool is_seam(const Surface<Real, Stored>& surface, const Boundary<Real>& r, Vec2<Real> A,
+                               Vec2<Real> B) {
+    if (r.a.end != WalkEnd::edge || r.b.end != WalkEnd::edge || std::abs(r.t_a() - r.t_b()) >= Real(1e-3)) return false;
+    if (surface.across(r.a.face, r.a.corner) >= 0 || surface.across(r.b.face, r.b.corner) >= 0) return false;
+    const InverseDepth<Real> wa = inverse_depth(surface.mesh, r.a.face), wb = inverse_depth(surface.mesh, r.b.face);
+    const Vec2<Real> P = A + r.t_a() * (B - A);
+    const Real slopes = std::abs(dot(wa.gradient, B - A)) + std::abs(dot(wb.gradient, B - A));
+    return std::abs(wa.at(P) - wb.at(P)) <= Real(1e-3) * slopes + Real(1e-6) * wa.at(P);
+}
+
+// Finds where w_a = w_b, given w_a - w_b at t_b and at t_a: a secant, then Newton steps, each on the faces of the two
+// sheets at the current point.
+template <class Real, class Stored>
+HEADFIT_HD inline void find_intersection(const Surface<Real, Stored>& surface, int32_t a, int32_t b, Vec2<Real> A,
+                                         Vec2<Real> B, Real at_tb, Real at_ta, Boundary<Real>& r) {
+    constexpr int kNewtonSteps = 2;
+    const Real low = r.t_b(), high = r.t_a(), fall = at_tb - at_ta;
+    const auto clamp = [](Real x, Real lo, Real hi) { return x < lo ? lo : (x > hi ? hi : x); };
+    Real t = fall > 0 ? low + clamp(at_tb / fall, 0, 1) * (high - low) : (low + high) / 2;
+    for (int step = 0; step < kNewtonSteps; ++step) {
+        const Vec2<Real> P = A + t * (B - A);
+        r.cross_a = walk(surface, a, A, P).face;
+        r.cross_b = walk(surface, b, B, P).face;
+        const InverseDepth<Real> wa = inverse_depth(surface.mesh, r.cross_a);
+        const InverseDepth<Real> wb = inverse_depth(surface.mesh, r.cross_b);
+        const Real slope = dot(wa.gradient - wb.gradient, B - A);
+        if (slope < 0) t = clamp(t - (wa.at(P) - wb.at(P)) / slope, low, high);
+    }
+    r.jump = Jump::intersection;
+    r.t = t;
+}
+
+// a, b: the faces seen at A and B, different, -1 for background.
+//
+// Ties (a centre exactly on an edge or on an intersection) must end as jumps, so two sheets count as one only if the
+// walk arrives in a face that shares a vertex with the one seen; never because their depths are close.
+template <class Real, class Stored>
+HEADFIT_HD inline Boundary<Real> find_boundary(const Surface<Real, Stored>& surface, int32_t a, int32_t b,
+                                               Vec2<Real> A, Vec2<Real> B) {
+    Boundary<Real> r;
+    const bool two_faces = a >= 0 && b >= 0;
+    const bool same_group = two_faces && surface.group[a] == surface.group[b];
+    if (same_group && side_by_side(surface, a, b)) return r;
+
+    if (a >= 0) r.a = walk(surface, a, A, B);
+    const bool a_arrives = two_faces && r.a.end == WalkEnd::reached && share_vertex(surface.mesh, r.a.face, b);
+    if (a_arrives && same_group) return r;
+    if (b >= 0 && !a_arrives) r.b = walk(surface, b, B, A);
+    const bool b_arrives =
+        two_faces && !a_arrives && r.b.end == WalkEnd::reached && share_vertex(surface.mesh, r.b.face, a);
+    if (b_arrives && same_group) return r;
+
+    if (a_arrives || b_arrives) {
+        const Walk<Real>& way = a_arrives ? r.a : r.b;
+        r.jump = Jump::label;
+        r.label_face = way.label_face >= 0 ? way.label_face : way.face;
+        r.label_corner = way.label_corner;
+        r.t = a_arrives ? way.label_t : 1 - way.label_t;
+        return r;
+    }
+    if (!two_faces) {
+        r.jump = a >= 0 ? Jump::a_in_front : Jump::b_in_front;
+        r.t = a >= 0 ? r.t_a() : r.t_b();
+        return r;
+    }
+    if (is_seam(surface, r, A, B)) {
+        if (same_group) return r;
+        r.jump = Jump::open;
+        r.t = (r.t_a() + r.t_b()) / 2;
+        return r;
+    }
+    if (r.t_a() <= r.t_b()) {
+        r.jump = Jump::open;
+        r.t = (r.t_a() + r.t_b()) / 2;
+        return r;
+    }
+    // Both sheets exist between t_b and t_a: which is nearer where B's begins, and where A's ends?
+    const Vec2<Real> P_a = A + r.t_a() * (B - A), P_b = A + r.t_b() * (B - A);
+    const auto w = [&](int32_t face, Vec2<Real> P) { return inverse_depth(surface.mesh, face).at(P); };
+    const Real at_tb = w(walk(surface, a, A, P_b).face, P_b) - w(r.b.face, P_b);
+    const Real at_ta = w(r.a.face, P_a) - w(walk(surface, b, B, P_a).face, P_a);
+    if (r.b.end != WalkEnd::reached && at_tb < 0) {
+        r.jump = Jump::b_in_front;
+        r.t = r.t_b();
+    } else if (r.a.end != WalkEnd::reached && at_ta > 0) {
+        r.jump = Jump::a_in_front;
+        r.t = r.t_a();
+    } else {
+        find_intersection(surface, a, b, A, B, at_tb, at_ta, r);
+    }
+    return r;
+}
+
+}  // namespace headfit

@@ -1,0 +1,45 @@
+// A projected mesh, read as float or double and handed on in the precision of the computation.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+
+#include "core/vec.h"
+
+namespace headfit {
+
+// Surface at or before this depth (camera units, metres) is clipped away.
+constexpr double kNear = 1e-3;
+
+// A vertex is (x, y, z): x, y in pixels from the image's top-left corner, z depth. The point it stands for is
+// (x z, y z, z) up to the camera matrix, so a vertex behind the camera (z < 0) keeps its meaning.
+template <class Real, class Stored>
+struct Mesh {
+    const Stored* vertices;  // [V,3]
+    const int32_t* faces;    // [F,3]
+
+    HEADFIT_HD int32_t vertex_id(int32_t face, int corner) const { return faces[3 * int64_t(face) + corner]; }
+
+    HEADFIT_HD Vec3<Real> vertex(int32_t id) const {
+        const Stored* v = vertices + 3 * int64_t(id);
+        return {Real(v[0]), Real(v[1]), Real(v[2])};
+    }
+
+    HEADFIT_HD Vec3<Real> corner(int32_t face, int corner) const { return vertex(vertex_id(face, corner)); }
+};
+
+HEADFIT_HD inline int next_corner(int k) { return k == 2 ? 0 : k + 1; }
+HEADFIT_HD inline int previous_corner(int k) { return k == 0 ? 2 : k - 1; }
+
+template <class Real>
+HEADFIT_HD inline bool is_finite(Vec3<Real> v) {
+    using std::isfinite;
+    return isfinite(v.x) && isfinite(v.y) && isfinite(v.z) && v.z != 0;
+}
+
+template <class Real>
+HEADFIT_HD inline Real front_or_behind(Vec3<Real> v) {
+    return v.z > 0 ? Real(1) : Real(-1);
+}
+
+}  // namespace headfit

@@ -1,0 +1,176 @@
+// From the loss at a boundary to the vertices that move it.
+//
+// If the boundary between pixels A and B moves by dp along the pair's axis, A's colour spreads over B's:
+//     dL = G dp,   G = g . (I_A - I_B),   all at the boundary.
+// Horizontal pairs carry the x part of its velocity, vertical pairs the y part; together they are the contour
+// integral of (jump) (v . n) ds = (jump) v_x dy + (jump) v_y dx.
+// Method: "Rasterized Edge Gradients", Pidhorskyi et al., ECCV 2024 (arXiv 2405.02508), with what moves found by
+// walking, colours extrapolated to the boundary, and the loss gradient sharpened.
+#pragma once
+
+#include "core/boundary.h"
+
+namespace headfit {
+
+template <class Real>
+struct EdgePoint {
+    int32_t vertex[2];
+    Real weight[2];
+};
+
+// The point of the edge opposite `corner` that is nearest to P on screen. Screen-linear weights: the line through
+// two moving vertices passes through P with the same weights of their velocities, under any perspective.
+template <class Real, class Stored>
+HEADFIT_HD inline EdgePoint<Real> point_on_edge(const Mesh<Real, Stored>& mesh, int32_t face, int corner, Vec2<Real> P) {
+    const int32_t i = mesh.vertex_id(face, next_corner(corner)), j = mesh.vertex_id(face, previous_corner(corner));
+    const Vec3<Real> p = mesh.vertex(i), q = mesh.vertex(j);
+    const Vec2<Real> e = screen(q) - screen(p);
+    const Real length2 = dot(e, e);
+    Real s = length2 > 0 ? dot(P - screen(p), e) / length2 : Real(0.5);
+    // Rounding only; the visible part of an edge that passes behind the camera lies outside [0, 1].
+    if (p.z > 0 && q.z > 0) s = s < 0 ? Real(0) : (s > 1 ? Real(1) : s);
+    return {{i, j}, {1 - s, s}};
+}
+
+// Screen-linear barycentrics of P in a face; equal ones if it has no area.
+template <class Real, class Stored>
+HEADFIT_HD inline void screen_bary(const Mesh<Real, Stored>& mesh, int32_t face, Vec2<Real> P, Real lambda[3]) {
+    Vec2<Real> r[3];
+    for (int k = 0; k < 3; ++k) r[k] = screen(mesh.corner(face, k)) - P;
+    for (int k = 0; k < 3; ++k) lambda[k] = cross(r[next_corner(k)], r[previous_corner(k)]);
+    const Real area = lambda[0] + lambda[1] + lambda[2];
+    for (int k = 0; k < 3; ++k) lambda[k] = area != 0 ? lambda[k] / area : Real(1) / 3;
+}
+
+// Moves a point of the surface along the axis: of an edge, or of the face where no edge is known (a tie).
+template <class Real, class Stored, class Add>
+HEADFIT_HD inline void move_point(const Mesh<Real, Stored>& mesh, int32_t face, int corner, Vec2<Real> P, int axis,
+                                  Real G, const Add& add) {
+    if (corner >= 0) {
+        const EdgePoint<Real> e = point_on_edge(mesh, face, corner, P);
+        for (int i = 0; i < 2; ++i) add(e.vertex[i], axis, e.weight[i] * G);
+        return;
+    }
+    Real lambda[3], total = 0;
+    screen_bary(mesh, face, P, lambda);
+    for (Real& l : lambda) total += l = l < 0 ? Real(0) : (l > 1 ? Real(1) : l);
+    for (int k = 0; k < 3; ++k) add(mesh.vertex_id(face, k), axis, lambda[k] / total * G);
+}
+
+// Adds scale * dw(P): the change of a face's inverse depth at the fixed screen point P when its vertices move.
+//   w(P) = sum lambda_k w_k;  dw / dz_k = -lambda_k w_k^2,  dw / d(x, y)_k = -lambda_k grad w
+template <class Real, class Stored, class Add>
+HEADFIT_HD inline void change_inverse_depth(const Mesh<Real, Stored>& mesh, int32_t face, Vec2<Real> P,
+                                            Vec2<Real> gradient, Real scale, const Add& add) {
+    Real lambda[3];
+    screen_bary(mesh, face, P, lambda);
+    for (int k = 0; k < 3; ++k) {
+        const int32_t id = mesh.vertex_id(face, k);
+        const Real w = 1 / mesh.vertex(id).z, l = scale * lambda[k];
+        add(id, 0, -l * gradient.x);
+        add(id, 1, -l * gradient.y);
+        add(id, 2, -l * w * w);
+    }
+}
+
+// The line w_a = w_b has velocity v = -(dw_a - dw_b) g / |g|^2, g = grad(w_a - w_b). |g| is kept from vanishing where
+// the faces are nearly parallel: the line then moves at most 100 pixels per pixel of its planes.
+// face_b < 0: the line w_a = const where the near plane cuts face_a.
+template <class Real, class Stored, class Add>
+HEADFIT_HD inline void move_intersection(const Mesh<Real, Stored>& mesh, int32_t face_a, int32_t face_b, Vec2<Real> P,
+                                         int axis, Real G, const Add& add) {
+    constexpr Real kGuard = Real(1e-4);  // squared
+    const Vec2<Real> ga = inverse_depth(mesh, face_a).gradient;
+    const Vec2<Real> gb = face_b >= 0 ? inverse_depth(mesh, face_b).gradient : Vec2<Real>{0, 0};
+    const Vec2<Real> g = ga - gb;
+    const Real steepest = dot(ga, ga) > dot(gb, gb) ? dot(ga, ga) : dot(gb, gb);
+    const Real floor = kGuard * steepest, g2 = dot(g, g) > floor ? dot(g, g) : floor;
+    if (!(g2 > 0)) return;
+    const Real scale = -G * component(g, axis) / g2;
+    change_inverse_depth(mesh, face_a, P, ga, scale, add);
+    if (face_b >= 0) change_inverse_depth(mesh, face_b, P, gb, -scale, add);
+}
+
+// The end of a sheet moves: its border or fold, or where the near plane cuts it.
+template <class Real, class Stored, class Add>
+HEADFIT_HD inline void move_end(const Mesh<Real, Stored>& mesh, const Walk<Real>& end, Vec2<Real> P, int axis, Real G,
+                                const Add& add) {
+    if (end.end == WalkEnd::clipped)
+        move_intersection(mesh, end.face, int32_t(-1), P, axis, G, add);
+    else
+        move_point(mesh, end.face, end.corner, P, axis, G, add);
+}
+
+// Calls add(vertex, component, value) with the derivatives of dL = G dp. axis: 0 for a horizontal pair, else 1.
+template <class Real, class Stored, class Add>
+HEADFIT_HD inline void move_boundary(const Mesh<Real, Stored>& mesh, const Boundary<Real>& r, Vec2<Real> A,
+                                     Vec2<Real> B, int axis, Real G, const Add& add) {
+    const auto at = [&](Real t) { return A + t * (B - A); };
+    switch (r.jump) {
+        case Jump::none:
+            return;
+        case Jump::label:
+            return move_point(mesh, r.label_face, r.label_corner, at(r.t), axis, G, add);
+        case Jump::a_in_front:
+            return move_end(mesh, r.a, at(r.t), axis, G, add);
+        case Jump::b_in_front:
+            return move_end(mesh, r.b, at(r.t), axis, G, add);
+        case Jump::intersection:
+            return move_intersection(mesh, r.cross_a, r.cross_b, at(r.t), axis, G, add);
+        case Jump::open:
+            move_end(mesh, r.a, at(r.t_a()), axis, G / 2, add);
+            move_end(mesh, r.b, at(r.t_b()), axis, G / 2, add);
+            return;
+    }
+}
+
+// How far beyond its pixel centre, in steps from the outer neighbour to the centre, the colour of the sheet in front
+// has to be extrapolated. `linear` is the distance in pixels. Where the surface turns away, colour follows depth
+// rather than pixels: then it is the ratio of the depth steps, between `linear` and kLimb.
+template <class Real, class Stored>
+HEADFIT_HD inline Real limb_reach(const Mesh<Real, Stored>& mesh, const Walk<Real>& end, Vec2<Real> P, int32_t face,
+                                  Vec2<Real> centre, int32_t outer_face, Vec2<Real> outer_centre, Real linear) {
+    constexpr Real kLimb = 2;
+    if (end.end != WalkEnd::edge) return linear;
+    const EdgePoint<Real> e = point_on_edge(mesh, end.face, end.corner, P);
+    const Real w_end = e.weight[0] / mesh.vertex(e.vertex[0]).z + e.weight[1] / mesh.vertex(e.vertex[1]).z;
+    const Real w = inverse_depth(mesh, face).at(centre), w_outer = inverse_depth(mesh, outer_face).at(outer_centre);
+    const Real step = std::abs(w - w_outer);
+    if (!(step > Real(1e-6) * w)) return linear;
+    const Real reach = std::abs(w_end - w) / step, most = linear > kLimb ? linear : kLimb;
+    return reach < linear ? linear : (reach > most ? most : reach);
+}
+
+// One pixel's channels and those of the outer neighbour, if that shows the same surface (else null).
+template <class Stored>
+struct PixelColour {
+    const Stored *image, *grad, *outer_image, *outer_grad;
+};
+
+// G = sum over channels of g J with
+//   J = [I_A + reach_a (I_A - I_A')] - [I_B + reach_b (I_B - I_B')]      the jump, taken at the boundary
+//   g = (g_A + g_B) / 2 + c [(g_A - g_A') + (g_B - g_B')]                 the loss gradient there, c = 1/8
+// Over the sub-pixel phase the mean of g_A and g_B sees the target through (1/4, 1/2, 1/4), whose second moment is
+// 1/2 px^2; the four taps (-c, 1/2 + c, 1/2 + c, -c) change it by -4c, so c = 1/8 cancels it. Where g_A equals g_B
+// exactly (the pixels of one supersampled block) there is nothing to sharpen.
+template <class Real, class Stored>
+HEADFIT_HD inline Real boundary_loss(const PixelColour<Stored>& A, const PixelColour<Stored>& B, int channels,
+                                     Real reach_a, Real reach_b, bool sharpen) {
+    constexpr Real kSharpen = Real(0.125);
+    Real plain = 0, sharpened = 0;
+    bool equal = true;
+    for (int c = 0; c < channels; ++c) {
+        const Real ia = Real(A.image[c]), ib = Real(B.image[c]), ga = Real(A.grad[c]), gb = Real(B.grad[c]);
+        const Real da = A.outer_image ? ia - Real(A.outer_image[c]) : Real(0);
+        const Real db = B.outer_image ? ib - Real(B.outer_image[c]) : Real(0);
+        const Real J = ia + reach_a * da - ib - reach_b * db;
+        const Real outer = (A.outer_grad ? ga - Real(A.outer_grad[c]) : Real(0)) +
+                           (B.outer_grad ? gb - Real(B.outer_grad[c]) : Real(0));
+        plain += J * (ga + gb) / 2;
+        sharpened += J * outer;
+        equal &= ga == gb;
+    }
+    return plain + (sharpen && !equal ? kSharpen * sharpened : Real(0));
+}
+
+}  // namespace headfit

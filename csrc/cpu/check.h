@@ -1,0 +1,38 @@
+// Checks of index values, done here because only the loops that read the indices can do them for free.
+#pragma once
+
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+
+#include "cpu/cpu.h"
+
+namespace headfit {
+
+inline void check_faces(const Shape& shape, const int32_t* faces) {
+    bool ok = true;
+    for (int64_t i = 0; i < 3 * shape.faces; ++i) ok &= faces[i] >= 0 && faces[i] < shape.vertices;
+    if (ok) return;
+    for (int64_t i = 0; i < 3 * shape.faces; ++i)
+        if (faces[i] < 0 || faces[i] >= shape.vertices)
+            throw std::invalid_argument("faces: face " + std::to_string(i / 3) + " refers to vertex " +
+                                        std::to_string(faces[i]) + ", but there are " +
+                                        std::to_string(shape.vertices) + " vertices");
+}
+
+inline void check_index_img(const Shape& shape, const int32_t* index_img) {
+    const int64_t pixels = shape.images * shape.height * shape.width;
+    bool ok = true;
+    for (int64_t i = 0; i < pixels; ++i) ok &= index_img[i] >= -1 && index_img[i] < shape.faces;
+    if (!ok)
+        throw std::invalid_argument("index_img: holds a face that is not in [-1, " + std::to_string(shape.faces) +
+                                    "); was it rasterized with other faces?");
+}
+
+inline void check_adjacency(const Shape& shape, const int32_t* adjacency) {
+    bool ok = true;
+    for (int64_t i = 0; i < 3 * shape.faces; ++i) ok &= adjacency[i] >= -1 && adjacency[i] < shape.faces;
+    if (!ok) throw std::invalid_argument("topology: does not belong to these faces");
+}
+
+}  // namespace headfit

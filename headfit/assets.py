@@ -1,0 +1,21 @@
+"""Where the data files that come with headfit are found."""
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def asset_path(name: str) -> Path:
+    """Path of a file or folder of `models/` or `configs/`, e.g. `asset_path("models/default/head.npz")`.
+
+    A wheel carries both folders as `headfit/_assets/`; in a source checkout or an editable install they
+    stand next to the package.
+
+    Raises:
+        FileNotFoundError: the installation has no such asset.
+    """
+    for root in (_PACKAGE / "_assets", _PACKAGE.parent):
+        path = root / name
+        if path.exists():
+            return path
+    raise FileNotFoundError(f"headfit was installed without its asset {name!r} (looked next to {_PACKAGE})")

@@ -1,0 +1,40 @@
+from torch import Tensor
+
+NEAR: float
+
+def rasterize(
+    v_pix: Tensor, faces: Tensor, index_img: Tensor, bary: Tensor, depth: Tensor, threads: int
+) -> None: ...
+def rasterize_backward(
+    v_pix: Tensor,
+    faces: Tensor,
+    index_img: Tensor,
+    grad_bary: Tensor,
+    grad_depth: Tensor,
+    grad_v: Tensor,
+    threads: int,
+) -> None: ...
+def interpolate(
+    attributes: Tensor, faces: Tensor, index_img: Tensor, bary: Tensor, image: Tensor, threads: int
+) -> None: ...
+def interpolate_backward(
+    attributes: Tensor,
+    faces: Tensor,
+    index_img: Tensor,
+    bary: Tensor,
+    grad_image: Tensor,
+    grad_attributes: Tensor | None,
+    grad_bary: Tensor | None,
+    threads: int,
+) -> None: ...
+def edge_grad_backward(
+    grad_image: Tensor,
+    image: Tensor,
+    v_pix: Tensor,
+    faces: Tensor,
+    adjacency: Tensor,
+    group: Tensor,
+    index_img: Tensor,
+    grad_v: Tensor,
+    threads: int,
+) -> None: ...

@@ -1,0 +1,166 @@
+"""The differentiable rasterizer: `rasterize`, `interpolate`, `edge_grad`.
+
+Coordinates: a vertex of `v_pix` is (x, y, z); x, y in pixels from the image's top-left corner (the centre of pixel
+[row i, column j] is (j + 1/2, i + 1/2)), z the depth in camera units, positive in front of the camera. A vertex
+stands for the point (x z, y z, z) up to the camera matrix: project a vertex behind the camera as any other, by
+dividing by its (negative) depth. Surface at a depth of less than `NEAR` is clipped away; faces with a vertex that
+is NaN, infinite, or at z = 0 are not drawn.
+
+Gradients: `bary` and `depth` are differentiable at fixed visibility; what changes when visibility changes is added
+by `edge_grad`. A render is therefore
+
+    index_img, bary, depth = rasterize(v_pix, faces, (H, W))
+    image = shade(interpolate(attributes, faces, index_img, bary))
+    image = edge_grad(image, v_pix, faces, index_img)
+"""
+
+import torch
+from torch import Tensor
+
+from headfit.raster import ops
+from headfit.raster.topology import Topology
+
+
+def rasterize(v_pix: Tensor, faces: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
+    """Finds the nearest face at every pixel centre.
+
+    Centres on an edge belong to the face to whose top or left the edge is; of faces at equal depth the first wins.
+
+    Args:
+        v_pix: [B,V,3] float32 or float64, projected vertices.
+        faces: [F,3] int32 vertex indices; both sides are visible.
+        size: (H, W) in pixels.
+
+    Returns:
+        index_img [B,H,W] int32: visible face, -1 for background.
+        bary [B,H,W,3]: perspective-correct barycentrics, 0 on background; differentiable.
+        depth [B,H,W]: z of the visible point, 0 on background; differentiable.
+
+    Raises:
+        ValueError: shape, type, device or size is wrong, or a face refers to a vertex that does not exist.
+    """
+    _check_v_pix(v_pix)
+    _check_faces(faces, v_pix)
+    height, width = (int(n) for n in size)
+    if height < 0 or width < 0:
+        raise ValueError(f"size: expected (height, width) >= 0, got {(height, width)}")
+    return ops.rasterize(v_pix, faces, height, width)
+
+
+def interpolate(attributes: Tensor, faces: Tensor, index_img: Tensor, bary: Tensor) -> Tensor:
+    """Blends vertex attributes over the visible faces.
+
+    Args:
+        attributes: [B,V,C], or [V,C] for all images; type as bary.
+        faces: [F,3] int32 rows of attributes; may be another list than was rasterized (say, of UV vertices) if
+            its faces correspond.
+        index_img: [B,H,W] int32, from `rasterize`.
+        bary: [B,H,W,3], from `rasterize`.
+
+    Returns:
+        [B,H,W,C], 0 on background; differentiable with respect to attributes and bary.
+
+    Raises:
+        ValueError: shapes, types or devices do not fit, or an index is out of range.
+    """
+    _check_index_img(index_img)
+    _check_faces(faces, attributes)
+    if attributes.ndim not in (2, 3):
+        raise ValueError(f"attributes: expected [B,V,C] or [V,C], got {list(attributes.shape)}")
+    if bary.shape != (*index_img.shape, 3):
+        raise ValueError(f"bary: expected {[*index_img.shape, 3]}, as index_img, got {list(bary.shape)}")
+    if attributes.ndim == 2:
+        attributes = attributes[None]
+    elif attributes.shape[0] != index_img.shape[0]:
+        raise ValueError(f"attributes: batch {attributes.shape[0]}, but index_img has {index_img.shape[0]}")
+    if attributes.dtype != bary.dtype or attributes.dtype not in (torch.float32, torch.float64):
+        raise ValueError(
+            f"attributes, bary: expected both float32 or float64, got {attributes.dtype}, {bary.dtype}"
+        )
+    _check_device(attributes, faces=faces, index_img=index_img, bary=bary)
+    return ops.interpolate(attributes, faces, index_img, bary)
+
+
+def edge_grad(
+    image: Tensor,
+    v_pix: Tensor,
+    faces: Tensor,
+    index_img: Tensor,
+    *,
+    group: Tensor | None = None,
+    topology: Topology | None = None,
+) -> Tensor:
+    """Returns the image; in the backward pass its jumps move the vertices whose edges make them.
+
+    For each two neighbouring pixels that see different faces, walks over the mesh from one centre to the other to
+    find what lies between: nothing but surface (no gradient), a silhouette or fold (its edge moves, what lies
+    behind gets exactly 0), an intersection of two surfaces, or a border between groups. Method: "Rasterized Edge
+    Gradients", Pidhorskyi et al., ECCV 2024; how it is refined here stands in csrc/core.
+
+    Exact up to sampling for squared losses on the image.
+
+    Args:
+        image: [B,H,W,C] whatever was computed per pixel from this rasterization; 0 to many channels.
+        v_pix: [B,V,3] projected vertices, type as image.
+        faces: [F,3] int32, as rasterized.
+        index_img: [B,H,W] int32, from `rasterize`.
+        group: [F] integers; the image may jump where one surface changes its group (label, material, UV island).
+            Default: `topology.components`, so no such jumps.
+        topology: of these faces; default `Topology.of(faces)`, built once per faces tensor.
+
+    Returns:
+        image, unchanged, carrying the gradient with respect to v_pix.
+
+    Raises:
+        ValueError: shapes, types or devices do not fit, or an index is out of range.
+    """
+    _check_v_pix(v_pix)
+    _check_faces(faces, v_pix)
+    _check_index_img(index_img)
+    if image.ndim != 4 or image.shape[:3] != index_img.shape:
+        raise ValueError(f"image: expected {[*index_img.shape, 'C']}, as index_img, got {list(image.shape)}")
+    if image.dtype != v_pix.dtype:
+        raise ValueError(f"image: expected {v_pix.dtype}, as v_pix, got {image.dtype}")
+    if v_pix.shape[0] != index_img.shape[0]:
+        raise ValueError(f"v_pix: batch {v_pix.shape[0]}, but index_img has {index_img.shape[0]}")
+    if topology is None:
+        topology = Topology.of(faces)
+    elif topology.adjacency.shape != faces.shape:
+        raise ValueError(f"topology: of {len(topology.adjacency)} faces, but there are {len(faces)}")
+    if group is None:
+        group = topology.components
+    elif group.shape != (len(faces),) or group.is_floating_point():
+        raise ValueError(f"group: expected {len(faces)} integers, got {group.dtype} {list(group.shape)}")
+    group = group.to(torch.int32)
+    _check_device(
+        image, v_pix=v_pix, faces=faces, index_img=index_img, group=group, topology=topology.adjacency
+    )
+    return ops.EdgeGrad.apply(image, v_pix, faces, topology.adjacency, group, index_img)
+
+
+def _check_v_pix(v_pix: Tensor) -> None:
+    if v_pix.ndim != 3 or v_pix.shape[2] != 3:
+        raise ValueError(f"v_pix: expected [B,V,3], got {list(v_pix.shape)}")
+    if v_pix.dtype not in (torch.float32, torch.float64):
+        raise ValueError(f"v_pix: expected float32 or float64, got {v_pix.dtype}")
+
+
+def _check_faces(faces: Tensor, beside: Tensor) -> None:
+    if faces.ndim != 2 or faces.shape[1] != 3 or faces.dtype != torch.int32:
+        raise ValueError(f"faces: expected int32 [F,3], got {faces.dtype} {list(faces.shape)}")
+    _check_device(beside, faces=faces)
+
+
+def _check_index_img(index_img: Tensor) -> None:
+    if index_img.ndim != 3 or index_img.dtype != torch.int32:
+        raise ValueError(f"index_img: expected int32 [B,H,W], got {index_img.dtype} {list(index_img.shape)}")
+
+
+def _check_device(first: Tensor, **others: Tensor) -> None:
+    if first.device.type != "cpu":
+        raise ValueError(
+            f"this build of headfit.raster works on the CPU only, got a tensor on {first.device}"
+        )
+    for name, other in others.items():
+        if other.device != first.device:
+            raise ValueError(f"{name}: expected on {first.device}, got {other.device}")

@@ -1,0 +1,69 @@
+"""Connectivity of a triangle mesh, as edge_grad needs it."""
+
+import weakref
+
+import numpy as np
+import torch
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from torch import Tensor
+
+
+class Topology:
+    """Which faces meet at edges, and which hang together.
+
+    Args:
+        faces: [F,3] integer vertex indices.
+
+    Attributes:
+        adjacency: [F,3] int32; `adjacency[f, k]` is the face across the edge opposite corner k of face f, or -1
+            where the edge is open or has more than two faces.
+        components: [F] int32; faces connected through shared vertices have the same number, counted from 0.
+
+    Raises:
+        ValueError: faces is not an [F,3] integer tensor.
+    """
+
+    def __init__(self, faces: Tensor) -> None:
+        if faces.ndim != 2 or faces.shape[1] != 3 or faces.is_floating_point():
+            raise ValueError(f"faces: expected integers [F,3], got {faces.dtype} {list(faces.shape)}")
+        f = faces.detach().cpu().numpy().astype(np.int64)
+        self.adjacency = torch.from_numpy(_adjacency(f)).to(faces.device)
+        self.components = torch.from_numpy(_components(f)).to(faces.device)
+
+    @staticmethod
+    def of(faces: Tensor) -> "Topology":
+        """The topology of this very tensor, built when first asked for and kept as long as the tensor lives."""
+        key = id(faces)
+        cached = _cache.get(key)
+        if cached is not None and cached[0]() is faces and cached[1] == faces._version:
+            return cached[2]
+        topology = Topology(faces)
+        _cache[key] = (weakref.ref(faces, lambda _: _cache.pop(key, None)), faces._version, topology)
+        return topology
+
+
+_cache: dict[int, tuple["weakref.ref[Tensor]", int, Topology]] = {}
+
+
+def _adjacency(faces: np.ndarray) -> np.ndarray:
+    # Side 3 f + k is the edge of face f opposite corner k; sides of one edge become neighbours when sorted.
+    edges = np.sort(faces[:, [[1, 2], [2, 0], [0, 1]]].reshape(-1, 2), axis=1)
+    key = edges[:, 0] * (edges.max(initial=0) + 1) + edges[:, 1]
+    order = np.argsort(key, kind="stable")
+    first = np.flatnonzero(np.diff(key[order], prepend=-1))
+    pair = first[np.diff(first, append=len(key)) == 2]
+    one, other = order[pair], order[pair + 1]
+    adjacency = np.full(len(key), -1, np.int32)
+    adjacency[one], adjacency[other] = other // 3, one // 3
+    return adjacency.reshape(-1, 3)
+
+
+def _components(faces: np.ndarray) -> np.ndarray:
+    if len(faces) == 0:
+        return np.zeros(0, np.int32)
+    vertices = int(faces.max()) + 1
+    start, end = faces.ravel(), np.roll(faces, -1, axis=1).ravel()
+    graph = coo_array((np.ones(len(start), bool), (start, end)), shape=(vertices, vertices))
+    of_vertex = connected_components(graph, directed=False)[1][faces[:, 0]]
+    return np.unique(of_vertex, return_inverse=True)[1].astype(np.int32)
