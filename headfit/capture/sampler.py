@@ -45,7 +45,7 @@ class ViewSampler:
         views = []
         for frame, is_filler in self._draw((_Stream.FRAMES, group), self._frames, frames_per_step, turn):
             # A frame is drawn once a round, so the round counts its visits. Fillers have their own count.
-            round_of_frames = turn // -(-self._frames // min(frames_per_step, self._frames))
+            round_of_frames = turn // _draws_per_round(self._frames, frames_per_step)
             key = (_Stream.CAMERAS, group, frame, int(is_filler))
             drawn = self._draw(key, len(cameras), views_per_frame, round_of_frames)
             views += [(frame, cameras[index]) for index, _ in drawn]
@@ -64,9 +64,8 @@ class ViewSampler:
 
     def _draw(self, key: tuple[int, ...], total: int, count: int, turn: int) -> list[tuple[int, bool]]:
         """The `turn`-th draw of `count` distinct indices below `total`: (index, whether it only fills up)."""
+        past_rounds, position = divmod(turn, _draws_per_round(total, count))
         count = min(count, total)
-        draws_per_round = -(-total // count)
-        past_rounds, position = divmod(turn, draws_per_round)
         order = self._shuffle(key, past_rounds, total)
         places = range(position * count, (position + 1) * count)
         return [(order[place % total], place >= total) for place in places]
@@ -75,3 +74,7 @@ class ViewSampler:
         generator = np.random.default_rng((self._seed, *key, round_index))
         order: list[int] = generator.permutation(total).tolist()
         return order
+
+
+def _draws_per_round(total: int, count: int) -> int:
+    return -(-total // min(count, total))
