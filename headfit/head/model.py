@@ -1,0 +1,192 @@
+"""The head model: a differentiable function from parameters to vertices.
+
+Frame: metres, x = the subject's left, y up, z front, origin inside the skull. The model works on a *cage* (the
+control mesh): identity, expression, free offsets and skinning move its Vc vertices, and one constant sparse matrix
+takes them to the V vertices of the fine mesh (Catmull-Clark for skin, cavity and tongue, the identity for solids).
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from torch import Tensor, nn
+
+from headfit.head.rotation import axis_angle_to_matrix
+from headfit.head.sparse import apply_to_vertices
+
+_FLOATS = (
+    "mean",
+    "identity_basis",
+    "expression_basis",
+    "skinning_weights",
+    "pivots",
+    "pivot_basis",
+    "part_centres",
+    "part_centre_basis",
+    "uvs",
+    "landmark_bary",
+    "cage_stiffness",
+)
+_INDICES = {
+    "faces": torch.int32,
+    "faces_uv": torch.int32,
+    "cage_faces": torch.int32,
+    "face_labels": torch.int64,
+    "face_parts": torch.int64,
+    "landmark_faces": torch.int64,
+    "cage_rigid_part": torch.int64,
+    "neck_loop": torch.int64,
+}
+_NAMES = ("label_names", "part_names", "joint_names", "expression_names", "rigid_part_names")
+_OTHER = ("joint_parents", "subdivision_data", "subdivision_indices", "subdivision_indptr")
+REQUIRED_ARRAYS = frozenset((*_FLOATS, *_INDICES, *_NAMES, *_OTHER))
+
+
+class HeadModel(nn.Module):
+    """Buffers only, nothing trainable; not part of a checkpoint, since it is rebuilt from its file.
+
+    Topology: `faces` [F,3], `faces_uv` [F,3] into `uvs` [T,2] (u right, v up), `face_labels` [F] into `label_names`,
+    `face_parts` [F] into `part_names`, `neck_loop` [N] fine vertices round the open neck, in order.
+    Landmarks: `landmark_faces` [68], `landmark_bary` [68,3], iBUG order (point 0 on the subject's right).
+    Cage: `mean` [Vc,3], `cage_faces` [Fc,3], `cage_stiffness` [Vc] relative resistance to free offsets,
+    `cage_rigid_part` [Vc] index into `rigid_part_names` or -1.
+    Names: `expression_names` (52 ARKit units), `joint_names`, `rigid_part_names`.
+    """
+
+    mean: Tensor
+    identity_basis: Tensor
+    expression_basis: Tensor
+    skinning_weights: Tensor
+    pivots: Tensor
+    pivot_basis: Tensor
+    part_centres: Tensor
+    part_centre_basis: Tensor
+    uvs: Tensor
+    landmark_bary: Tensor
+    cage_stiffness: Tensor
+    faces: Tensor
+    faces_uv: Tensor
+    cage_faces: Tensor
+    face_labels: Tensor
+    face_parts: Tensor
+    landmark_faces: Tensor
+    cage_rigid_part: Tensor
+    neck_loop: Tensor
+    label_names: tuple[str, ...]
+    part_names: tuple[str, ...]
+    joint_names: tuple[str, ...]
+    expression_names: tuple[str, ...]
+    rigid_part_names: tuple[str, ...]
+
+    def __init__(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """`arrays`: the contents of a head model's npz (see models/default/card.md)."""
+        super().__init__()
+        for name in _FLOATS:
+            # Bases are stored as integers times a step.
+            values = arrays[name].astype(np.float32) * np.float32(arrays.get(f"{name}_step", 1.0))
+            self.register_buffer(name, torch.from_numpy(values), persistent=False)
+        for name, dtype in _INDICES.items():
+            indices = torch.from_numpy(arrays[name].astype(np.int64)).to(dtype)
+            self.register_buffer(name, indices, persistent=False)
+        for name in _NAMES:
+            setattr(self, name, tuple(str(n) for n in arrays[name]))
+        self.joint_parents = tuple(int(p) for p in arrays["joint_parents"])
+        csr = (arrays[f"subdivision_{part}"] for part in ("data", "indices", "indptr"))
+        subdivision = sp.csr_matrix(
+            tuple(csr), shape=(len(arrays["subdivision_indptr"]) - 1, len(arrays["mean"]))
+        )
+        self._register_csr("subdivision", subdivision)
+        self._register_csr("subdivision_transposed", subdivision.T.tocsr())
+
+    def _register_csr(self, name: str, matrix: sp.csr_matrix) -> None:
+        # The three arrays, not a sparse tensor, so that .to(), broadcasting and deep copies treat them as any buffer.
+        self.register_buffer(
+            f"_{name}_rows", torch.from_numpy(matrix.indptr.astype(np.int64)), persistent=False
+        )
+        self.register_buffer(
+            f"_{name}_columns", torch.from_numpy(matrix.indices.astype(np.int64)), persistent=False
+        )
+        self.register_buffer(
+            f"_{name}_values", torch.from_numpy(matrix.data.astype(np.float32)), persistent=False
+        )
+
+    def _csr(self, name: str, size: tuple[int, int]) -> Tensor:
+        parts = (getattr(self, f"_{name}_{part}") for part in ("rows", "columns", "values"))
+        return torch.sparse_csr_tensor(*parts, size=size, check_invariants=False)
+
+    @property
+    def vertex_count(self) -> int:
+        """V, of the fine mesh."""
+        return len(self._subdivision_rows) - 1  # type: ignore[arg-type]
+
+    @property
+    def cage_count(self) -> int:
+        """Vc, of the cage."""
+        return len(self.mean)
+
+    @property
+    def subdivision(self) -> Tensor:
+        """The cage -> fine matrix [V, Vc], sparse CSR; rows sum to 1."""
+        return self._csr("subdivision", (self.vertex_count, self.cage_count))
+
+    def forward(
+        self,
+        identity: Tensor,
+        expression: Tensor,
+        joints: Tensor,
+        offsets: Tensor | None = None,
+        placement: Tensor | None = None,
+    ) -> Tensor:
+        """Fine vertices [B,V,3] in the head frame, metres. Differentiable in every argument.
+
+        identity: [100] or [B,100], ~ N(0,1). expression: [B,52], 0 rest, 1 full.
+        joints: [B,J,6]: axis-angle (radians) about the joint's pivot, which follows identity, then translation
+            (metres), both in the frame of the parent joint or, without one, of the head.
+        offsets: [Vc,3] or [B,Vc,3] metres, added to the cage before anything moves it.
+        placement: [R,9] per rigid part: translation (metres), axis-angle (radians) and log-scale about the part's
+            centre, applied before expression and skinning.
+        """
+        rest = self.mean + torch.tensordot(identity, self.identity_basis, 1)
+        if offsets is not None:
+            rest = rest + offsets
+        if placement is not None:
+            rest = self._place(rest, identity, placement)
+        moved = rest + torch.tensordot(expression, self.expression_basis, 1)
+        cage = self._skin(moved, identity, joints)
+        transposed = self._csr("subdivision_transposed", (self.cage_count, self.vertex_count))
+        return apply_to_vertices(self.subdivision, transposed, cage)
+
+    def _place(self, rest: Tensor, identity: Tensor, placement: Tensor) -> Tensor:
+        """Move the rigid parts of the cage [..., Vc, 3]."""
+        centres = self.part_centres + torch.tensordot(identity, self.part_centre_basis, 1)
+        member = self.cage_rigid_part >= 0
+        part = self.cage_rigid_part[member]
+        translation, axis_angle, log_scale = placement.split(3, dim=-1)
+        linear = axis_angle_to_matrix(axis_angle) * log_scale.exp()[:, None, :]
+        centre = centres[..., part, :]
+        local = rest[..., member, :] - centre
+        placed = torch.einsum("vij,...vj->...vi", linear[part], local) + centre + translation[part]
+        return rest.index_copy(-2, member.nonzero()[:, 0], placed)
+
+    def _skin(self, cage: Tensor, identity: Tensor, joints: Tensor) -> Tensor:
+        """Linear blend skinning of the cage [B,Vc,3] by joints [B,J,6]; the skull is the fixed root."""
+        pivots = self.pivots + torch.tensordot(identity, self.pivot_basis, 1)
+        rotations = axis_angle_to_matrix(joints[..., :3])
+        shifts = pivots - (rotations @ pivots[..., None])[..., 0] + joints[..., 3:]
+        world_rotations: list[Tensor] = []
+        world_shifts: list[Tensor] = []
+        for j, parent in enumerate(self.joint_parents):  # parents come before their children
+            rotation, shift = rotations[:, j], shifts[:, j]
+            if parent >= 0:
+                shift = (world_rotations[parent] @ shift[..., None])[..., 0] + world_shifts[parent]
+                rotation = world_rotations[parent] @ rotation
+            world_rotations.append(rotation)
+            world_shifts.append(shift)
+        # Motion relative to the root: R - I and t, so that the skull's weight needs no transform of its own.
+        eye = torch.eye(3, dtype=cage.dtype, device=cage.device)
+        transform = torch.cat(
+            [torch.stack(world_rotations, 1) - eye, torch.stack(world_shifts, 1)[..., None]], -1
+        )
+        blended = torch.einsum("vj,bjrc->bvrc", self.skinning_weights[:, 1:], transform)
+        return cage + (blended[..., :3] @ cage[..., None])[..., 0] + blended[..., 3]
