@@ -1,0 +1,1 @@
+"""Losses, stages and HeadFit: what turns a capture into a run."""

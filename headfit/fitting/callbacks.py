@@ -1,0 +1,95 @@
+"""What a run shows and keeps: progress, checkpoints, pictures."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback
+from tqdm import tqdm
+
+from headfit.fitting.pictures import view_sheet, write_picture
+
+if TYPE_CHECKING:
+    from headfit.fitting.module import HeadFit
+
+CHECKPOINT = "checkpoints/last.ckpt"
+
+
+class StageProgress(Callback):
+    """One bar for the whole fit: the stage's name, steps per second, and the losses that matter."""
+
+    def __init__(self) -> None:
+        self._bar: tqdm[Any] | None = None
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        fit: HeadFit = pl_module  # type: ignore[assignment]
+        self._bar = tqdm(
+            total=fit.plan.steps, initial=trainer.global_step, unit="step", dynamic_ncols=True, smoothing=0.05
+        )
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        fit: HeadFit = pl_module  # type: ignore[assignment]
+        if self._bar is not None:
+            self._bar.set_description(f"fit: {fit.stage_name}", refresh=False)
+            self._bar.set_postfix({k: f"{v:.3g}" for k, v in fit.latest.items()}, refresh=False)
+            self._bar.update(1)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._close()
+
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+class KeepLast(Callback):
+    """A checkpoint after every chunk of steps, written beside the old one and then put in its place in one motion:
+    a run killed at any moment, also while writing, leaves a whole checkpoint behind."""
+
+    def __init__(self, run: Path) -> None:
+        self.path = run / CHECKPOINT
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = self.path.with_suffix(".writing")
+        trainer.save_checkpoint(fresh)
+        os.replace(fresh, self.path)
+
+
+class Pictures(Callback):
+    """Target, render, label borders and error map of a few fixed views, and the texture, to TensorBoard and `pictures/`.
+
+    Drawn at the end of every stage, and every `every` steps within it.
+    """
+
+    def __init__(self, run: Path, every: int) -> None:
+        self.folder = run / "pictures"
+        self.every = every
+        self._last = 0
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        fit: HeadFit = pl_module  # type: ignore[assignment]
+        step = trainer.global_step
+        end_of_stage = fit.chunk.ends_stage
+        if not (end_of_stage or step - self._last >= self.every):
+            return
+        self._last = step
+        pictures = {f"views/{name}": sheet for name, sheet in view_sheet(fit)}
+        if fit.has_texture:
+            pictures["texture"] = fit.texture_image()
+        for name, image in pictures.items():
+            if trainer.logger is not None:
+                trainer.logger.experiment.add_image(name, image, step, dataformats="HWC")  # type: ignore[attr-defined]
+            if end_of_stage:
+                write_picture(self.folder / fit.stage_name / f"{name}.png", image)

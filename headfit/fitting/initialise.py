@@ -1,0 +1,148 @@
+"""Where the head is before anything is optimised: from landmarks where there are some, else from label centroids."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from headfit.capture.capture import Capture, DamagedFile
+from headfit.capture.centroids import label_centroids
+from headfit.capture.triangulate import triangulate
+from headfit.errors import HeadfitError
+
+if TYPE_CHECKING:
+    from headfit.fitting.module import HeadFit
+
+Float = NDArray[np.float64]
+
+#: The jaw line (iBUG points 0-16) is where each view's outline happens to be, not a point of the skin.
+LANDMARK_WEIGHT = np.r_[np.full(17, 0.1), np.ones(51)]
+#: Distance (metres) at which a triangulated point counts half in the alignment.
+POINT_SCALE = 0.006
+
+
+def similarity(
+    source: Float, target: Float, weight: Float, scale: float | None = None
+) -> tuple[float, Float, Float]:
+    """Scale s, rotation R `[3,3]` and translation t that best take `source [N,3]` to `target [N,3]` (Umeyama 1991).
+
+    A given `scale` is kept.
+    """
+    w = weight / weight.sum()
+    a, b = w @ source, w @ target
+    x, y = source - a, target - b
+    u, d, vt = np.linalg.svd((y * w[:, None]).T @ x)
+    sign = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
+    rotation = (u * sign) @ vt
+    if scale is None:
+        scale = float((d * sign).sum() / (w @ (x**2).sum(1)))
+    return scale, rotation, b - scale * rotation @ a
+
+
+def robust_similarity(
+    source: Float, target: Float, weight: Float, scale: float | None = None
+) -> tuple[float, Float, Float]:
+    """`similarity` with points that lie off counting less (Cauchy weights, `POINT_SCALE`)."""
+    w = weight
+    for _ in range(10):
+        s, rotation, t = similarity(source, target, w, scale)
+        distance = np.linalg.norm(s * source @ rotation.T + t - target, axis=1)
+        w = weight / (1 + (distance / POINT_SCALE) ** 2)
+    return s, rotation, t
+
+
+def initialise(fit: HeadFit) -> None:
+    """Set pose and scale of every frame, and which landmarks are believed.
+
+    Raises:
+        HeadfitError: neither landmarks nor masks show where the head is in any frame.
+    """
+    capture, cameras = fit.capture, fit.data.training_cameras
+    found: dict[int, tuple[Float, Float, Float]] = {}  # frame: model points, world points, weights
+    frames = range(len(capture.frames))
+    bar = tqdm(frames, desc="place the head", unit="frame", leave=False, disable=None, file=sys.stderr)
+    for frame in bar:
+        points = _landmark_points(fit, frame, cameras) if fit.config.use_landmarks else None
+        points = points or _label_points(fit, frame, cameras)
+        if points:
+            found[frame] = points
+    if not found:
+        raise HeadfitError(
+            f"{capture.path}: cannot place the head: no frame has landmarks, or masks with both eyes and the lips, "
+            "in two or more cameras. Run `headfit landmarks`, or add masks."
+        )
+    scale = float(np.median([robust_similarity(*points)[0] for points in found.values()]))
+    poses = {frame: robust_similarity(*points, scale=scale)[1:] for frame, points in found.items()}
+    known = np.array(sorted(poses))
+    geometry = fit.geometry
+    with torch.no_grad():
+        geometry.log_scale.fill_(float(np.log(scale)))
+        for frame in frames:
+            rotation, translation = poses[int(known[np.abs(known - frame).argmin()])]
+            geometry.start_rotation[frame] = torch.as_tensor(rotation)
+            geometry.translation[frame] = torch.as_tensor(translation)
+
+
+def _landmark_points(fit: HeadFit, frame: int, cameras: list[int]) -> tuple[Float, Float, Float] | None:
+    """Model and world points of the landmarks that at least two cameras agree on; notes those that disagree."""
+    seen = [(camera, _read_landmarks(fit.capture, camera, frame)) for camera in cameras]
+    seen = [(camera, points) for camera, points in seen if points is not None]
+    if len(seen) < 2:
+        return None
+    points = np.stack([p for _, p in seen if p is not None])
+    world, _, agrees = triangulate([fit.capture.cameras[c] for c, _ in seen], points[..., :2], points[..., 2])
+    for row, (camera, _) in enumerate(seen):
+        fit.landmark_trust[frame, camera] = torch.as_tensor(agrees[row], dtype=torch.float32)
+    good = agrees.sum(0) >= 2
+    if good[17:].sum() < 6:
+        return None
+    with torch.no_grad():
+        model = fit.geometry.landmarks(_mean_head(fit))[0].double().numpy()
+    return model[good], world[good], LANDMARK_WEIGHT[good]
+
+
+def _read_landmarks(capture: Capture, camera: int, frame: int) -> Float | None:
+    try:
+        return capture.landmarks(camera, frame)
+    except DamagedFile:
+        return None  # the data module counts and reports it when it serves the view
+
+
+def _label_points(fit: HeadFit, frame: int, cameras: list[int]) -> tuple[Float, Float, Float] | None:
+    """Model and world centroids of eyes and lips, as the masks of this frame show them."""
+    world = label_centroids(fit.capture, frame, cameras)
+    if not {"left_eye", "right_eye", "lips"} <= set(world):
+        return None
+    vertices = _mean_head(fit)[0]
+    model = {name: _visible_centroid(fit, vertices, name) for name in world}
+    names = [name for name in world if name in model]
+    weight = np.array([0.2 if name == "head" else 1.0 for name in names])
+    return np.stack([model[n] for n in names]), np.stack([world[n] for n in names]), weight
+
+
+def _visible_centroid(fit: HeadFit, vertices: torch.Tensor, name: str) -> Float:
+    """The model's point for a mask centroid: for eyes the cornea's side of the ball, for lips their faces' mean."""
+    head = fit.geometry.head
+    names = {"lips": ("upper_lip", "lower_lip"), "head": tuple(head.label_names)}.get(name, (name,))
+    wanted = torch.tensor([head.label_names.index(n) for n in names if n in head.label_names])
+    chosen = torch.unique(head.faces[torch.isin(head.face_labels, wanted)].long())
+    points = vertices[chosen]
+    if name.endswith("_eye"):
+        points = points[points[:, 2] > points[:, 2].quantile(0.9)]
+    return points.mean(0).double().numpy()
+
+
+def _mean_head(fit: HeadFit) -> torch.Tensor:
+    """Vertices `[1,V,3]` of the head with every parameter at zero, in the head frame."""
+    head = fit.geometry.head
+    with torch.no_grad():
+        return head(
+            torch.zeros(len(head.identity_basis)),
+            torch.zeros(1, len(head.expression_names)),
+            torch.zeros(1, len(head.joint_names), 6),
+        )

@@ -1,0 +1,77 @@
+"""The loss terms. Data terms are means over views of sums over pixels divided by the head's area in that view:
+the share of the head that is wrong. So weights mean the same at any resolution, framing and number of cameras."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+#: Below this residual (display-coded colour) the photometric loss is quadratic: about three grey levels of sensor noise.
+COLOUR_SCALE = 0.02
+
+
+def gaussian_blur(image: Tensor, sigma: float) -> Tensor:
+    """Blur `image [B,H,W,C]` with a Gaussian of `sigma` pixels, edges replicated."""
+    radius = max(1, round(3 * sigma))
+    x = torch.arange(-radius, radius + 1, dtype=image.dtype, device=image.device)
+    kernel = torch.exp(-0.5 * (x / sigma).square())
+    kernel = kernel / kernel.sum()
+    planes = image.permute(0, 3, 1, 2)
+    count = planes.shape[1]
+    planes = F.pad(planes, (radius, radius, radius, radius), mode="replicate")
+    planes = F.conv2d(planes, kernel.view(1, 1, 1, -1).expand(count, 1, 1, -1), groups=count)
+    planes = F.conv2d(planes, kernel.view(1, 1, -1, 1).expand(count, 1, -1, 1), groups=count)
+    return planes.permute(0, 2, 3, 1)
+
+
+def mask_loss(
+    rendered: Tensor, target: Tensor, weight: Tensor, class_weight: Tensor, area: Tensor, blur: float
+) -> Tensor:
+    """Squared difference of class images, per head area, averaged over views.
+
+    A rendered class image is 0 or 1 at a sample while the target is the coverage of the pixel; both have the same
+    mean over the sub-pixel position of the border, so the squared loss is unbiased. Blurring both sides equally lets
+    borders that lie further apart than a pixel find each other.
+
+    Args:
+        rendered: one-hot class images `[B,H,W,C]` from `HeadRenderer.label_probabilities`.
+        target: class coverage `[B,H,W,C]` in [0,1].
+        weight: `[B,H,W]` in [0,1]; 0 where the mask says nothing or the model ends.
+        class_weight: `[C]`.
+        area: `[B]` head area in pixels.
+        blur: standard deviation in pixels; 0 for none.
+    """
+    difference = (rendered - target) * weight[..., None]
+    if blur > 0:
+        difference = gaussian_blur(difference, blur)
+    return ((difference.square() @ class_weight).sum((1, 2)) / area).mean()
+
+
+def photometric_loss(rendered: Tensor, target: Tensor, weight: Tensor, area: Tensor) -> Tensor:
+    """Charbonnier difference of colours `[B,H,W,3]`, weighted by `weight [B,H,W]`, per head area, mean over views."""
+    r2 = (rendered - target).square()
+    charbonnier = (r2 + COLOUR_SCALE**2).sqrt() - COLOUR_SCALE
+    return ((charbonnier.sum(-1) * weight).sum((1, 2)) / area).mean()
+
+
+def landmark_loss(
+    points: Tensor, target: Tensor, weight: Tensor, area: Tensor, scale: float = 0.007
+) -> Tensor:
+    """Pseudo-Huber distance of image points, relative to the head's size sqrt(area); mean over views and points.
+
+    Args:
+        points, target: `[B,68,2]` pixels.
+        weight: `[B,68]`, 0 for missing or invisible points.
+        area: `[B]` head area in pixels.
+        scale: where the loss turns from quadratic to linear, as a share of the head's size (0.007: 2 px of 290).
+    """
+    r2 = (points - target).square().sum(-1) / area[:, None]
+    huber = scale * ((r2 + scale**2).sqrt() - scale)
+    return (huber * weight).sum() / weight.sum().clamp_min(1.0)
+
+
+def expression_prior(expression: Tensor) -> Tensor:
+    """Units `[N,52]` are activations: small is likely, below 0 or above 1 is hardly ever meant."""
+    outside = F.relu(-expression) + F.relu(expression - 1)
+    return (expression.square() + 20 * outside.square()).sum(-1).mean()

@@ -1,0 +1,232 @@
+"""HeadFit: the training step, its parameters and its stages, as a LightningModule."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from headfit.capture.capture import Capture
+from headfit.capture.data import CaptureData, ViewBatch
+from headfit.capture.labels import LabelClasses
+from headfit.errors import HeadfitError
+from headfit.fitting import losses
+from headfit.fitting.config import FitConfig, Stage
+from headfit.fitting.optimizer import FitAdam
+from headfit.fitting.parameters import FitParameters
+from headfit.fitting.schedule import Plan, PlannedChunk
+from headfit.fitting.texture_start import start_appearance
+from headfit.head import HeadModel
+from headfit.render import Appearance, CameraBatch, HeadRenderer, Visible
+
+#: Classes whose colour may move the geometry: lit like a smooth surface. Inside the mouth and the eyes darkness is
+#: shadow and the highlight wanders; there colour only fills the texture.
+PHOTOMETRIC_CLASSES = ("skin", "lips", "upper_lip", "lower_lip")
+
+
+class HeadFit(pl.LightningModule):
+    """Fits one head to one capture.
+
+    Args:
+        config: the settings, with the stages.
+        capture: the capture.
+        data: serves the views; the module tells it what the next chunk of steps needs.
+        head: the head model.
+        classes: classes that both the capture's masks and the model know.
+    """
+
+    class_of_label: Tensor
+    class_weight: Tensor
+    photometric_class: Tensor
+    landmark_trust: Tensor
+    texture_started: Tensor
+
+    def __init__(
+        self, config: FitConfig, capture: Capture, data: CaptureData, head: HeadModel, classes: LabelClasses
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.capture = capture
+        self.data = data
+        self.classes = classes
+        self.plan = Plan(config.stages, config.steps_per_checkpoint)
+        self.geometry = FitParameters(head, len(capture.frames), config.offset_smoothness)
+        self.appearance = Appearance(config.texture_size, len(capture.cameras))
+        self.renderer = HeadRenderer(head)
+        weights = [config.class_weights.get(name, 1.0) for name in classes.names]
+        photometric = [name in PHOTOMETRIC_CLASSES for name in classes.names]
+        self.register_buffer("class_of_label", torch.as_tensor(classes.from_model), persistent=False)
+        self.register_buffer("class_weight", torch.tensor(weights), persistent=False)
+        self.register_buffer("photometric_class", torch.tensor(photometric), persistent=False)
+        self.register_buffer("landmark_trust", torch.ones(len(capture.frames), len(capture.cameras), 68))
+        self.register_buffer("texture_started", torch.zeros((), dtype=torch.bool))
+        self.latest: dict[str, float] = {}
+
+    # ---- stages ------------------------------------------------------------------------------------------------
+
+    @property
+    def chunk(self) -> PlannedChunk:
+        """The chunk of steps that the current epoch runs."""
+        return self.plan.chunks[min(self.trainer.current_epoch, len(self.plan.chunks) - 1)]
+
+    @property
+    def stage_name(self) -> str:
+        return self.chunk.stage
+
+    @property
+    def stage(self) -> Stage:
+        return self.config.stages[self.stage_name]
+
+    @property
+    def has_texture(self) -> bool:
+        """Whether the texture holds colours yet."""
+        return bool(self.texture_started)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        groups = self.geometry.groups() + [
+            {"name": "texture", "params": list(self.appearance.levels)},
+            {"name": "light", "params": [self.appearance.light]},
+            {"name": "gain", "params": [self.appearance.log_gain]},
+        ]
+        return FitAdam(groups)
+
+    def train_dataloader(self) -> Any:
+        """The views of the current chunk of steps; Lightning asks anew for every epoch."""
+        self.data.chunk = self.plan.data_chunk(self.chunk, self.capture)
+        return self.data.train_dataloader()
+
+    def on_train_epoch_start(self) -> None:
+        optimizer = self.optimizers(use_pl_optimizer=False)
+        if self.chunk.starts_stage:
+            optimizer.state.clear()  # type: ignore[union-attr]
+            if self.stage.rates.get("texture") and not self.has_texture:
+                start_appearance(self, self.plan.data_chunk(self.chunk, self.capture).scale)
+                self.texture_started.fill_(True)
+        for group in optimizer.param_groups:  # type: ignore[union-attr]
+            moves = self.stage.rates.get(group["name"], 0.0) > 0
+            for parameter in group["params"]:
+                parameter.requires_grad_(moves)
+
+    # ---- one step ----------------------------------------------------------------------------------------------
+
+    def training_step(self, batch: ViewBatch, batch_idx: int) -> Tensor:
+        """Loss of one batch of views; every term is logged under `loss/`."""
+        weights = self.stage.weights
+        for group in self.optimizers(use_pl_optimizer=False).param_groups:  # type: ignore[union-attr]
+            group["lr"] = self.plan.rate(self.stage_name, self.global_step, group["name"])
+        frames, frame_of_view = torch.unique(batch.frame, return_inverse=True)
+        v_frames, offsets = self.geometry(frames)
+        cameras = self.view_cameras(batch)
+        seen = self.renderer.see(v_frames[frame_of_view], cameras)
+        weight = ((batch.label_weight == 255) & ~seen.beyond).float()
+        target = batch.label_prob.float() / 255
+        area = self._head_area(target, weight, seen)
+        terms: dict[str, Tensor] = {}
+        if weights.mask:
+            terms["mask"] = self._mask_term(seen, target, weight, area)
+        if weights.photometric:
+            normals = self.renderer.normals(v_frames)[frame_of_view]
+            terms["photometric"] = self._photometric_term(batch, seen, normals, target, area)
+        if weights.landmark and self.config.use_landmarks:
+            terms["landmark"] = self._landmark_term(batch, v_frames[frame_of_view], cameras, area)
+        terms |= self._priors(frames, offsets)
+        scale = asdict(weights)
+        total = torch.stack([scale[name] * term for name, term in terms.items() if scale[name]]).sum()
+        self._watch(total, terms)
+        return total
+
+    def view_cameras(self, batch: ViewBatch) -> CameraBatch:
+        """The cameras of a batch, at the batch's image size."""
+        height, width = batch.image.shape[1:3]
+        cameras = [self.capture.cameras[i] for i in batch.camera.tolist()]
+        scale = max(width, height) / max(cameras[0].width, cameras[0].height)
+        return CameraBatch.of([camera.scaled(scale) for camera in cameras], device=self.device)
+
+    def _head_area(self, target: Tensor, weight: Tensor, seen: Visible) -> Tensor:
+        """Pixels `[B]` that show the head: by the mask where there is one, else by the render."""
+        masked = ((1 - target[..., 0]) * weight).sum((1, 2))
+        rendered = seen.head.sum((1, 2)).to(masked)
+        return torch.where(weight.sum((1, 2)) > 0, masked, rendered).clamp_min(100.0)
+
+    def _mask_term(self, seen: Visible, target: Tensor, weight: Tensor, area: Tensor) -> Tensor:
+        rendered = self.renderer.label_probabilities(seen, self.class_of_label, len(self.classes))
+        return losses.mask_loss(rendered, target, weight, self.class_weight, area, self.stage.blur)
+
+    def _photometric_term(
+        self, batch: ViewBatch, seen: Visible, normals: Tensor, target: Tensor, area: Tensor
+    ) -> Tensor:
+        """Colour against the image. Where colour is not compared, the image itself stands in for the render: so only
+        jumps between compared pixels, and no border to an unknown background, move the geometry."""
+        image = batch.image.float() / 255
+        has_mask = (batch.label_weight > 0).flatten(1).any(1)[:, None, None]
+        on_head = seen.head & batch.image_valid[:, None, None] & ((target[..., 0] < 0.01) | ~has_mask)
+        label = self.renderer.face_labels[seen.index_img.long().clamp(0, self.renderer.face_count - 1)]
+        lit_model = self.photometric_class[self.class_of_label[label].clamp_min(0)]
+        lit_mask = (target[..., self.photometric_class].sum(-1) > 0.99) | ~has_mask
+        lit = on_head & lit_model & lit_mask
+        pixels = on_head.flatten().nonzero()[:, 0]
+        still = ~lit.flatten()[pixels]
+        colours = self.renderer.shade(seen, normals, self.appearance, batch.camera, pixels, still)
+        rendered = image.flatten(0, 2).index_put((pixels,), colours).view_as(image)
+        moving = self.renderer.move_edges(torch.where(lit[..., None], rendered, image), seen)
+        filling = losses.photometric_loss(rendered, image, (on_head & ~lit).float(), area)
+        return losses.photometric_loss(moving, image, lit.float(), area) + filling
+
+    def _landmark_term(self, batch: ViewBatch, v_views: Tensor, cameras: CameraBatch, area: Tensor) -> Tensor:
+        points = cameras.project(self.geometry.landmarks(v_views))[..., :2]
+        trust = self.landmark_trust[batch.frame, batch.camera]
+        return losses.landmark_loss(points, batch.landmarks, batch.landmark_weight * trust, area)
+
+    def _priors(self, frames: Tensor, offsets: Tensor) -> dict[str, Tensor]:
+        p = self.geometry
+        return {
+            "identity": p.identity.square().mean(),
+            "expression": losses.expression_prior(p.expression[frames]),
+            "joints": p.joints_raw[frames].square().sum((1, 2)).mean(),
+            "placement": p.placement_raw.square().sum(1).mean(),
+            "offsets": p.smooth.bending(offsets),
+        }
+
+    def _watch(self, total: Tensor, terms: dict[str, Tensor]) -> None:
+        if not torch.isfinite(total):
+            bad = [name for name, term in terms.items() if not torch.isfinite(term)]
+            raise HeadfitError(
+                f"step {self.global_step} (stage {self.stage_name}): loss {', '.join(bad) or 'sum'} is not finite; "
+                "stopped, the last good checkpoint is kept. Lower the stage's rates or check the capture."
+            )
+        values = {name: term.item() for name, term in terms.items()}
+        shown = ("mask", "photometric", "landmark")
+        self.latest = {name: values[name] for name in shown if name in values}
+        self.log_dict({f"loss/{self.stage_name}/{name}": value for name, value in values.items()})
+        self.log("loss/total", total.detach())
+
+    def on_before_zero_grad(self, optimizer: Any) -> None:
+        self.geometry.clamp()
+
+    # ---- results -----------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def vertices(self, frame: int) -> Tensor:
+        """World vertices `[V,3]` (metres) of one frame."""
+        return self.geometry(torch.tensor([frame], device=self.device))[0][0]
+
+    @torch.no_grad()
+    def render(self, camera: CameraBatch, camera_index: int, frame: int) -> dict[str, NDArray[Any]]:
+        """Layers (see HeadRenderer.layers) of one frame in one camera, as numpy, without the batch dimension.
+
+        Colours take the gain of capture camera `camera_index`.
+        """
+        index = torch.tensor([camera_index], device=self.device)
+        layers = self.renderer.layers(self.vertices(frame)[None], camera, self.appearance, index)
+        return {name: layer[0].cpu().numpy() for name, layer in layers.items()}
+
+    @torch.no_grad()
+    def texture_image(self) -> NDArray[np.uint8]:
+        """The albedo `[T,T,3]` uint8 RGB; row 0 is v = 1."""
+        albedo = self.appearance.albedo()[0].clamp(0, 1).permute(1, 2, 0)
+        return (albedo * 255).round().to(torch.uint8).cpu().numpy()

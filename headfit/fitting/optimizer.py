@@ -1,0 +1,66 @@
+"""Adam for the fit's two particular kinds of parameters: per-frame rows and meshes of vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class FitAdam(torch.optim.Optimizer):
+    """Adam (Kingma & Ba 2015) with two options per parameter group.
+
+    rows: the first dimension counts frames; a frame that is not in the batch (its gradient is exactly 0) keeps its
+        values, moments and step count. Plain Adam would push it on by stale momentum.
+    isotropic: one second moment for the whole tensor, as for a mesh of vectors: the step then keeps the gradient's
+        direction, and a vertex with a small gradient stays still (Nicolet et al. 2021, "UniformAdam").
+
+    Args:
+        groups: parameter groups with `params`, `lr`, and optionally `rows`, `isotropic`, `name`.
+        betas, eps: as in Adam.
+    """
+
+    def __init__(
+        self, groups: list[dict[str, Any]], betas: tuple[float, float] = (0.9, 0.99), eps: float = 1e-12
+    ) -> None:
+        defaults = {"lr": 0.0, "betas": betas, "eps": eps, "rows": False, "isotropic": False, "name": ""}
+        super().__init__(groups, defaults)
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """One step of every parameter that has a gradient and a positive rate."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None and group["lr"] > 0:
+                    self._update(parameter, parameter.grad, group)
+        return loss
+
+    def _update(self, parameter: Tensor, grad: Tensor, group: dict[str, Any]) -> None:
+        state = self.state[parameter]
+        beta1, beta2 = group["betas"]
+        per_row = [1] * parameter.dim()
+        if group["rows"]:
+            per_row[0] = parameter.shape[0]
+        if not state:
+            state["step"] = torch.zeros(per_row, dtype=parameter.dtype, device=parameter.device)
+            state["mean"] = torch.zeros_like(parameter)
+            state["square"] = torch.zeros_like(state["step"] if group["isotropic"] else parameter)
+        if group["rows"]:
+            active = grad.ne(0).flatten(1).any(1).view(per_row).to(parameter)
+        else:
+            active = torch.ones_like(state["step"])
+        square = grad.square()
+        if group["isotropic"]:
+            square = square.flatten(1).mean(1).view(per_row) if group["rows"] else square.mean().view(per_row)
+        state["step"].add_(active)
+        state["mean"].add_(active * (1 - beta1) * (grad - state["mean"]))
+        state["square"].add_(active * (1 - beta2) * (square - state["square"]))
+        mean = state["mean"] / (1 - beta1 ** state["step"]).clamp_min(1e-12)
+        root = (state["square"] / (1 - beta2 ** state["step"]).clamp_min(1e-12)).sqrt()
+        parameter.sub_(group["lr"] * active * mean / (root + group["eps"]))

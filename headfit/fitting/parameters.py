@@ -1,0 +1,112 @@
+"""All unknowns of a fit, and the vertices they make."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from headfit.fitting.offsets import SmoothOffsets
+from headfit.head import HeadModel
+from headfit.head.rotation import axis_angle_to_matrix
+
+
+#: One unit of a stored joint or placement value: radians and log-scales as they are, translations in 5 cm, so that one
+#: step length suits a whole group.
+TRANSLATION_UNIT = 0.05
+
+
+class FitParameters(nn.Module):
+    """Unknowns of the geometry: some shared by the whole capture, some one row per frame.
+
+    Shared: identity `[100]` (standard deviations), log_scale `[]`, placement_raw `[R,9]` of the rigid inner parts,
+    offset_field `[Vc,3]` (metres, see SmoothOffsets).
+    Per frame (rows): rotation `[F,3]` (axis-angle on top of the initial rotation), translation `[F,3]` (metres, world),
+    expression `[F,52]`, joints_raw `[F,J,6]`. `placement` and `joints` give the raw ones in radians and metres.
+
+    v_world = exp(log_scale) * R v_head + translation.
+
+    Args:
+        head: the head model.
+        frame_count: number of frames F of the capture.
+        smoothness: of the offsets' parameterisation.
+    """
+
+    start_rotation: Tensor
+
+    def __init__(self, head: HeadModel, frame_count: int, smoothness: float) -> None:
+        super().__init__()
+        self.head = head
+        self.smooth = SmoothOffsets(
+            head.cage_faces, head.cage_stiffness, head.cage_rigid_part >= 0, smoothness
+        )
+        self.register_buffer("start_rotation", torch.eye(3).repeat(frame_count, 1, 1))
+        self.rotation = nn.Parameter(torch.zeros(frame_count, 3))
+        self.translation = nn.Parameter(torch.zeros(frame_count, 3))
+        self.log_scale = nn.Parameter(torch.zeros(()))
+        self.identity = nn.Parameter(torch.zeros(len(head.identity_basis)))
+        self.expression = nn.Parameter(torch.zeros(frame_count, len(head.expression_names)))
+        self.joints_raw = nn.Parameter(torch.zeros(frame_count, len(head.joint_names), 6))
+        self.placement_raw = nn.Parameter(torch.zeros(len(head.rigid_part_names), 9))
+        self.offset_field = nn.Parameter(torch.zeros(head.cage_count, 3))
+        t = TRANSLATION_UNIT
+        self.register_buffer("joint_units", torch.tensor([1.0, 1.0, 1.0, t, t, t]), persistent=False)
+        self.register_buffer("placement_units", torch.tensor([t, t, t] + [1.0] * 6), persistent=False)
+
+    joint_units: Tensor
+    placement_units: Tensor
+
+    @property
+    def joints(self) -> Tensor:
+        """`[F,J,6]` axis-angle (radians) and translation (metres) of every joint."""
+        return self.joints_raw * self.joint_units
+
+    @property
+    def placement(self) -> Tensor:
+        """`[R,9]` translation (metres), axis-angle (radians) and log-scale of the rigid inner parts."""
+        return self.placement_raw * self.placement_units
+
+    def offsets(self) -> Tensor:
+        """Free cage offsets `[Vc,3]` (metres)."""
+        return self.smooth(self.offset_field)
+
+    def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """World vertices `[N,V,3]` (metres) of frames `[N]`, and the offsets `[Vc,3]` that went into them."""
+        offsets = self.offsets()
+        v_head = self.head(
+            self.identity,
+            self.expression[frames],
+            self.joints[frames],
+            offsets=offsets,
+            placement=self.placement,
+        )
+        return self.to_world(v_head, frames), offsets
+
+    def to_world(self, v_head: Tensor, frames: Tensor) -> Tensor:
+        """Head-frame points `[N,V,3]` of frames `[N]` in the world (metres)."""
+        rotation = axis_angle_to_matrix(self.rotation[frames]) @ self.start_rotation[frames]
+        return self.log_scale.exp() * v_head @ rotation.transpose(1, 2) + self.translation[frames][:, None]
+
+    def landmarks(self, v_world: Tensor) -> Tensor:
+        """The 68 points `[N,68,3]` on vertices `[N,V,3]`."""
+        corners = v_world[:, self.head.faces[self.head.landmark_faces].long()]
+        return (corners * self.head.landmark_bary[..., None]).sum(2)
+
+    @torch.no_grad()
+    def clamp(self) -> None:
+        """Keep units and joints inside what the model means by them."""
+        self.expression.clamp_(-0.15, 1.2)
+
+    def groups(self) -> list[dict[str, Any]]:
+        """Optimiser groups: name, parameters, and how FitAdam shall treat them."""
+        return [
+            {"name": "rotation", "params": [self.rotation], "rows": True},
+            {"name": "translation", "params": [self.translation], "rows": True},
+            {"name": "scale", "params": [self.log_scale]},
+            {"name": "identity", "params": [self.identity]},
+            {"name": "expression", "params": [self.expression], "rows": True},
+            {"name": "joints", "params": [self.joints_raw], "rows": True},
+            {"name": "placement", "params": [self.placement_raw]},
+            {"name": "offsets", "params": [self.offset_field], "isotropic": True},
+        ]

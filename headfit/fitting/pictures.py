@@ -1,0 +1,86 @@
+"""Pictures of a fit in progress: what a person looks at before trusting a loss curve."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from headfit.capture.capture import DamagedFile
+from headfit.render.cameras import CameraBatch
+
+if TYPE_CHECKING:
+    from headfit.fitting.module import HeadFit
+
+Picture = NDArray[np.uint8]
+
+#: Longer side of one tile, in pixels.
+TILE = 384
+#: Colour error (display-coded, 0..1) at which the error map is brightest.
+ERROR_RANGE = 0.25
+MODEL_COLOUR, TARGET_COLOUR = (60, 255, 60), (255, 60, 60)
+
+
+def fixed_views(
+    frame_count: int, cameras: list[int], frames: int = 3, views: int = 3
+) -> list[tuple[int, list[int]]]:
+    """A few frames spread over the capture, each with a few cameras spread over the list."""
+    chosen = np.unique(np.linspace(0, frame_count - 1, min(frames, frame_count)).round().astype(int))
+    spread = np.unique(np.linspace(0, len(cameras) - 1, min(views, len(cameras))).round().astype(int))
+    return [(int(f), [cameras[i] for i in spread]) for f in chosen]
+
+
+def view_sheet(fit: HeadFit) -> Iterator[tuple[str, Picture]]:
+    """(frame name, picture) for the fixed views: one row a camera: target, render, label borders, error."""
+    by_angle = sorted(range(len(fit.capture.cameras)), key=lambda i: tuple(fit.capture.cameras[i].centre))
+    for frame, cameras in fixed_views(len(fit.capture.frames), by_angle):
+        rows = [_row(fit, frame, camera) for camera in cameras]
+        width = max(row.shape[1] for row in rows)
+        rows = [np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0))) for row in rows]
+        yield fit.capture.frames[frame], np.concatenate(rows)
+
+
+def _row(fit: HeadFit, frame: int, index: int) -> Picture:
+    full = fit.capture.cameras[index]
+    camera = full.scaled(min(1.0, TILE / max(full.width, full.height)))
+    layers = fit.render(CameraBatch.of([camera]), index, frame)
+    size = (camera.width, camera.height)
+    try:
+        image = fit.capture.image(index, frame)
+        mask = fit.capture.mask(index, frame)
+    except DamagedFile:
+        image = mask = None
+    target = np.full((*size[::-1], 3), 96, np.uint8) if image is None else _resize(image, size)
+    rendered = (layers["rgb"] * 255).round().astype(np.uint8)
+    rendered[layers["alpha"] == 0] = target[layers["alpha"] == 0]
+    overlay = target.copy()
+    if mask is not None:
+        classes = fit.classes.from_capture[cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST)]
+        overlay[borders(classes)] = TARGET_COLOUR
+    classes = np.append(fit.classes.from_model, 0)[layers["label"]]
+    overlay[borders(np.where(layers["ignore"], -1, classes))] = MODEL_COLOUR
+    error = np.abs(rendered.astype(np.float32) - target).mean(-1) / (255 * ERROR_RANGE)
+    heat = cv2.applyColorMap((error.clip(0, 1) * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
+    return np.concatenate([target, rendered, overlay, heat], axis=1)
+
+
+def borders(classes: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Bool `[H,W]`: the pixel's class differs from its right or lower neighbour's."""
+    edge = np.zeros(classes.shape, bool)
+    edge[:, :-1] |= classes[:, :-1] != classes[:, 1:]
+    edge[:-1] |= classes[:-1] != classes[1:]
+    return edge
+
+
+def write_picture(path: Path, image: Picture) -> None:
+    """Write an RGB picture, making its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), np.ascontiguousarray(image[..., ::-1]))
+
+
+def _resize(image: Picture, size: tuple[int, int]) -> Picture:
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.uint8)

@@ -1,0 +1,184 @@
+"""A run: from settings to a trained folder, and from the folder back to vertices and pictures."""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+import sys
+import warnings
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from numpy.typing import NDArray
+from pytorch_lightning.loggers import TensorBoardLogger
+from torch import Tensor
+
+from headfit.capture.camera import Camera
+from headfit.capture.capture import Capture
+from headfit.capture.data import CaptureData
+from headfit.capture.labels import label_classes
+from headfit.errors import HeadfitError
+from headfit.fitting.callbacks import CHECKPOINT, KeepLast, Pictures, StageProgress
+from headfit.fitting.config import FitConfig, load_config, save_config
+from headfit.fitting.initialise import initialise
+from headfit.fitting.module import HeadFit
+from headfit.head import HeadModel, load
+from headfit.render import CameraBatch
+
+CONFIG = "config.yaml"
+
+
+def build(config: FitConfig) -> HeadFit:
+    """The module of a fit, with its capture, data and head, parameters at zero.
+
+    Raises:
+        HeadfitError: the capture, the head or a held-out camera cannot be had.
+    """
+    pl.seed_everything(config.seed, workers=True, verbose=False)
+    capture = Capture.open(config.capture)
+    head = load(config.head)
+    classes = label_classes(head.label_names, capture.label_names)
+    data = CaptureData(
+        capture,
+        classes,
+        hold_out=config.hold_out,
+        seed=config.seed,
+        cache_bytes=int(config.cache_gib * 2**30),
+    )
+    return HeadFit(config, capture, data, head, classes)
+
+
+def fit(config: FitConfig) -> Run:
+    """Run the whole fit and leave a run folder: config, checkpoint, TensorBoard events, pictures.
+
+    Raises:
+        HeadfitError: bad input, a folder that already holds another run, or a loss that is not finite.
+    """
+    run = Path(config.out)
+    checkpoint = _claim(run, config)
+    module = build(config)
+    save_config(replace(config, resume=False), run / CONFIG)
+    (run / "environment.json").write_text(json.dumps(environment(), indent=1))
+    trainer = pl.Trainer(
+        **{
+            "logger": TensorBoardLogger(run, name=None, version="tensorboard"),
+            "callbacks": [StageProgress(), KeepLast(run), Pictures(run, config.steps_per_picture)],
+            "max_epochs": len(module.plan.chunks),
+            "reload_dataloaders_every_n_epochs": 1,
+            "enable_checkpointing": False,
+            "enable_progress_bar": False,
+            "enable_model_summary": False,
+            "log_every_n_steps": 1,
+            "deterministic": config.deterministic,
+            **config.trainer,
+        }
+    )
+    if checkpoint is None:
+        initialise(module)
+    with warnings.catch_warnings():
+        # Lightning suggests worker processes; views come from the in-process cache, decoded once.
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        warnings.filterwarnings(
+            "ignore", message=".*number of training batches.*smaller than the logging interval.*"
+        )
+        trainer.fit(module, ckpt_path=str(checkpoint) if checkpoint else None, weights_only=False)
+    report_skipped(module.data, run)
+    return Run(run, module)
+
+
+def _claim(run: Path, config: FitConfig) -> Path | None:
+    """Make the run folder, or find the checkpoint to go on from."""
+    checkpoint = run / CHECKPOINT
+    if config.resume:
+        if not checkpoint.exists():
+            raise HeadfitError(f"{run}: nothing to resume: no {CHECKPOINT}; start without --resume")
+        return checkpoint
+    if checkpoint.exists():
+        raise HeadfitError(f"{run}: already holds a run; continue it with --resume, or choose another --out")
+    run.mkdir(parents=True, exist_ok=True)
+    return None
+
+
+def report_skipped(data: CaptureData, run: Path) -> None:
+    """Say which files could not be used, and keep the list."""
+    total = sum(len(files) for files in data.skipped.values())
+    (run / "skipped.json").write_text(json.dumps(data.skipped, indent=1))
+    if total:
+        counts = ", ".join(f"{len(files)} {kind}" for kind, files in data.skipped.items() if files)
+        print(f"skipped: {counts}; listed in {run / 'skipped.json'}", file=sys.stderr)
+
+
+def environment() -> dict[str, Any]:
+    """Versions and the state of the source tree, so that a result can be traced to what made it."""
+    packages = ("headfit", "torch", "pytorch-lightning", "numpy", "opencv-python")
+    source = Path(__file__).resolve().parents[2]
+    return {
+        "python": platform.python_version(),
+        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
+        "packages": {name: version(name) for name in packages},
+        "git": _git(source, "describe", "--always", "--dirty"),
+    }
+
+
+def _git(source: Path, *command: str) -> str | None:
+    if not (source / ".git").exists():
+        return None
+    try:
+        done = subprocess.run(["git", *command], cwd=source, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None
+
+
+class Run:
+    """A finished (or interrupted) fit: what export, render and evaluate read.
+
+    frames: frame names. hold_out: camera ids kept out of training.
+    """
+
+    def __init__(self, path: Path, module: HeadFit) -> None:
+        self.path = path
+        self.module = module.eval()
+        self.config = module.config
+        self.capture: Capture = module.capture
+        self.head: HeadModel = module.geometry.head
+        self.frames: list[str] = module.capture.frames
+        self.hold_out: list[str] = list(module.config.hold_out)
+
+    def vertices(self, frame_index: int) -> Tensor:
+        """World vertices `[V,3]` (metres) of one frame."""
+        return self.module.vertices(frame_index)
+
+    def texture(self) -> NDArray[np.uint8]:
+        """The albedo `[T,T,3]` uint8 RGB; row 0 is v = 1."""
+        return self.module.texture_image()
+
+    def render(self, camera: Camera, frame_index: int) -> dict[str, NDArray[Any]]:
+        """Layers of one frame in a camera, without batch dimension: see HeadRenderer.layers.
+
+        A camera that is not of the capture takes the mean colour gain.
+        """
+        ids = [c.id for c in self.capture.cameras]
+        index = ids.index(camera.id) if camera.id in ids else -1
+        return self.module.render(CameraBatch.of([camera]), index, frame_index)
+
+
+def load_run(path: str | Path) -> Run:
+    """Open a run folder.
+
+    Raises:
+        HeadfitError: no configuration or checkpoint there, or the capture has moved.
+    """
+    path = Path(path)
+    if not (path / CONFIG).exists() or not (path / CHECKPOINT).exists():
+        raise HeadfitError(f"{path}: no finished run here (expected {CONFIG} and {CHECKPOINT})")
+    module = build(load_config(path / CONFIG))
+    checkpoint = torch.load(path / CHECKPOINT, map_location="cpu", weights_only=False)
+    module.load_state_dict(checkpoint["state_dict"])
+    return Run(path, module)

@@ -1,0 +1,7 @@
+"""Cameras, appearance and the renderer: vertices + camera to layers."""
+
+from headfit.render.appearance import Appearance
+from headfit.render.cameras import CameraBatch
+from headfit.render.renderer import HeadRenderer, Visible
+
+__all__ = ["Appearance", "CameraBatch", "HeadRenderer", "Visible"]

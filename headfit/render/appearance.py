@@ -1,0 +1,112 @@
+"""What colour the surface shows: an albedo texture, spherical-harmonics light, and each camera's colour gain.
+
+Everything is in the images' own display-coded colours in [0,1]; light multiplies there. For a product that is exact
+up to a power (the display curve), and it keeps dark and bright residuals on one scale.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+#: Real spherical harmonics up to degree 2 (Ramamoorthi & Hanrahan 2001), as polynomials of a unit normal; each scaled
+#: so that its largest value on the sphere is near 1, which keeps one step length right for all coefficients.
+SH_COUNT = 9
+
+
+def sh_basis(normal: Tensor) -> Tensor:
+    """`[...,9]` harmonics of unit normals `[...,3]` (world frame)."""
+    x, y, z = normal.unbind(-1)
+    return torch.stack(
+        [torch.ones_like(x), x, y, z, x * y, y * z, z * x, x * x - y * y, 1.5 * z * z - 0.5], dim=-1
+    )
+
+
+class Appearance(nn.Module):
+    """Albedo texture, light and camera colour, all trainable.
+
+    The texture is a sum of `levels` images, each twice as fine as the one before: a gradient step then moves coarse
+    colour at once and detail where pixels see it, and texels that no pixel sees take their neighbourhood's colour.
+
+    Args:
+        texture_size: texels per side of the finest level.
+        cameras: number of cameras of the capture.
+        levels: number of pyramid levels.
+    """
+
+    def __init__(self, texture_size: int, cameras: int, levels: int = 4) -> None:
+        super().__init__()
+        self.texture_size = texture_size
+        sizes = [texture_size >> k for k in reversed(range(levels))]
+        self.levels = nn.ParameterList([nn.Parameter(torch.zeros(1, 3, s, s)) for s in sizes])
+        nn.init.constant_(self.levels[0], 0.5)
+        light = torch.zeros(SH_COUNT, 3)
+        light[0] = 1.0
+        self.light = nn.Parameter(light)
+        self.log_gain = nn.Parameter(torch.zeros(cameras, 3))
+
+    def albedo(self) -> Tensor:
+        """The texture `[1,3,T,T]`; row 0 is v = 1 (the top)."""
+        total = self.levels[0]
+        for level in list(self.levels)[1:]:
+            total = F.interpolate(total, size=level.shape[-2:], mode="bilinear", align_corners=False) + level
+        return total
+
+    @torch.no_grad()
+    def set_albedo(self, albedo: Tensor) -> None:
+        """Store a texture `[1,3,T,T]` in the pyramid: each level holds what the coarser ones cannot show."""
+        shown = torch.zeros_like(self.levels[0])
+        for level in self.levels:
+            wanted = F.adaptive_avg_pool2d(albedo, level.shape[-2:])
+            shown = F.interpolate(shown, size=level.shape[-2:], mode="bilinear", align_corners=False)
+            level.copy_(wanted - shown)
+            shown = wanted
+
+    def shading(self, normal: Tensor) -> Tensor:
+        """Light `[N,3]` that falls on unit world normals `[N,3]`; never darker than 0.05."""
+        return (sh_basis(normal) @ self.light).clamp_min(0.05)
+
+    def gain(self, camera: Tensor) -> Tensor:
+        """Colour gains `[N,3]` of cameras `[N]`, relative to the mean camera (the texture owns the mean).
+
+        Camera -1 stands for one that is not of the capture: gain 1.
+        """
+        gain = (self.log_gain - self.log_gain.mean(0)).exp()
+        return torch.where(camera[:, None] >= 0, gain[camera], 1.0)
+
+
+def sample_albedo(albedo: Tensor, uv: Tensor) -> Tensor:
+    """Bilinear colours `[N,3]` of a texture `[1,3,T,T]` at `uv [N,2]` (u right, v up, [0,1] over texel corners)."""
+    grid = torch.stack([2 * uv[:, 0] - 1, 1 - 2 * uv[:, 1]], -1)
+    out = F.grid_sample(
+        albedo, grid[None, :, None], mode="bilinear", padding_mode="border", align_corners=False
+    )
+    return out[0, :, :, 0].T
+
+
+@torch.no_grad()
+def splat_albedo(uv: Tensor, colour: Tensor, weight: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """Scatter colours `[N,3]` with weights `[N]` to a texture: returns (sum of weight x colour `[1,3,T,T]`, sum of
+    weights `[1,1,T,T]`).
+
+    It is the transpose of `sample_albedo`, so it *is* its gradient: no second formula for the footprint.
+    """
+    with torch.enable_grad():
+        probe = torch.zeros(1, 4, size, size, dtype=colour.dtype, device=colour.device, requires_grad=True)
+        sampled = sample_albedo(probe, uv)
+        values = torch.cat([colour * weight[:, None], weight[:, None]], dim=1)
+        (total,) = torch.autograd.grad(sampled, probe, values)
+    return total[:, :3], total[:, 3:]
+
+
+@torch.no_grad()
+def fill_holes(total: Tensor, weight: Tensor, fallback: Tensor) -> Tensor:
+    """Colours `[1,3,T,T]` of splatted sums; texels that nothing reached take the nearest coarser average (push-pull,
+    Gortler et al. 1996), and `fallback [3]` where no level knows anything."""
+    if total.shape[-1] == 1:
+        return torch.where(weight > 0, total / weight.clamp_min(1e-12), fallback[None, :, None, None])
+    coarse = fill_holes(F.avg_pool2d(total, 2), F.avg_pool2d(weight, 2), fallback)
+    coarse = F.interpolate(coarse, size=total.shape[-2:], mode="bilinear", align_corners=False)
+    trust = (weight / weight.mean().clamp_min(1e-12) * 10).clamp(max=1.0)
+    return trust * total / weight.clamp_min(1e-12) + (1 - trust) * coarse

@@ -1,0 +1,162 @@
+"""HeadRenderer: vertices and cameras in, layers out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from headfit.head import HeadModel
+from headfit.raster import Topology, edge_grad, rasterize
+from headfit.render.appearance import Appearance, sample_albedo
+from headfit.render.cameras import CameraBatch
+from headfit.render.geometry import vertex_normals
+from headfit.render.torso import Torso
+
+
+@dataclass(frozen=True)
+class Visible:
+    """What each pixel of B views sees: the result of one rasterization.
+
+    v_pix `[B,V',3]` (head, then collar vertices), index_img `[B,H,W]` (-1: background; from `face_count` on: the
+    collar below the neck), bary `[B,H,W,3]`, depth `[B,H,W]` (metres; 0 on background).
+    """
+
+    v_pix: Tensor
+    index_img: Tensor
+    bary: Tensor
+    depth: Tensor
+    face_count: int
+
+    @property
+    def head(self) -> Tensor:
+        """Bool `[B,H,W]`: the pixel shows the head."""
+        return (self.index_img >= 0) & (self.index_img < self.face_count)
+
+    @property
+    def beyond(self) -> Tensor:
+        """Bool `[B,H,W]`: the pixel shows what lies below the neck's cut: unknown to the model, never compared."""
+        return self.index_img >= self.face_count
+
+
+class HeadRenderer(nn.Module):
+    """Renders a head model: visibility, labels and colour, differentiable in vertices and appearance."""
+
+    faces: Tensor
+    faces_uv: Tensor
+    uvs: Tensor
+    face_labels: Tensor
+
+    def __init__(self, head: HeadModel) -> None:
+        super().__init__()
+        self.torso = Torso(head.neck_loop, head.vertex_count)
+        self.face_count = len(head.faces)
+        collar = self.torso.faces
+        self.register_buffer("faces", torch.cat([head.faces, collar]).contiguous())
+        self.register_buffer("faces_uv", torch.cat([head.faces_uv, torch.zeros_like(collar)]).contiguous())
+        self.register_buffer("uvs", head.uvs)
+        self.register_buffer("face_labels", head.face_labels)
+        self.topology = Topology(self.faces)
+
+    def see(self, v_world: Tensor, cameras: CameraBatch) -> Visible:
+        """Rasterize heads `v_world [B,V,3]` (metres), each into its own camera of `cameras`."""
+        v_pix = cameras.project(torch.cat([v_world, self.torso.vertices(v_world)], dim=1))
+        index_img, bary, depth = rasterize(v_pix, self.faces, cameras.size)
+        return Visible(v_pix, index_img, bary, depth, self.face_count)
+
+    def label_probabilities(self, seen: Visible, class_of_label: Tensor, classes: int) -> Tensor:
+        """One-hot class images `[B,H,W,C]`, whose gradient moves the borders between classes.
+
+        Args:
+            seen: the visibility of the views.
+            class_of_label: `[labels]` class of each of the model's labels, -1 for labels that are not compared.
+            classes: number of classes C; class 0 is background. Pixels below the neck's cut are 0 in every class.
+        """
+        face_class = class_of_label[self.face_labels]
+        group = torch.cat([face_class, face_class.new_full((len(self.faces) - self.face_count,), classes)])
+        hot = torch.cat([torch.eye(classes), torch.zeros(2, classes)]).to(
+            seen.v_pix
+        )  # rows C and -1: no class
+        of_face = torch.cat([group, group.new_zeros(1)])  # index -1 picks the last entry: background
+        image = hot[of_face[seen.index_img.long()]]
+        return edge_grad(image, seen.v_pix, self.faces, seen.index_img, group=group, topology=self.topology)
+
+    def move_edges(self, image: Tensor, seen: Visible) -> Tensor:
+        """`image [B,H,W,C]`, unchanged; its gradient also moves the edges at which one surface hides another."""
+        return edge_grad(image, seen.v_pix, self.faces, seen.index_img, topology=self.topology)
+
+    def shade(
+        self,
+        seen: Visible,
+        normals: Tensor,
+        appearance: Appearance,
+        camera: Tensor,
+        pixels: Tensor,
+        still: Tensor | None = None,
+    ) -> Tensor:
+        """Colours `[N,3]` of flat pixels `pixels [N]` (indices into B*H*W, all on the head).
+
+        Args:
+            seen: visibility from `see`.
+            normals: unit vertex normals `[B,V,3]` of the same heads, world frame.
+            appearance: texture, light, gains.
+            camera: `[B]` camera index of each view, for its gain.
+            pixels: `[N]` flat pixel indices.
+            still: bool `[N]`: pixels whose colour shall not move the geometry.
+        """
+        uv, normal = self.surface(seen, normals, pixels)
+        if still is not None:
+            uv = torch.where(still[:, None], uv.detach(), uv)
+            normal = torch.where(still[:, None], normal.detach(), normal)
+        view = pixels // seen.index_img[0].numel()
+        albedo = sample_albedo(appearance.albedo(), uv)
+        return albedo * appearance.shading(normal) * appearance.gain(camera)[view]
+
+    def normals(self, v_world: Tensor) -> Tensor:
+        """Unit vertex normals `[B,V,3]` of heads `v_world [B,V,3]`."""
+        return vertex_normals(v_world, self.faces[: self.face_count])
+
+    @torch.no_grad()
+    def layers(
+        self, v_world: Tensor, cameras: CameraBatch, appearance: Appearance, camera: Tensor
+    ) -> dict[str, Tensor]:
+        """Finished images of heads `v_world [B,V,3]`, without gradients.
+
+        Returns:
+            rgb `[B,H,W,3]` in [0,1] (0 outside the head), alpha `[B,H,W]` (1 on the head), label `[B,H,W]` int64
+            (index into the model's labels, -1 outside the head), depth `[B,H,W]` (metres, 0 outside), normal
+            `[B,H,W,3]` (unit, world frame, 0 outside), ignore bool `[B,H,W]` (below the neck's cut).
+        """
+        seen = self.see(v_world, cameras)
+        normals = self.normals(v_world)
+        pixels = seen.head.flatten().nonzero()[:, 0]
+        rgb = torch.zeros(seen.bary.numel() // 3, 3)
+        rgb[pixels] = self.shade(seen, normals, appearance, camera, pixels).clamp(0, 1)
+        normal = torch.zeros_like(rgb)
+        normal[pixels] = self.surface(seen, normals, pixels)[1]
+        label = torch.where(
+            seen.head, self.face_labels[seen.index_img.long().clamp(0, self.face_count - 1)], -1
+        )
+        return {
+            "rgb": rgb.view_as(seen.bary),
+            "alpha": seen.head.to(rgb),
+            "label": label,
+            "depth": torch.where(seen.head, seen.depth, 0.0),
+            "normal": normal.view_as(seen.bary),
+            "ignore": seen.beyond,
+        }
+
+    def surface(self, seen: Visible, normals: Tensor, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """uv `[N,2]` and unit normals `[N,3]` at flat head pixels `pixels [N]`, of vertex `normals [B,V,3]`."""
+        face = seen.index_img.flatten()[pixels].long()
+        weights = seen.bary.flatten(0, 2)[pixels][..., None]
+        uv = (self.uvs[self.faces_uv[face].long()] * weights).sum(1)
+        return uv, torch.nn.functional.normalize(self.at_pixels(seen, normals, pixels), dim=-1, eps=1e-12)
+
+    def at_pixels(self, seen: Visible, attributes: Tensor, pixels: Tensor) -> Tensor:
+        """Vertex attributes `[B,V,C]` interpolated at flat head pixels `[N]` only: nothing is spent on background."""
+        face = seen.index_img.flatten()[pixels].long()
+        view = pixels // seen.index_img[0].numel()
+        corners = attributes[view[:, None], self.faces[face].long()]
+        return (corners * seen.bary.flatten(0, 2)[pixels][..., None]).sum(1)

@@ -1,0 +1,67 @@
+import pytest
+import torch
+
+from headfit.fitting.losses import expression_prior, gaussian_blur, landmark_loss, mask_loss, photometric_loss
+
+
+def one_hot(size: int, edge: int) -> torch.Tensor:
+    image = torch.zeros(1, size, size, 2)
+    image[:, :, :edge, 0], image[:, :, edge:, 1] = 1, 1
+    return image
+
+
+def test_mask_loss_does_not_depend_on_the_resolution():
+    values = []
+    for size in (32, 64):
+        loss = mask_loss(
+            one_hot(size, size // 2),
+            one_hot(size, size // 4),
+            torch.ones(1, size, size),
+            torch.ones(2),
+            torch.tensor([size * size / 2]),
+            blur=0,
+        )
+        values.append(loss)
+    torch.testing.assert_close(values[0], values[1])
+    torch.testing.assert_close(values[0], torch.tensor(1.0))  # half the head's area is wrong, in two classes
+
+
+def test_ignored_pixels_carry_no_mask_loss():
+    weight = torch.ones(1, 32, 32)
+    weight[:, :, 8:16] = 0
+    loss = mask_loss(one_hot(32, 16), one_hot(32, 8), weight, torch.ones(2), torch.tensor([512.0]), blur=0)
+    assert loss == 0
+
+
+def test_blur_keeps_the_sum_and_reaches_further():
+    image = torch.zeros(1, 33, 33, 1)
+    image[:, 16, 16] = 1
+    blurred = gaussian_blur(image, 2.0)
+    torch.testing.assert_close(blurred.sum(), torch.tensor(1.0))
+    y = torch.arange(33.0)
+    second_moment = (blurred[0, ..., 0].sum(1) * (y - 16) ** 2).sum()
+    torch.testing.assert_close(second_moment, torch.tensor(4.0), rtol=0.03, atol=0)
+
+
+@pytest.mark.parametrize("residual", [0.001, 0.5])
+def test_photometric_loss_is_quadratic_near_zero_and_linear_far_out(residual):
+    image = torch.zeros(1, 4, 4, 3)
+    loss = photometric_loss(image + residual, image, torch.ones(1, 4, 4), torch.tensor([16.0]))
+    expected = 3 * ((residual**2 + 0.02**2) ** 0.5 - 0.02)
+    torch.testing.assert_close(loss, torch.tensor(expected))
+
+
+def test_landmarks_that_are_missing_do_not_count():
+    points = torch.rand(1, 68, 2) * 100
+    target = points.clone()
+    target[:, 0] += 1000
+    weight = torch.ones(1, 68)
+    weight[:, 0] = 0
+    assert landmark_loss(points, target, weight, torch.tensor([1e4])) == 0
+    assert landmark_loss(points, target, torch.zeros(1, 68), torch.tensor([1e4])) == 0
+
+
+def test_units_outside_their_range_cost_more():
+    inside, outside = torch.zeros(1, 52), torch.zeros(1, 52)
+    inside[0, 3], outside[0, 3] = 0.5, -0.5
+    assert expression_prior(outside) > 10 * expression_prior(inside)

@@ -1,0 +1,53 @@
+import torch
+
+from headfit.render.appearance import Appearance, fill_holes, sample_albedo, sh_basis, splat_albedo
+
+
+def test_set_albedo_is_read_back():
+    torch.manual_seed(0)
+    appearance = Appearance(64, cameras=2)
+    albedo = torch.rand(1, 3, 64, 64)
+    appearance.set_albedo(albedo)
+    torch.testing.assert_close(appearance.albedo(), albedo)
+
+
+def test_sampling_at_texel_centres_returns_texels_with_v_up():
+    albedo = torch.rand(1, 3, 8, 8)
+    uv = torch.tensor([[2.5 / 8, 1 - 0.5 / 8], [7.5 / 8, 1 - 6.5 / 8]])  # column 2, row 0; column 7, row 6
+    expected = torch.stack([albedo[0, :, 0, 2], albedo[0, :, 6, 7]])
+    torch.testing.assert_close(sample_albedo(albedo, uv), expected)
+
+
+def test_splat_is_the_transpose_of_sampling():
+    torch.manual_seed(0)
+    uv, colour, weight = torch.rand(100, 2), torch.rand(100, 3), torch.rand(100)
+    texture = torch.rand(1, 3, 16, 16)
+    total, weights = splat_albedo(uv, colour, weight, 16)
+    inner = (sample_albedo(texture, uv) * colour * weight[:, None]).sum()
+    torch.testing.assert_close((texture * total).sum(), inner)
+    torch.testing.assert_close(weights.sum(), weight.sum())
+
+
+def test_fill_holes_keeps_known_texels_and_spreads_them():
+    total, weight = torch.zeros(1, 3, 16, 16), torch.zeros(1, 1, 16, 16)
+    total[..., 4:8, 4:8], weight[..., 4:8, 4:8] = 0.3 * 5, 5.0
+    filled = fill_holes(total, weight, torch.ones(3))
+    torch.testing.assert_close(filled[..., 4:8, 4:8], torch.full((1, 3, 4, 4), 0.3))
+    torch.testing.assert_close(filled, torch.full_like(filled, 0.3))
+
+
+def test_gains_are_relative_to_the_mean_camera_and_one_for_strangers():
+    appearance = Appearance(64, cameras=2)
+    with torch.no_grad():
+        appearance.log_gain.copy_(torch.tensor([[0.3] * 3, [0.1] * 3]))
+    gains = appearance.gain(torch.tensor([0, 1, -1]))
+    torch.testing.assert_close(gains.log()[:, 0], torch.tensor([0.1, -0.1, 0.0]))
+
+
+def test_harmonics_are_orthogonal_on_the_sphere():
+    torch.manual_seed(0)
+    normal = torch.nn.functional.normalize(torch.randn(200_000, 3), dim=-1)
+    gram = sh_basis(normal).T @ sh_basis(normal) / len(normal)
+    off_diagonal = gram - gram.diag().diag()
+    assert off_diagonal.abs().max() < 0.01
+    assert gram.diag().min() > 0.05
