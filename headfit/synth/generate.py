@@ -23,7 +23,7 @@ from headfit.synth.performance import Performance, perform
 from headfit.synth.rig import portrait_rig
 
 FPS = 12.0
-SUPERSAMPLING = 3  # odd: the middle sample of a pixel is its centre, and gives its label
+SUPERSAMPLING = 2  # per axis, of the colours; a label is that of the pixel's centre
 TEXTURE_SIZE = 1024
 SENSOR_NOISE = 0.005  # standard deviation, of full scale
 GAIN_SPREAD = 0.02  # standard deviation of each camera's colour gains
@@ -41,7 +41,7 @@ def synthesize(out: Path, *, cameras: int, frames: int, width: int, height: int,
         raise HeadfitError(f"{out}: already holds a capture; delete it or choose another folder")
     rng = np.random.default_rng(seed)
     head = load("default")
-    performance = perform(frames, head.identity_count, head.expression_names, head.joint_names, rng)
+    performance = perform(frames, len(head.identity_basis), head.expression_names, head.joint_names, rng)
     rest, vertices = pose(head, performance)
     skin = rest[head.faces[head.face_labels == head.label_names.index("skin")].long().unique()]
     target = ((skin.amin(0) + skin.amax(0)) / 2).numpy().astype(np.float64)
@@ -91,21 +91,20 @@ class Studio:
         )
         self.lamp_colour = torch.tensor([1.0, 0.95, 0.88]) * float(rng.uniform(0.7, 0.9))
         self.ambient = torch.tensor([0.50, 0.53, 0.58])
-        self.classes = dict(enumerate([*head.label_names, "clothes"]))
-        self.background_class = head.label_names.index("background")
+        # Class ids of the masks: 0 background, then the model's labels, then what lies below the neck.
+        self.classes = dict(enumerate(["background", *head.label_names, "clothes"]))
 
     @torch.no_grad()
     def photograph(self, vertices: torch.Tensor, camera: Camera) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """One view of world vertices [V,3]: rgb [H,W,3] in [0,1], class ids [H,W] uint8, landmarks [68,3]."""
-        fine = camera.scaled(SUPERSAMPLING)
-        seen = self.renderer.see(vertices[None], CameraBatch.of([fine]))
-        rgb = self._shade(seen, vertices, camera)
+        fine = self.renderer.see(vertices[None], CameraBatch.of([camera.scaled(SUPERSAMPLING)]))
+        rgb = self._shade(fine, vertices, camera)
         rgb = F.avg_pool2d(rgb.permute(2, 0, 1)[None], SUPERSAMPLING)[0].permute(1, 2, 0)
-        label = torch.full(seen.index_img.shape[1:], self.background_class, dtype=torch.uint8)
-        label[seen.head[0]] = self.head.face_labels[seen.index_img[seen.head].long()].to(torch.uint8)
-        label[seen.beyond[0]] = len(self.head.label_names)
-        middle = slice(SUPERSAMPLING // 2, None, SUPERSAMPLING)
-        return rgb.numpy(), label[middle, middle].numpy(), self._landmarks(seen, vertices, fine)
+        seen = self.renderer.see(vertices[None], CameraBatch.of([camera]))
+        label = torch.zeros(seen.index_img.shape[1:], dtype=torch.uint8)
+        label[seen.head[0]] = 1 + self.head.face_labels[seen.index_img[seen.head].long()].to(torch.uint8)
+        label[seen.beyond[0]] = max(self.classes)
+        return rgb.numpy(), label.numpy(), self._landmarks(seen, vertices, camera)
 
     def _shade(self, seen: Visible, vertices: torch.Tensor, camera: Camera) -> torch.Tensor:
         """Display-coded colours [H,W,3] of one view: diffuse light, and the highlight of the lamp."""
@@ -124,17 +123,17 @@ class Studio:
         rgb[seen.head[0]] = _display(sample_albedo(self.paint.albedo, uv) * light + highlight)
         return rgb
 
-    def _landmarks(self, seen: Visible, vertices: torch.Tensor, fine: Camera) -> np.ndarray:
+    def _landmarks(self, seen: Visible, vertices: torch.Tensor, camera: Camera) -> np.ndarray:
         """iBUG 68 points [68,3]: x, y in pixels of the picture, and 1 where the point is seen, else 0."""
         corners = vertices[self.head.faces[self.head.landmark_faces].long()]
         points = (self.head.landmark_bary[..., None] * corners).sum(1).numpy().astype(np.float64)
-        pixels, depth = fine.project(points), fine.to_camera(points)[:, 2]
+        pixels, depth = camera.project(points), camera.to_camera(points)[:, 2]
         surface = seen.depth[0].numpy()
         column, row = np.floor(pixels).astype(int).T
-        inside = (column >= 0) & (column < fine.width) & (row >= 0) & (row < fine.height)
+        inside = (column >= 0) & (column < camera.width) & (row >= 0) & (row < camera.height)
         visible = inside.copy()
         visible[inside] = depth[inside] < surface[row[inside], column[inside]] + LANDMARK_TOLERANCE
-        return np.column_stack([pixels / SUPERSAMPLING, visible])
+        return np.column_stack([pixels, visible])
 
 
 def _display(linear: torch.Tensor) -> torch.Tensor:

@@ -125,9 +125,10 @@ def solid_noise(points: np.ndarray, wavelength: float, rng: np.random.Generator)
 
     A sum of random plane waves, by the central limit theorem close to Gaussian.
     """
-    waves = 24
+    waves = 16
     normals = rng.normal(size=(waves, 3))
     normals *= 2 * np.pi / wavelength / np.linalg.norm(normals, axis=1, keepdims=True)
     normals *= rng.uniform(0.6, 1.4, (waves, 1))
     phases = rng.uniform(0, 2 * np.pi, waves)
-    return np.sqrt(2 / waves) * np.cos(points @ normals.T + phases).sum(axis=1)
+    angles = (points @ normals.T + phases).astype(np.float32)
+    return np.sqrt(2 / waves) * np.cos(angles).sum(axis=1, dtype=np.float64)

@@ -60,9 +60,8 @@ def test_hidden_vertices_are_not_seen(write):
 
 
 def test_a_second_camera_sees_behind_the_first_square(write):
-    aside = camera(
-        id="aside", t=np.array([0.4, 0, 0])
-    )  # 0.4 m to the left, where the near square hides nothing
+    # From 0.6 m to the left, nothing hides behind the near square.
+    aside = camera(id="aside", width=500, t=np.array([0.6, 0, 0]))
     assert squares(write().seen(VERTICES, [camera(), aside])) == [ALL, ALL, ALL]
 
 
