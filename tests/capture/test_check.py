@@ -1,0 +1,167 @@
+"""`check` finds what is wrong, names it, and is quiet about what is right."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from headfit.capture.check import check, format_report
+from headfit.errors import HeadfitError
+
+WriteCapture = Callable[..., Path]
+
+
+def test_a_sound_capture(write_capture: WriteCapture) -> None:
+    report = check(write_capture())
+    assert (report.errors, report.warnings, report.exit_status) == ([], [], 0)
+    text = format_report(report)
+    assert "nothing to complain about" in text
+    assert "cam1    24x32  4       4      4" in text
+    assert "background  skin   lips" in text and "50.00       50.00  0.00" in text
+    np.testing.assert_allclose(report.rig.look_at, 0, atol=1e-9)
+    np.testing.assert_allclose(report.rig.distance, np.hypot(1, 0.1))
+    assert report.rig.widest_angle == pytest.approx(79, abs=1)
+
+
+def test_the_real_capture_is_sound(real_capture: Path) -> None:
+    report = check(real_capture)
+    assert (report.errors, report.warnings, report.exit_status) == ([], [], 0)
+    assert all(
+        camera.images.good == camera.masks.good == camera.landmarks.good == 12 for camera in report.cameras
+    )
+
+
+def test_every_damaged_and_missing_file_is_named(write_capture: WriteCapture) -> None:
+    root = write_capture(suffix=".jpg")
+    truncated = root / "images" / "cam0" / "0001.jpg"
+    truncated.write_bytes(truncated.read_bytes()[:-5])
+    (root / "images" / "cam0" / "0002.jpg").unlink()
+    for image in (root / "images" / "cam1").iterdir():
+        image.unlink()
+    cv2.imwrite(str(root / "masks" / "cam2" / "0000.png"), np.full((32, 24), 99, np.uint8))
+    (root / "masks" / "cam2" / "0003.png").unlink()
+    (root / "landmarks" / "cam2" / "0000.json").write_text("{}")
+    report = check(root)
+    expected = [
+        "images/cam0/0001.jpg: truncated JPEG",
+        "camera cam0: images missing in frames 0002",
+        "camera cam1: no images. Expected images/cam1/<frame>.jpg",
+        "masks/cam2/0000.png: holds class values that capture.json does not name: [99]",
+        "landmarks/cam2/0000.json: not a landmark file",
+    ]
+    assert len(report.errors) == len(expected)
+    for message in expected:
+        assert any(message in error for error in report.errors), message
+    assert report.warnings == ["camera cam2: masks missing in frames 0003"]
+    assert report.exit_status == 1
+    text = format_report(report)
+    assert "2 (1 missing, 1 damaged)" in text and "errors (5):" in text and "warnings (1):" in text
+    assert "cam1    24x32  none" in text
+
+
+def test_masks_and_landmarks_may_be_absent(write_capture: WriteCapture) -> None:
+    root = write_capture()
+    (root / "masks").rename(root / "old_masks")
+    (root / "landmarks").rename(root / "old_landmarks")
+    report = check(root)
+    assert (report.errors, report.warnings, report.exit_status) == ([], [], 0)
+    assert "share of the masks" not in format_report(report)
+
+
+def test_a_video_that_cannot_be_opened_is_one_error(write_capture: WriteCapture) -> None:
+    root = write_capture()
+    (root / "images" / "cam1").rename(root / "gone")
+    (root / "videos").mkdir()
+    (root / "videos" / "cam1.mp4").write_bytes(b"nothing")
+    assert [error.split(": ")[-1] for error in check(root).errors] == ["the video cannot be opened"]
+
+
+def test_folders_and_frames_nobody_lists(write_capture: WriteCapture) -> None:
+    root = write_capture()
+    (root / "images" / "camO0").mkdir()
+    (root / "masks" / "cam0" / "0099.png").write_bytes(b"")
+    warnings = check(root).warnings
+    assert len(warnings) == 2
+    assert "no camera in capture.json is called camO0" in warnings[0]
+    assert "frames that capture.json does not list: 0099" in warnings[1]
+
+
+def edited(root: Path, change: Callable[[dict[str, Any]], None]) -> Path:
+    content = json.loads((root / "capture.json").read_text())
+    change(content)
+    (root / "capture.json").write_text(json.dumps(content))
+    return root
+
+
+def test_millimetres_called_metres(write_capture: WriteCapture) -> None:
+    def change(content: dict[str, Any]) -> None:
+        for camera in content["cameras"]:
+            camera["t"] = [1000 * value for value in camera["t"]]
+
+    (warning,) = check(edited(write_capture(), change)).warnings
+    assert "the head would be" in warning and "'units'" in warning
+
+
+def test_metres_called_millimetres(write_capture: WriteCapture) -> None:
+    (warning,) = check(edited(write_capture(), lambda content: content.update(units="mm"))).warnings
+    assert "the head would be" in warning
+
+
+def test_camera_to_world_given_as_world_to_camera(write_capture: WriteCapture) -> None:
+    def change(content: dict[str, Any]) -> None:
+        for camera in content["cameras"]:
+            R, t = np.array(camera["R"]), np.array(camera["t"])
+            camera["R"], camera["t"] = R.T.tolist(), (-R.T @ t).tolist()
+
+    warnings = check(edited(write_capture(yaws=(-60, 0, 60)), change)).warnings
+    assert any("lies behind" in warning or "passes far" in warning for warning in warnings)
+
+
+def test_opengl_axes(write_capture: WriteCapture) -> None:
+    def change(content: dict[str, Any]) -> None:
+        flip = np.diag([1.0, -1.0, -1.0])
+        for camera in content["cameras"]:
+            camera["R"] = (flip @ camera["R"]).tolist()
+            camera["t"] = (flip @ camera["t"]).tolist()
+
+    (warning,) = check(edited(write_capture(), change)).warnings
+    assert "lies behind cam0, cam1, cam2" in warning
+
+
+def test_a_single_camera_and_parallel_cameras(write_capture: WriteCapture) -> None:
+    def parallel(content: dict[str, Any]) -> None:
+        content["cameras"][1]["R"] = content["cameras"][0]["R"]
+
+    assert check(write_capture(yaws=(0.0,))).warnings == []
+    (warning,) = check(edited(write_capture(yaws=(0.0, 10.0)), parallel)).warnings
+    assert "same direction" in warning
+
+
+def test_intrinsics_of_another_image_size(write_capture: WriteCapture) -> None:
+    def change(content: dict[str, Any]) -> None:
+        content["cameras"][2]["K"][0][2] *= 2
+
+    (warning,) = check(edited(write_capture(), change)).warnings
+    assert "camera cam2: the principal point [24.0, 16.0]" in warning
+
+
+def test_the_viewers_left_called_left(real_capture: Path, tmp_path: Path) -> None:
+    """On the real capture with the names of the eyes exchanged."""
+    for entry in real_capture.iterdir():
+        if entry.name != "capture.json":
+            (tmp_path / entry.name).symlink_to(entry)
+    content = json.loads((real_capture / "capture.json").read_text())
+    content["classes"] |= {"8": "right_eye", "9": "left_eye"}
+    (tmp_path / "capture.json").write_text(json.dumps(content))
+    (warning,) = check(tmp_path).warnings
+    assert "look swapped" in warning
+
+
+def test_an_unusable_capture_json_is_raised(write_capture: WriteCapture) -> None:
+    root = edited(write_capture(), lambda content: content["cameras"][0].pop("width"))
+    with pytest.raises(HeadfitError, match="camera cam0: 'width' is missing"):
+        check(root)
