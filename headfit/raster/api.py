@@ -1,13 +1,13 @@
 """The differentiable rasterizer: `rasterize`, `interpolate`, `edge_grad`.
 
-Coordinates: a vertex of `v_pix` is (x, y, z); x, y in pixels from the image's top-left corner (the centre of pixel
-[row i, column j] is (j + 1/2, i + 1/2)), z the depth in camera units, positive in front of the camera. A vertex
-stands for the point (x z, y z, z) up to the camera matrix: project a vertex behind the camera as any other, by
-dividing by its (negative) depth. Surface at a depth of less than `NEAR` is clipped away; faces with a vertex that
-is NaN, infinite, or at z = 0 are not drawn.
+Coordinates: a vertex of `v_pix` is (x, y, z); x, y in pixels from the image's top-left corner (the centre of
+pixel [row i, column j] is (j + 1/2, i + 1/2)), z the depth in camera units, positive in front of the camera.
+A vertex stands for the point (x z, y z, z) up to the camera matrix: project a vertex behind the camera as any
+other, by dividing by its (negative) depth. Surface at a depth of less than `NEAR` is clipped away; faces with
+a vertex that is NaN, infinite, or at z = 0 are not drawn.
 
-Gradients: `bary` and `depth` are differentiable at fixed visibility; what changes when visibility changes is added
-by `edge_grad`. A render is therefore
+Gradients: `bary` and `depth` are differentiable at fixed visibility; what changes when visibility changes is
+added by `edge_grad`. A render is therefore
 
     index_img, bary, depth = rasterize(v_pix, faces, (H, W))
     image = shade(interpolate(attributes, faces, index_img, bary))
@@ -24,7 +24,8 @@ from headfit.raster.topology import Topology
 def rasterize(v_pix: Tensor, faces: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
     """Finds the nearest face at every pixel centre.
 
-    Centres on an edge belong to the face to whose top or left the edge is; of faces at equal depth the first wins.
+    Centres on an edge belong to the face to whose top or left the edge is; of faces at equal depth the first
+    wins.
 
     Args:
         v_pix: [B,V,3] float32 or float64, projected vertices.
@@ -52,8 +53,8 @@ def interpolate(attributes: Tensor, faces: Tensor, index_img: Tensor, bary: Tens
 
     Args:
         attributes: [B,V,C], or [V,C] for all images; type as bary.
-        faces: [F,3] int32 rows of attributes; may be another list than was rasterized (say, of UV vertices) if
-            its faces correspond.
+        faces: [F,3] int32 rows of attributes; may be another list than was rasterized (say, of UV vertices)
+            if its faces correspond.
         index_img: [B,H,W] int32, from `rasterize`.
         bary: [B,H,W,3], from `rasterize`.
 
@@ -92,10 +93,10 @@ def edge_grad(
 ) -> Tensor:
     """Returns the image; in the backward pass its jumps move the vertices whose edges make them.
 
-    For each two neighbouring pixels that see different faces, walks over the mesh from one centre to the other to
-    find what lies between: nothing but surface (no gradient), a silhouette or fold (its edge moves, what lies
-    behind gets exactly 0), an intersection of two surfaces, or a border between groups. Method: "Rasterized Edge
-    Gradients", Pidhorskyi et al., ECCV 2024; how it is refined here stands in csrc/core.
+    For each two neighbouring pixels that see different faces, walks over the mesh from one centre to the
+    other to find what lies between: nothing but surface (no gradient), a silhouette or fold (its edge moves,
+    what lies behind gets exactly 0), an intersection of two surfaces, or a border between groups. Method:
+    "Rasterized Edge Gradients", Pidhorskyi et al., ECCV 2024; how it is refined stands in csrc/core.
 
     Exact up to sampling for squared losses on the image.
 
@@ -104,7 +105,7 @@ def edge_grad(
         v_pix: [B,V,3] projected vertices, type as image.
         faces: [F,3] int32, as rasterized.
         index_img: [B,H,W] int32, from `rasterize`.
-        group: [F] integers; the image may jump where one surface changes its group (label, material, UV island).
+        group: [F] integers; the image may jump where one surface changes its group (label, material, chart).
             Default: `topology.components`, so no such jumps.
         topology: of these faces; default `Topology.of(faces)`, built once per faces tensor.
 

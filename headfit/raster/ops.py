@@ -1,4 +1,4 @@
-"""The compiled rasterizer as torch operators: shapes for tracing, allocation of outputs, autograd registration.
+"""The compiled rasterizer as torch operators: allocation of outputs, shapes for tracing, autograd.
 
 The public functions in `headfit.raster.api` check their arguments; nothing here does.
 """
@@ -29,8 +29,15 @@ def rasterize_backward(
     v_pix: Tensor, faces: Tensor, index_img: Tensor, grad_bary: Tensor, grad_depth: Tensor
 ) -> Tensor:
     grad_v = torch.empty_like(v_pix, memory_format=torch.contiguous_format)
-    inputs = [_plain(x) for x in (v_pix, faces, index_img, grad_bary, grad_depth)]
-    _C.rasterize_backward(*inputs, grad_v, torch.get_num_threads())
+    _C.rasterize_backward(
+        _plain(v_pix),
+        _plain(faces),
+        _plain(index_img),
+        _plain(grad_bary),
+        _plain(grad_depth),
+        grad_v,
+        torch.get_num_threads(),
+    )
     return grad_v
 
 
@@ -56,8 +63,9 @@ rasterize.register_autograd(_rasterize_vjp, setup_context=_rasterize_setup)
 @torch.library.custom_op("headfit::interpolate", mutates_args=(), device_types="cpu")
 def interpolate(attributes: Tensor, faces: Tensor, index_img: Tensor, bary: Tensor) -> Tensor:
     image = attributes.new_empty((*index_img.shape, attributes.shape[2]))
-    inputs = [_plain(x) for x in (attributes, faces, index_img, bary)]
-    _C.interpolate(*inputs, image, torch.get_num_threads())
+    _C.interpolate(
+        _plain(attributes), _plain(faces), _plain(index_img), _plain(bary), image, torch.get_num_threads()
+    )
     return image
 
 
@@ -77,9 +85,16 @@ def interpolate_backward(
     needs_bary: bool,
 ) -> tuple[Tensor, Tensor]:
     grad_attributes, grad_bary = _interpolate_grads(attributes, bary, needs_attributes, needs_bary)
-    inputs = [_plain(x) for x in (attributes, faces, index_img, bary, grad_image)]
-    outputs = (grad_attributes if needs_attributes else None, grad_bary if needs_bary else None)
-    _C.interpolate_backward(*inputs, *outputs, torch.get_num_threads())
+    _C.interpolate_backward(
+        _plain(attributes),
+        _plain(faces),
+        _plain(index_img),
+        _plain(bary),
+        _plain(grad_image),
+        grad_attributes if needs_attributes else None,
+        grad_bary if needs_bary else None,
+        torch.get_num_threads(),
+    )
     return grad_attributes, grad_bary
 
 
@@ -132,8 +147,17 @@ def edge_grad_backward(
     index_img: Tensor,
 ) -> Tensor:
     grad_v = torch.empty_like(v_pix, memory_format=torch.contiguous_format)
-    inputs = [_plain(x) for x in (grad_image, image, v_pix, faces, adjacency, group, index_img)]
-    _C.edge_grad_backward(*inputs, grad_v, torch.get_num_threads())
+    _C.edge_grad_backward(
+        _plain(grad_image),
+        _plain(image),
+        _plain(v_pix),
+        _plain(faces),
+        _plain(adjacency),
+        _plain(group),
+        _plain(index_img),
+        grad_v,
+        torch.get_num_threads(),
+    )
     return grad_v
 
 
@@ -153,8 +177,8 @@ def _(
 class EdgeGrad(torch.autograd.Function):
     """The image, as it is; its gradient also goes to the vertices.
 
-    Not a custom operator, since those may not return their input, and a copy of every rendered image just to hang
-    a gradient on it is dear.
+    Not a custom operator, since those may not return their input, and a copy of every rendered image just to
+    hang a gradient on it is dear.
     """
 
     @staticmethod
@@ -172,7 +196,7 @@ class EdgeGrad(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, grad_image: Tensor):  # type: ignore[no-untyped-def, override]
+    def backward(ctx, grad_image: Tensor):  # type: ignore[no-untyped-def]
         grad_v = edge_grad_backward(grad_image, *ctx.saved_tensors) if ctx.needs_input_grad[1] else None
         return grad_image, grad_v, None, None, None, None
 

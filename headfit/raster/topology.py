@@ -16,8 +16,8 @@ class Topology:
         faces: [F,3] integer vertex indices.
 
     Attributes:
-        adjacency: [F,3] int32; `adjacency[f, k]` is the face across the edge opposite corner k of face f, or -1
-            where the edge is open or has more than two faces.
+        adjacency: [F,3] int32; `adjacency[f, k]` is the face across the edge opposite corner k of face f, or
+            -1 where the edge is open or has more than two faces.
         components: [F] int32; faces connected through shared vertices have the same number, counted from 0.
 
     Raises:
@@ -33,7 +33,7 @@ class Topology:
 
     @staticmethod
     def of(faces: Tensor) -> "Topology":
-        """The topology of this very tensor, built when first asked for and kept as long as the tensor lives."""
+        """The topology of this very tensor, built when first asked for, kept while the tensor lives."""
         key = id(faces)
         cached = _cache.get(key)
         if cached is not None and cached[0]() is faces and cached[1] == faces._version:

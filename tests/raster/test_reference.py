@@ -1,0 +1,102 @@
+"""The compiled operations against the plain-torch reference, values and gradients."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from headfit import raster
+from headfit.raster import reference
+
+SIZE = (20, 24)
+Scene = tuple[Tensor, Tensor]  # v_pix [2,V,3] float64, faces
+
+
+def soup(faces: int, vertices: int, seed: int, behind: float = 0.0) -> Scene:
+    """Random triangles in random depths, so mostly intersecting; shared vertices if there are few of them."""
+    g = torch.Generator().manual_seed(seed)
+    v = torch.rand(2, vertices, 3, generator=g, dtype=torch.float64)
+    v = torch.cat([(1.2 * v[..., :2] - 0.1) * 24, 0.5 + 2 * v[..., 2:] - behind], -1)
+    # Sorted and unique, since of two faces on the same vertices rounding decides which is the nearer.
+    chosen = torch.stack([torch.randperm(vertices, generator=g)[:3] for _ in range(faces)])
+    return v, chosen.sort(1).values.unique(dim=0).int()
+
+
+def crumpled(cells: int, noise: float, seed: int) -> Scene:
+    """A sheet whose vertices are moved by up to half of `noise` cells, and in depth: folds."""
+    g = torch.Generator().manual_seed(seed)
+    u = torch.linspace(2, 22, cells + 1, dtype=torch.float64)
+    y, x = torch.meshgrid(u, u, indexing="ij")
+    v = torch.stack([x, y, torch.ones_like(x)], -1).reshape(-1, 3).repeat(2, 1, 1)
+    v += torch.rand(v.shape, generator=g, dtype=v.dtype) * torch.tensor([noise * 20 / cells] * 2 + [0.3])
+    n = torch.arange((cells + 1) ** 2).reshape(cells + 1, cells + 1)
+    p, q, r, t = n[:-1, :-1], n[:-1, 1:], n[1:, 1:], n[1:, :-1]
+    faces = torch.cat([torch.stack([p, q, r], -1).reshape(-1, 3), torch.stack([p, r, t], -1).reshape(-1, 3)])
+    return v, faces.int()
+
+
+SCENES = {
+    "triangles": soup(6, 18, seed=0),
+    "intersecting triangles": soup(30, 60, seed=1),
+    "non-manifold triangles": soup(40, 20, seed=2),
+    "behind the camera": soup(20, 40, seed=3, behind=1.0),
+    "sheet": crumpled(5, 0.8, seed=4),
+    "folded sheet": crumpled(6, 3.0, seed=5),
+    "sheet of pixel size": crumpled(20, 2.0, seed=6),
+}
+
+
+def random(shape: tuple[int, ...] | torch.Size, dtype: torch.dtype) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(7), dtype=dtype)
+
+
+@pytest.fixture(params=SCENES)
+def scene(request: pytest.FixtureRequest) -> Scene:
+    return SCENES[request.param]
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_rasterize(scene: Scene, dtype: torch.dtype) -> None:
+    v, faces = scene[0].to(dtype).requires_grad_(), scene[1]
+    index_img, bary, depth = raster.rasterize(v, faces, SIZE)
+    index_ref, bary_ref, depth_ref = reference.rasterize(v, faces, SIZE)
+    assert torch.equal(index_img, index_ref)
+    assert (index_img >= 0).any() and (index_img < 0).any()
+    loose = {"rtol": 1e-4, "atol": 1e-5} if dtype == torch.float32 else {"rtol": 1e-9, "atol": 1e-12}
+    torch.testing.assert_close(bary, bary_ref, **loose)
+    torch.testing.assert_close(depth, depth_ref, **loose)
+
+    grads = [random(bary.shape, dtype), random(depth.shape, dtype)]
+    (got,) = torch.autograd.grad([bary, depth], v, grads)
+    (want,) = torch.autograd.grad([bary_ref, depth_ref], v, grads)
+    assert float((got - want).norm()) <= (1e-5 if dtype == torch.float32 else 1e-12) * float(want.norm())
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_interpolate(scene: Scene, shared: bool) -> None:
+    v, faces = scene
+    index_img, bary, _ = raster.rasterize(v, faces, SIZE)
+    bary.requires_grad_()
+    attributes = random((v.shape[1], 5) if shared else (2, v.shape[1], 5), v.dtype).requires_grad_()
+    got = raster.interpolate(attributes, faces, index_img, bary)
+    want = reference.interpolate(attributes, faces, index_img, bary)
+    torch.testing.assert_close(got, want)
+    grad = random(want.shape, v.dtype)
+    torch.testing.assert_close(
+        torch.autograd.grad(got, [attributes, bary], grad),
+        torch.autograd.grad(want, [attributes, bary], grad),
+    )
+
+
+@pytest.mark.parametrize("groups", [1, 3])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_edge_grad(scene: Scene, groups: int, dtype: torch.dtype) -> None:
+    v, faces = scene[0].to(dtype).requires_grad_(), scene[1]
+    group = torch.arange(len(faces)) % groups
+    index_img, bary, _ = raster.rasterize(v.detach(), faces, SIZE)
+    image = raster.interpolate(random((v.shape[1], 4), dtype), faces, index_img, bary)
+    grad = random(image.shape, dtype)
+    out = raster.edge_grad(image, v, faces, index_img, group=group)
+    (got,) = torch.autograd.grad(out, v, grad)
+    want = reference.edge_grad_backward(grad, image, v.detach(), faces, index_img, group=group)
+    assert float(want.norm()) > 0
+    assert float((got - want).norm()) <= (1e-5 if dtype == torch.float32 else 1e-12) * float(want.norm())
