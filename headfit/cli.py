@@ -10,22 +10,22 @@ from pathlib import Path
 
 from headfit.errors import HeadfitError
 
-Verb = Callable[[argparse.Namespace], None]
+Verb = Callable[[argparse.Namespace], int | None]  # returns an exit code, None for 0
 
 
-def _check(args: argparse.Namespace) -> None:
-    from headfit.capture.check import check, format_check
+def _check(args: argparse.Namespace) -> int:
+    from headfit.capture.check import check, format_report
 
     report = check(args.capture)
-    print(format_check(report))
-    if report.problems:
-        raise HeadfitError(f"{args.capture}: {len(report.problems)} problems, listed above")
+    print(format_report(report))
+    return report.exit_status
 
 
 def _landmarks(args: argparse.Namespace) -> None:
+    from headfit.capture import Capture
     from headfit.capture.landmarks import detect_landmarks
 
-    print(f"wrote {detect_landmarks(args.capture, overwrite=args.overwrite)} views")
+    print(detect_landmarks(Capture.open(args.capture), overwrite=args.overwrite))
 
 
 def _fit(args: argparse.Namespace) -> None:
@@ -218,14 +218,16 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one verb. Returns the exit code: 0, 2 for the user's errors, 1 for ours, 130 when interrupted."""
+    """Run one verb. Returns the exit code: 0, 2 for the user's errors, 1 for ours (and for a capture
+    in which `check` finds files that cannot be used), 130 when interrupted."""
     arguments = sys.argv[1:] if argv is None else list(argv)
     command = parser()
-    args, args.overrides = command.parse_known_args(arguments)
-    if args.overrides and args.verb is not _fit:
-        command.error(f"unrecognized arguments: {' '.join(args.overrides)}")
+    args, overrides = command.parse_known_args(arguments)
+    args.overrides = overrides
+    if overrides and args.verb is not _fit:
+        command.error(f"unrecognized arguments: {' '.join(overrides)}")
     try:
-        args.verb(args)
+        return args.verb(args) or 0
     except HeadfitError as error:
         return _fail(str(error), 2, args.debug)
     except KeyboardInterrupt:
@@ -233,7 +235,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:  # the last line of defence: one line for the user, the rest behind --debug
         summary = " ".join(f"{type(error).__name__}: {error}".split())
         return _fail(f"{summary} (unexpected: run with --debug for the traceback)", 1, args.debug)
-    return 0
 
 
 def _fail(message: str, code: int, debug: bool) -> int:

@@ -59,6 +59,39 @@ def part_regions(truth: GroundTruth) -> list[Region]:
     return regions
 
 
+class _Target:
+    """The fitted faces that some regions are compared with, and what was measured on them so far."""
+
+    def __init__(self, run: Run, labels: frozenset[str] | None, regions: list[Region]) -> None:
+        faces = run.head.faces.cpu().numpy().astype(np.int64)
+        names = np.array(run.head.label_names)[run.head.face_labels.cpu().numpy()]
+        self.faces = faces if labels is None else faces[np.isin(names, sorted(labels))]
+        # Below the cut of the fitted neck: its border is the closest there is, and no error of the fit.
+        self.border: np.ndarray = np.any(np.isin(self.faces, run.head.neck_loop.cpu().numpy()), axis=1)
+        self.regions = regions
+        self.vertices = np.unique(np.concatenate([region.vertices for region in regions]))
+        self.first: ClosestPoints | None = None
+        self.distances: dict[str, list[np.ndarray]] = {region.name: [] for region in regions}
+        self.slides: dict[str, list[np.ndarray]] = {region.name: [] for region in regions}
+
+    def measure(self, fitted: np.ndarray, truth: np.ndarray, seen: np.ndarray) -> None:
+        """One frame: fitted [V,3], ground truth [N,3] (metres), and which of the latter are seen [N]."""
+        closest = SurfaceDistance(fitted, self.faces).closest(truth[self.vertices])
+        scored = seen[self.vertices] & ~self.border[closest.face]
+        slide = None
+        if self.first is not None:
+            slide = np.linalg.norm(self._points(fitted, self.first) - self._points(fitted, closest), axis=-1)
+        self.first = self.first or closest
+        for region in self.regions:
+            chosen = scored & np.isin(self.vertices, region.vertices)
+            self.distances[region.name].append(closest.distance[chosen])
+            if slide is not None:
+                self.slides[region.name].append(slide[chosen])
+
+    def _points(self, vertices: np.ndarray, closest: ClosestPoints) -> np.ndarray:
+        return np.einsum("nk,nkd->nd", closest.bary, vertices[self.faces[closest.face]])
+
+
 def surface_distances(run: Run, truth: GroundTruth, regions: list[Region]) -> dict[str, dict[str, float]]:
     """Distances from the seen ground-truth vertices to the fitted surface, pooled over frames.
 
@@ -69,51 +102,26 @@ def surface_distances(run: Run, truth: GroundTruth, regions: list[Region]) -> di
     A ground-truth vertex whose closest point lies at the border of the open neck is below the cut of the
     fitted head and is left out: where a head ends is a choice, not an error.
     """
-    faces = run.head.faces.cpu().numpy().astype(np.int64)
-    label_names = np.array(run.head.label_names)[run.head.face_labels.cpu().numpy()]
-    border = np.isin(faces, run.head.neck_loop.cpu().numpy()).any(axis=1)
-    targets = {region.labels for region in regions}
-    target_faces = {
-        labels: np.arange(len(faces))
-        if labels is None
-        else np.flatnonzero(np.isin(label_names, list(labels)))
-        for labels in targets
-    }
-    distances: dict[str, list[np.ndarray]] = {region.name: [] for region in regions}
-    slides: dict[str, list[np.ndarray]] = {region.name: [] for region in regions}
-    anchors: dict[frozenset[str] | None, ClosestPoints] = {}
-
+    by_labels: dict[frozenset[str] | None, list[Region]] = {}
+    for region in regions:
+        by_labels.setdefault(region.labels, []).append(region)
+    targets = [_Target(run, labels, members) for labels, members in by_labels.items()]
     for index, frame in enumerate(tqdm(run.frames, desc="distances", unit="frame")):
-        gt_vertices = truth.vertices(frame)
-        if gt_vertices is None:
+        vertices = truth.vertices(frame)
+        if vertices is None:
             continue
-        seen = truth.seen(gt_vertices, run.capture.cameras)
+        seen = truth.seen(vertices, run.capture.cameras)
         fitted = run.vertices(index).cpu().numpy().astype(np.float64)
-        for labels, ids in target_faces.items():
-            members = [region for region in regions if region.labels == labels]
-            if len(ids) == 0:
-                continue
-            wanted = np.unique(np.concatenate([region.vertices for region in members]))
-            closest = SurfaceDistance(fitted, faces[ids]).closest(gt_vertices[wanted])
-            anchor = anchors.setdefault(labels, closest)
-            slide = np.linalg.norm(
-                _points(fitted, faces[ids], anchor) - _points(fitted, faces[ids], closest), axis=-1
-            )
-            scored = seen[wanted]
-            if labels is None:
-                scored = scored & ~border[closest.face]
-            for region in members:
-                chosen = scored & np.isin(wanted, region.vertices)
-                distances[region.name].append(closest.distance[chosen])
-                if anchor is not closest:
-                    slides[region.name].append(slide[chosen])
-    return {
-        name: _summary(parts, slides[name]) for name, parts in distances.items() if sum(map(len, parts)) > 0
+        for target in targets:
+            if len(target.faces):
+                target.measure(fitted, vertices, seen)
+    measured = {
+        name: _summary(distances, target.slides[name])
+        for target in targets
+        for name, distances in target.distances.items()
+        if sum(map(len, distances)) > 0
     }
-
-
-def _points(vertices: np.ndarray, faces: np.ndarray, closest: ClosestPoints) -> np.ndarray:
-    return np.einsum("nk,nkd->nd", closest.bary, vertices[faces[closest.face]])
+    return {region.name: measured[region.name] for region in regions if region.name in measured}
 
 
 def _summary(distances: list[np.ndarray], slides: list[np.ndarray]) -> dict[str, float]:

@@ -24,7 +24,7 @@ from headfit.synth.rig import portrait_rig
 
 FPS = 12.0
 SUPERSAMPLING = 2  # per axis, of the colours; a label is that of the pixel's centre
-TEXTURE_SIZE = 1024
+TEXELS_PER_PIXEL = 4  # texture side over picture side: the face takes about a quarter of the texture
 SENSOR_NOISE = 0.005  # standard deviation, of full scale
 GAIN_SPREAD = 0.02  # standard deviation of each camera's colour gains
 LANDMARK_TOLERANCE = 0.002  # metres: landmarks this far behind the visible surface are hidden
@@ -46,7 +46,7 @@ def synthesize(out: Path, *, cameras: int, frames: int, width: int, height: int,
     skin = rest[head.faces[head.face_labels == head.label_names.index("skin")].long().unique()]
     target = ((skin.amin(0) + skin.amax(0)) / 2).numpy().astype(np.float64)
     rig = portrait_rig(cameras, width, height, target, rng)
-    studio = Studio(head, paint(head, rest, TEXTURE_SIZE, rng), rng)
+    studio = Studio(head, paint(head, rest, TEXELS_PER_PIXEL * max(width, height), rng), rng)
     names = [f"{frame:06d}" for frame in range(frames)]
 
     write_ground_truth(out, head, performance, vertices, names)

@@ -7,7 +7,7 @@ import numpy as np
 from headfit.capture import Camera
 
 DISTANCE = 1.15  # metres from camera to head
-FIELD = (0.29, 0.37)  # metres of the head's plane that a picture shows at least, across and up
+FIELD = (0.26, 0.34)  # metres of the head's plane that a picture shows at least, across and up
 ARC = 75.0  # degrees to either side of the face
 
 
