@@ -1,0 +1,194 @@
+// Runs every operation on scenes meant to break it, for the sanitizers to watch: random, degenerate, enormous,
+// NaN and infinite coordinates, vertices at and behind the camera, non-manifold meshes, empty inputs.
+// Checks little itself: indices in range, and no NaN in gradients unless a visible vertex is extreme.
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdio>
+#include <limits>
+#include <map>
+#include <random>
+#include <vector>
+
+#include "cpu/cpu.h"
+
+namespace {
+
+using headfit::Shape;
+
+enum class Kind { ordinary, sheet, degenerate, extreme, not_finite, near_plane, lattice, count };
+
+template <class T>
+struct Scene {
+    Shape shape;
+    std::vector<T> v_pix;
+    std::vector<int32_t> faces;
+};
+
+class Random {
+  public:
+    explicit Random(unsigned seed) : engine_(seed) {}
+    double uniform(double low, double high) { return std::uniform_real_distribution<double>(low, high)(engine_); }
+    int below(int n) { return std::uniform_int_distribution<int>(0, n - 1)(engine_); }
+
+  private:
+    std::mt19937 engine_;
+};
+
+std::vector<int32_t> random_faces(Random& random, int vertices, int faces, bool repeat_vertices) {
+    std::vector<int32_t> result;
+    for (int f = 0; f < faces; ++f) {
+        std::array<int32_t, 3> id{random.below(vertices), random.below(vertices), random.below(vertices)};
+        if (!repeat_vertices) id = {id[0], (id[0] + 1) % vertices, (id[0] + 2 + id[1] % (vertices - 2)) % vertices};
+        result.insert(result.end(), id.begin(), id.end());
+    }
+    return result;
+}
+
+std::vector<int32_t> sheet_faces(int cells) {
+    std::vector<int32_t> result;
+    for (int i = 0; i < cells; ++i)
+        for (int j = 0; j < cells; ++j) {
+            const int32_t p = i * (cells + 1) + j, q = p + 1, r = p + cells + 2, t = p + cells + 1;
+            result.insert(result.end(), {p, q, r, p, r, t});
+        }
+    return result;
+}
+
+template <class T>
+void place_vertex(Random& random, Kind kind, const Shape& shape, int index, int columns, T* v) {
+    v[0] = T(random.uniform(-0.3, 1.3) * shape.width);
+    v[1] = T(random.uniform(-0.3, 1.3) * shape.height);
+    v[2] = T(random.uniform(0.5, 2));
+    switch (kind) {
+        case Kind::sheet:  // crumpled, with cells down to the size of pixels
+            v[0] = T((index % columns + random.uniform(-1, 1)) * shape.width / columns);
+            v[1] = T((index / columns + random.uniform(-1, 1)) * shape.height / columns);
+            break;
+        case Kind::degenerate:  // few places, so that vertices coincide and triangles have no area
+            v[0] = T(random.below(4) * 5);
+            v[1] = T(random.below(4) * 5);
+            v[2] = T(1);
+            break;
+        case Kind::extreme: {
+            const double scale = std::pow(10.0, random.uniform(-40, 38));
+            v[random.below(3)] = T(random.below(2) ? scale : -scale);
+            break;
+        }
+        case Kind::not_finite: {
+            const T bad[] = {std::numeric_limits<T>::quiet_NaN(), std::numeric_limits<T>::infinity(),
+                             -std::numeric_limits<T>::infinity(), T(0)};
+            if (random.below(3) == 0) v[random.below(3)] = bad[random.below(4)];
+            break;
+        }
+        case Kind::near_plane:
+            v[2] = T(random.uniform(-1, 1) * std::pow(10.0, random.uniform(-5, 0)));
+            break;
+        case Kind::lattice:  // vertices on pixel centres and corners
+            v[0] = T(random.below(2 * shape.width + 1) * 0.5);
+            v[1] = T(random.below(2 * shape.height + 1) * 0.5);
+            v[2] = T(1 + random.below(3));
+            break;
+        default:
+            break;
+    }
+}
+
+template <class T>
+Scene<T> make_scene(Random& random, Kind kind) {
+    Scene<T> scene;
+    const int cells = 1 + random.below(30);
+    const bool sheet = kind == Kind::sheet || random.below(3) == 0;
+    const int vertices = sheet ? (cells + 1) * (cells + 1) : 3 + random.below(60);
+    scene.faces = sheet ? sheet_faces(cells) : random_faces(random, vertices, random.below(200), random.below(2) == 0);
+    scene.shape = {random.below(3), vertices, int64_t(scene.faces.size() / 3), random.below(70), random.below(70)};
+    scene.v_pix.resize(scene.shape.images * vertices * 3);
+    for (size_t i = 0; i < scene.v_pix.size() / 3; ++i)
+        place_vertex(random, kind, scene.shape, int(i % vertices), cells + 1, &scene.v_pix[3 * i]);
+    return scene;
+}
+
+// Face across the edge opposite each corner, or -1 unless exactly two faces meet there.
+std::vector<int32_t> find_adjacency(const std::vector<int32_t>& faces) {
+    std::map<std::pair<int32_t, int32_t>, std::vector<size_t>> sides;
+    for (size_t side = 0; side < faces.size(); ++side) {
+        const size_t face = side / 3 * 3;
+        const auto ends = std::minmax(faces[face + (side + 1) % 3], faces[face + (side + 2) % 3]);
+        sides[{ends.first, ends.second}].push_back(side);
+    }
+    std::vector<int32_t> adjacency(faces.size(), -1);
+    for (const auto& [edge, at] : sides)
+        if (at.size() == 2) {
+            adjacency[at[0]] = int32_t(at[1] / 3);
+            adjacency[at[1]] = int32_t(at[0] / 3);
+        }
+    return adjacency;
+}
+
+template <class T>
+bool all_finite(const std::vector<T>& values) {
+    return std::all_of(values.begin(), values.end(), [](T x) { return std::isfinite(x); });
+}
+
+template <class T>
+bool run(Random& random, Kind kind) {
+    const Scene<T> scene = make_scene<T>(random, kind);
+    const Shape& shape = scene.shape;
+    const int channels = random.below(4), threads = 1 + random.below(3);
+    const size_t pixels = size_t(shape.images) * shape.height * shape.width;
+    const auto noise = [&](size_t n) {
+        std::vector<T> result(n);
+        for (T& x : result) x = T(random.uniform(-1, 1));
+        return result;
+    };
+
+    std::vector<int32_t> index_img(pixels);
+    std::vector<T> bary(3 * pixels), depth(pixels), grad_v(scene.v_pix.size());
+    headfit::rasterize(shape, scene.v_pix.data(), scene.faces.data(), index_img.data(), bary.data(), depth.data(),
+                       threads);
+    const bool in_range = std::all_of(index_img.begin(), index_img.end(),
+                                      [&](int32_t face) { return face >= -1 && face < shape.faces; });
+    headfit::rasterize_backward(shape, scene.v_pix.data(), scene.faces.data(), index_img.data(), bary.data(),
+                                depth.data(), grad_v.data(), threads);
+    bool finite = all_finite(grad_v);
+
+    const bool shared = random.below(2) == 0;
+    const std::vector<T> attributes = noise((shared ? 1 : shape.images) * shape.vertices * channels);
+    std::vector<T> image(pixels * channels), grad_attributes(attributes.size()), grad_bary(3 * pixels);
+    headfit::interpolate(shape, channels, shared, attributes.data(), scene.faces.data(), index_img.data(), bary.data(),
+                         image.data(), threads);
+    headfit::interpolate_backward(shape, channels, shared, attributes.data(), scene.faces.data(), index_img.data(),
+                                  bary.data(), image.data(), grad_attributes.data(), grad_bary.data(), threads);
+
+    const std::vector<int32_t> adjacency = find_adjacency(scene.faces);
+    std::vector<int32_t> group(shape.faces);
+    for (int32_t& g : group) g = random.below(3);
+    const std::vector<T> grad_image = noise(image.size());
+    headfit::edge_grad_backward(shape, channels, grad_image.data(), image.data(), scene.v_pix.data(),
+                                scene.faces.data(), adjacency.data(), group.data(), index_img.data(), grad_v.data(),
+                                threads);
+    finite = finite && all_finite(grad_v) && all_finite(image) && all_finite(grad_attributes);
+    if (!in_range) std::printf("a face index out of range\n");
+    if (!finite && kind != Kind::extreme && kind != Kind::near_plane) {
+        std::printf("a value that is not finite\n");
+        return false;
+    }
+    return in_range;
+}
+
+}  // namespace
+
+int main() {
+    constexpr int kRounds = 150;
+    for (int round = 0; round < kRounds; ++round)
+        for (int kind = 0; kind < int(Kind::count); ++kind) {
+            const unsigned seed = unsigned(round * int(Kind::count) + kind);
+            Random random(seed);
+            if (!run<float>(random, Kind(kind)) || !run<double>(random, Kind(kind))) {
+                std::printf("failed: seed %u, kind %d\n", seed, kind);
+                return 1;
+            }
+        }
+    std::printf("ok: %d scenes\n", 2 * kRounds * int(Kind::count));
+    return 0;
+}
