@@ -1,0 +1,270 @@
+"""From the wheel to one npz: the order in which everything is built."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import rig
+import teeth
+from crop import SoftMesh, crop
+from corrections import lid_correction, lip_correction
+from eyes import eyeball
+from identity import (
+    average_adult,
+    principal_components,
+    read_directions,
+    sample_heads,
+    similarity,
+)
+from makehuman import LEFT_EYE, LOWER_TEETH, RIGHT_EYE, TONGUE, UPPER_TEETH, BaseMesh, Source
+from solids import Solid
+from surface import fine_surface
+from tqdm import tqdm
+
+INTER_PUPIL = 0.063  # metres, the adult mean
+RIGID_PARTS = ("upper_teeth", "lower_teeth", "left_eye", "right_eye", "tongue")
+# Solid parts in cage order, and the rigid part each belongs to.
+SOLIDS = {
+    "upper_teeth": "upper_teeth",
+    "upper_gums": "upper_teeth",
+    "lower_teeth": "lower_teeth",
+    "lower_gums": "lower_teeth",
+    "left_eye": "left_eye",
+    "right_eye": "right_eye",
+}
+HELPERS = {
+    "upper_teeth": UPPER_TEETH,
+    "upper_gums": UPPER_TEETH,
+    "lower_teeth": LOWER_TEETH,
+    "lower_gums": LOWER_TEETH,
+    "left_eye": LEFT_EYE,
+    "right_eye": RIGHT_EYE,
+}
+BASIS_STEP = 2e-6  # metres: quantisation of the identity basis; the error of a random head is about 6 um
+UNIT_STEP = 1e-6
+
+
+class Handles:
+    """Every base.obj vertex that the head depends on, at adult scale in the head frame."""
+
+    def __init__(self, source: Source, base: BaseMesh, soft: SoftMesh) -> None:
+        joints = [base.group_centre(f"joint-{name}") for name in ("l-eye", "r-eye", "head")]
+        helpers = [np.array(list(r)) for r in (LEFT_EYE, RIGHT_EYE, UPPER_TEETH, LOWER_TEETH)]
+        self.ids = np.unique(np.concatenate([soft.ids, *helpers, *joints]))
+        self.base = base
+        self.soft = self.of(soft.ids)
+        self.skull = self._skull(source, soft)
+
+    def of(self, ids) -> np.ndarray:
+        return np.searchsorted(self.ids, np.asarray(list(ids)))
+
+    def joint(self, name: str) -> np.ndarray:
+        return self.of(self.base.group_centre(f"joint-{name}"))
+
+    def _skull(self, source: Source, soft: SoftMesh) -> np.ndarray:
+        """Skin above the neck: what heads are aligned on."""
+        weights = source.skin_weights(len(self.base.vertices))
+        skull = rig.bone_share(source, "head", weights)
+        skin = soft.ids[np.unique(soft.quads[soft.islands == "skin"])]
+        return self.of(skin[skull[skin] > 0.99])
+
+
+def vertex_areas(vertices: np.ndarray, quads: np.ndarray) -> np.ndarray:
+    """A quarter of the area of every quad around a vertex [V]."""
+    p = vertices[quads]
+    area = 0.5 * np.linalg.norm(np.cross(p[:, 2] - p[:, 0], p[:, 3] - p[:, 1]), axis=1)
+    return np.bincount(quads.ravel(), np.repeat(area / 4, 4), minlength=len(vertices))
+
+
+def bake(wheel: Path, landmarks: Path, out: Path, seed: int) -> None:
+    steps = tqdm(total=6, desc="bake", unit="step")
+
+    def step(name: str) -> None:
+        steps.set_postfix_str(name)
+        steps.update()
+
+    source = Source(wheel)
+    base = source.base_mesh()
+    soft = crop(source, base)
+    handles = Handles(source, base, soft)
+    step("directions")
+    directions = read_directions(source, handles.ids, len(base.vertices))
+    rest = base.vertices[handles.ids] + average_adult(directions)
+    eyes = [rest[handles.joint(j)].mean(0) for j in ("l-eye", "r-eye")]
+    scale = INTER_PUPIL / (eyes[0][0] - eyes[1][0])
+    # Origin: between the eyes' height and the ears' depth, well inside the skull.
+    origin = np.array([0.0, eyes[0][1], rest[handles.joint("head")].mean(0)[2] + 0.03])
+    rest = (rest - origin) * scale
+    step("identity")
+    samples = (
+        sample_heads(directions, np.random.default_rng(seed)) + base.vertices[handles.ids] - origin
+    ) * scale
+    samples = aligned(samples, rest, handles.skull)
+    soft_rest = rest[handles.soft]
+    weights = pca_weights(soft, soft_rest, handles)
+    components = principal_components(samples[:, handles.soft] - soft_rest, weights)
+    basis = components.basis(samples)
+    step("solids")
+    solids = make_solids(base, handles, rest)
+    units = rig.read_units(source, base, handles.ids)
+    centres = {
+        side: eyeball(rest[handles.of(r)])[1] for side, r in (("left", LEFT_EYE), ("right", RIGHT_EYE))
+    }
+    rest[handles.soft] += lid_correction(soft, soft_rest, centres) + lip_correction(soft, soft_rest)
+    cage = assemble_cage(source, base, soft, handles, rest, basis, units.fields * scale, solids, units.names)
+    cage["explained"] = components.explained
+    step("surface")
+    surface = fine_surface(source, base, soft, solids, cage, json.loads(landmarks.read_text()))
+    step("write")
+    write(out, cage | surface | {"expression_names": np.array(units.names)})
+    steps.close()
+    print(f"{out}: {out.stat().st_size / 1e6:.1f} MB, scale {scale:.4f}")
+
+
+def aligned(samples: np.ndarray, rest: np.ndarray, on: np.ndarray) -> np.ndarray:
+    """Samples moved by the similarity that brings each one's skull onto the mean's."""
+    moved = np.empty_like(samples)
+    for i, sample in enumerate(samples):
+        scale, rotation, t = similarity(sample[on], rest[on])
+        moved[i] = scale * sample @ rotation.T + t
+    return moved
+
+
+def pca_weights(soft: SoftMesh, rest: np.ndarray, handles: Handles) -> np.ndarray:
+    """Area weights; the face and skull count fully, the neck and what lies inside little."""
+    weights = vertex_areas(rest, soft.quads)
+    weights /= weights.sum()
+    weights[~np.isin(handles.soft, handles.skull)] *= 0.1
+    return weights
+
+
+def make_solids(base: BaseMesh, handles: Handles, rest: np.ndarray) -> dict[str, Solid]:
+    def helper(r: range) -> tuple[np.ndarray, np.ndarray]:
+        inside = ((base.quads >= r.start) & (base.quads < r.stop)).all(1)
+        return rest[handles.of(r)], base.quads[inside] - r.start
+
+    upper, lower = helper(UPPER_TEETH), helper(LOWER_TEETH)
+    return {
+        "upper_teeth": teeth.tooth_row(*upper, teeth.UPPER, teeth.UPPER_SEAT),
+        "upper_gums": teeth.gum(*upper, teeth.UPPER, teeth.UPPER_SEAT),
+        "lower_teeth": teeth.tooth_row(*lower, teeth.LOWER, teeth.LOWER_SEAT),
+        "lower_gums": teeth.gum(*lower, teeth.LOWER, teeth.LOWER_SEAT),
+        "left_eye": eyeball(helper(LEFT_EYE)[0])[0],
+        "right_eye": eyeball(helper(RIGHT_EYE)[0])[0],
+    }
+
+
+def assemble_cage(
+    source, base, soft, handles, rest, basis, unit_fields, solids, unit_names
+) -> dict[str, np.ndarray]:
+    """Everything that lives on the cage, soft vertices first and then each solid's."""
+    soft_rest = rest[handles.soft]
+    vertices, bases, fields = [soft_rest], [basis[:, handles.soft]], [unit_fields[:, handles.soft]]
+    parts = [np.where(soft.ids >= TONGUE.start, RIGID_PARTS.index("tongue"), -1)]
+    for name, rigid in SOLIDS.items():
+        solid, helper = solids[name], handles.of(HELPERS[name])
+        vertices.append(solid.vertices)
+        bases.append(solid.follow(basis[:, helper]))
+        parts.append(np.full(len(solid.vertices), RIGID_PARTS.index(rigid)))
+        if "eye" in name:  # eyeballs turn by their joints only
+            fields.append(np.zeros((len(unit_fields), len(solid.vertices), 3)))
+        else:
+            fields.append(
+                np.stack(
+                    [rig.rigid_displacement(rest[helper], f[helper], solid.vertices) for f in unit_fields]
+                )
+            )
+    mean, part = np.concatenate(vertices), np.concatenate(parts)
+    cage = {
+        "mean": mean,
+        "identity_basis": np.concatenate(bases, 1),
+        "expression_basis": np.concatenate(fields, 1),
+        "cage_rigid_part": part,
+        "rigid_part_names": np.array(RIGID_PARTS),
+        "joint_names": np.array(rig.JOINT_NAMES),
+        "joint_parents": np.array(rig.JOINT_PARENTS),
+    }
+    lower, open_field = handles.of(LOWER_TEETH), unit_fields[unit_names.index("jawOpen")]
+    hinge, angle = rig.jaw_hinge(rest[lower], rest[lower] + open_field[lower])
+    print(f"jawOpen turns {np.degrees(angle):.1f} deg about y {hinge[1]:.4f} z {hinge[2]:.4f}")
+    cage["skinning_weights"] = skinning(
+        source, base, soft, soft_rest, open_field[handles.soft], part, hinge, angle
+    )
+    cage |= pivots(handles, solids, rest, basis, cage, hinge)
+    return cage
+
+
+def skinning(source, base, soft, soft_rest, opening, part, hinge, angle) -> np.ndarray:
+    """Weights [Vc, 1 + J] of the skull and the joints; rows sum to 1."""
+    n_soft = len(soft.ids)
+    weights = np.zeros((len(part), 1 + len(rig.JOINT_NAMES)))
+    column = {name: 1 + i for i, name in enumerate(rig.JOINT_NAMES)}
+    neck = rig.neck_weights(source, soft, len(base.vertices))
+    jaw = rig.jaw_weights(soft_rest, opening, hinge, angle, soft) * (1 - neck)
+    tongue = rig.tongue_weights(soft_rest, soft)
+    weights[:n_soft, column["neck"]] = neck
+    weights[:n_soft, column["jaw"]] = jaw * (1 - tongue)
+    weights[:n_soft, column["tongue"]] = jaw * tongue
+    solid = np.arange(len(part)) >= n_soft
+    for name, joint in (("lower_teeth", "jaw"), ("left_eye", "left_eye"), ("right_eye", "right_eye")):
+        weights[solid & (part == RIGID_PARTS.index(name)), column[joint]] = 1
+    weights[:, 0] = 1 - weights[:, 1:].sum(1)
+    return weights
+
+
+def pivots(handles, solids, rest, basis, cage, hinge) -> dict[str, np.ndarray]:
+    """Joint pivots and part centres, mean and identity basis."""
+    part, mean, identity = cage["cage_rigid_part"], cage["mean"], cage["identity_basis"]
+    n_soft = len(handles.soft)
+    in_part = [part == i for i in range(len(RIGID_PARTS))]
+    centres = np.stack([mean[m].mean(0) for m in in_part])
+    centre_basis = np.stack([identity[:, m].mean(1) for m in in_part], 1)
+    joint, joint_basis = [], []
+    # The hinge follows the skin in front of the ears at its own height and depth.
+    near = np.linalg.norm((rest[handles.soft] - hinge)[:, 1:], axis=1) < 0.02
+    near &= np.isin(handles.soft, handles.skull)
+    tongue_root = np.flatnonzero(part[:n_soft] == RIGID_PARTS.index("tongue"))
+    tongue_root = tongue_root[mean[tongue_root, 2] < np.quantile(mean[tongue_root, 2], 0.15)]
+    for name in rig.JOINT_NAMES:
+        if name == "neck":
+            ids = handles.joint("head")
+            joint.append(rest[ids].mean(0))
+            joint_basis.append(basis[:, ids].mean(1))
+        elif name == "jaw":
+            joint.append(hinge)
+            joint_basis.append(basis[:, handles.soft[near]].mean(1) * [0, 1, 1])
+        elif name == "tongue":
+            joint.append(mean[tongue_root].mean(0))
+            joint_basis.append(identity[:, tongue_root].mean(1))
+        else:
+            helper = handles.of(HELPERS[name])
+            centre = eyeball(rest[helper])[1]
+            joint.append(centre)
+            joint_basis.append(eye_centre_basis(rest[helper], basis[:, helper], centre))
+    return {
+        "pivots": np.stack(joint),
+        "pivot_basis": np.stack(joint_basis, 1),
+        "part_centres": centres,
+        "part_centre_basis": centre_basis,
+    }
+
+
+def eye_centre_basis(helper: np.ndarray, basis: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    solid, _ = eyeball(helper)
+    moved = solid.follow(basis)  # [K,V,3]
+    # front ring vertices average on the axis, so the sclera's centre is an affine combination of the two poles
+    front, back = solid.vertices[-2], solid.vertices[-1]
+    t = np.dot(centre - back, front - back) / np.dot(front - back, front - back)
+    return t * moved[:, -2] + (1 - t) * moved[:, -1]
+
+
+def write(out: Path, arrays: dict[str, np.ndarray]) -> None:
+    for name, quantum in (("identity_basis", BASIS_STEP), ("expression_basis", UNIT_STEP)):
+        values = np.round(arrays[name] / quantum)
+        kind = np.int16 if np.abs(values).max() < 32767 else np.int32
+        arrays[name] = values.astype(kind)
+        arrays[name + "_step"] = np.array(quantum)
+    for name, array in arrays.items():
+        if array.dtype == np.float64 and array.ndim:
+            arrays[name] = array.astype(np.float32)
+    np.savez_compressed(out, **arrays)

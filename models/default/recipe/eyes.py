@@ -1,0 +1,86 @@
+"""Eyeballs: a sclera sphere with a corneal bulge that carries iris and pupil, in place of MakeHuman's helper spheres."""
+
+import numpy as np
+from solids import Solid, lathe_faces, signed_volume
+
+# Adult anatomy, metres. Corneal curvature 7.8 mm, visible iris diameter 11.8 mm; a pupil in ordinary light.
+SCLERA_RADIUS = 0.012
+CORNEA_CURVATURE = 0.0078
+IRIS_RADIUS = 0.0059
+PUPIL_RADIUS = 0.0018
+SEGMENTS = 32
+# Radii of the rings on the cornea (pupil border, iris, limbus), then polar angles of those on the sclera.
+CORNEA_RINGS = np.array([0.0009, PUPIL_RADIUS, 0.003, 0.0042, 0.0052, IRIS_RADIUS])
+SCLERA_RINGS = 13
+
+
+def profile() -> tuple[np.ndarray, np.ndarray]:
+    """Distance from the optical axis and height along it (0 at the sclera's centre) of every ring, front to back."""
+    limbus_angle = np.arcsin(IRIS_RADIUS / SCLERA_RADIUS)
+    limbus_height = SCLERA_RADIUS * np.cos(limbus_angle)
+    sag = np.sqrt(CORNEA_CURVATURE**2 - CORNEA_RINGS**2) - np.sqrt(CORNEA_CURVATURE**2 - IRIS_RADIUS**2)
+    # Sclera rings grow coarser towards the back, which no camera sees.
+    t = np.linspace(0, 1, SCLERA_RINGS + 2)[1:-1]
+    angle = limbus_angle + (np.pi - limbus_angle) * (0.6 * t + 0.4 * t**2)
+    radius = np.concatenate([CORNEA_RINGS, SCLERA_RADIUS * np.sin(angle)])
+    return radius, np.concatenate([limbus_height + sag, SCLERA_RADIUS * np.cos(angle)])
+
+
+def apex_height() -> float:
+    """Distance from the sclera's centre to the front pole of the cornea (13.1 mm)."""
+    limbus_height = np.sqrt(SCLERA_RADIUS**2 - IRIS_RADIUS**2)
+    return float(limbus_height + CORNEA_CURVATURE - np.sqrt(CORNEA_CURVATURE**2 - IRIS_RADIUS**2))
+
+
+def eyeball(helper: np.ndarray, recess: float = 0.0) -> tuple[Solid, np.ndarray]:
+    """The eye that replaces a helper eyeball [72,3]: the solid and its centre of rotation.
+
+    The corneal apex touches the helper's front, which the lids were modelled on, less `recess` metres.
+    """
+    helper_centre = (helper.min(0) + helper.max(0)) / 2
+    centre = helper_centre + [0, 0, helper[:, 2].max() - helper_centre[2] - apex_height() - recess]
+    radius, height = profile()
+    # Clockwise round +z, so that the outside shows with rings running from front to back.
+    angle = np.arange(SEGMENTS) / SEGMENTS * 2 * np.pi
+    circle = np.stack([np.cos(angle), np.sin(angle)], -1)
+    rings = np.concatenate(
+        [radius[:, None, None] * circle, np.broadcast_to(height[:, None, None], (len(radius), SEGMENTS, 1))],
+        -1,
+    )
+    front, back = np.array([[0, 0, apex_height()]]), np.array([[0, 0, -SCLERA_RADIUS]])
+    vertices = np.concatenate([rings.reshape(-1, 3), front, back]) + centre
+    faces, faces_uv, uvs = _topology(len(radius), radius, height)
+    if signed_volume(vertices - centre, faces) < 0:
+        faces, faces_uv = faces[:, ::-1], faces_uv[:, ::-1]
+
+    offset = helper - helper_centre
+
+    def follow(displacement: np.ndarray) -> np.ndarray:
+        """The translation and uniform growth of the helper eyeball (least squares)."""
+        shift = displacement.mean(-2, keepdims=True)
+        growth = np.einsum("...hc,hc->...", displacement - shift, offset) / (offset**2).sum()
+        return shift + growth[..., None, None] * (vertices - helper_centre)
+
+    return Solid(vertices, faces, faces_uv, uvs, follow), centre
+
+
+def _topology(n_rings: int, radius: np.ndarray, height: np.ndarray):
+    """Faces and an azimuthal chart: the iris in the middle, distance from it proportional to arc length."""
+    faces = lathe_faces(n_rings, SEGMENTS)
+    i = np.arange(SEGMENTS)
+    j = (i + 1) % SEGMENTS
+    front, back = n_rings * SEGMENTS, n_rings * SEGMENTS + 1
+    last = (n_rings - 1) * SEGMENTS
+    front_cap = np.stack([np.full(SEGMENTS, front), j, i], 1)
+    back_cap = np.stack([last + i, last + j, np.full(SEGMENTS, back)], 1)
+    # The back pole is one vertex but opens into a circle in the chart: one uv per face of the back cap.
+    back_cap_uv = np.stack([last + i, last + j, back + i], 1)
+    path = np.concatenate([[[0, apex_height()]], np.stack([radius, height], 1), [[0, -SCLERA_RADIUS]]])
+    arc = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])
+    arc /= arc[-1]
+    angle = i / SEGMENTS * 2 * np.pi
+    circle = np.stack([np.cos(angle), np.sin(angle)], -1)
+    middle = np.stack([np.cos(angle + np.pi / SEGMENTS), np.sin(angle + np.pi / SEGMENTS)], -1)
+    uvs = np.concatenate([(arc[1:-1, None, None] * circle).reshape(-1, 2), [[0, 0]], middle]) * 0.5 + 0.5
+    faces_uv = np.concatenate([faces, front_cap, back_cap_uv])
+    return np.concatenate([faces, front_cap, back_cap]), faces_uv, uvs

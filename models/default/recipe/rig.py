@@ -1,0 +1,122 @@
+"""Face units, joints, pivots and skinning weights on the cage."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+from crop import SoftMesh
+from identity import similarity
+from makehuman import FACE_UNITS, LOWER_TEETH, TONGUE, BaseMesh, Source
+from scipy.sparse.linalg import spsolve
+
+from headfit.head.subdivision import edges_of
+
+JOINT_NAMES = ("neck", "jaw", "left_eye", "right_eye", "tongue")
+JOINT_PARENTS = (-1, -1, -1, -1, 1)  # -1: the skull, which is the root
+
+# MakeHuman's blinks drive the upper lid 4 mm past the lower one and into it; at this share of them the lids meet.
+STRENGTH = {"eyeBlinkLeft": 0.75, "eyeBlinkRight": 0.75}
+
+
+def unit_names(source: Source) -> list[str]:
+    return [n.rsplit("/", 1)[1].removesuffix(".target") for n in source.target_names(FACE_UNITS)]
+
+
+def rigid_fit(source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rotation and translation with target ~ R source + t."""
+    _, rotation, _ = similarity(source, target)
+    return rotation, target.mean(0) - rotation @ source.mean(0)
+
+
+def jaw_hinge(rest: np.ndarray, opened: np.ndarray) -> tuple[np.ndarray, float]:
+    """Point on the axis (in the plane x = 0) and angle of the rotation that carries rest onto opened lower teeth."""
+    rotation, t = rigid_fit(rest, opened)
+    angle = float(np.arctan2(rotation[2, 1], rotation[1, 1]))
+    yz = np.linalg.solve(np.eye(2) - rotation[1:, 1:], t[1:])
+    return np.array([0.0, *yz]), angle
+
+
+def jaw_weights(
+    rest: np.ndarray, opening: np.ndarray, hinge: np.ndarray, angle: float, soft: SoftMesh
+) -> np.ndarray:
+    """How far each soft vertex follows the jaw [V]: the share of the hinge's motion that the artist's jawOpen has.
+
+    The share is the projection of the jawOpen displacement on the full rotation's, clamped to [0, 1] and smoothed,
+    so that turning the joint by the unit's angle gives the unit's shape (rigid where that is rigid).
+    """
+    c, s = np.cos(angle), np.sin(angle)
+    rotation = np.array([[1, 0, 0], [0, c, -s], [0, s, c]])
+    full = (rest - hinge) @ (rotation - np.eye(3)).T
+    share = (opening * full).sum(1) / (full**2).sum(1).clip(1e-6)
+    share = share.clip(0, 1)
+    share[np.linalg.norm(opening, axis=1) < 1e-5] = 0
+    share[np.unique(soft.quads[soft.islands == "tongue"])] = 1
+    return smooth_field(share, soft.quads, strength=0.5)
+
+
+def smooth_field(field: np.ndarray, quads: np.ndarray, strength: float) -> np.ndarray:
+    """Implicit diffusion (I + strength L)^-1 with the uniform graph Laplacian; keeps constants and the range."""
+    edges, _, _ = edges_of(quads)
+    n = len(field)
+    adjacency = sp.coo_matrix(
+        (np.ones(2 * len(edges)), np.concatenate([edges, edges[:, ::-1]]).T), shape=(n, n)
+    )
+    laplacian = sp.diags(np.asarray(adjacency.sum(1)).ravel()) - adjacency
+    return spsolve((sp.eye(n) + strength * laplacian).tocsc(), field)
+
+
+def neck_weights(source: Source, soft: SoftMesh, vertex_count: int) -> np.ndarray:
+    """0 on the skull, growing over MakeHuman's three neck bones to 1 at the shoulders [V]."""
+    weights = source.skin_weights(vertex_count)
+    stays = {"neck02": 1 / 3, "neck03": 2 / 3}
+    below = {"neck01", *stays}
+    skull = bone_share(source, "head", weights)
+    moving = sum((1 - stays.get(bone, 0.0)) * weights[bone] for bone in below)
+    shoulders = np.clip(1 - skull - sum(weights[b] for b in below), 0, 1)
+    raw = (moving + shoulders)[soft.ids]
+    raw[soft.ids >= TONGUE.start] = 0
+    return smooth_field(raw, soft.quads, strength=1.0).clip(0, 1)
+
+
+def bone_share(source: Source, root: str, weights: dict[str, np.ndarray]) -> np.ndarray:
+    from crop import bone_subtree
+
+    return sum(weights[bone] for bone in bone_subtree(source, root) if bone in weights)
+
+
+def tongue_weights(rest: np.ndarray, soft: SoftMesh) -> np.ndarray:
+    """0 at the tongue's root, 1 at its tip, by depth in the mouth [V]; the rest of the weight stays with the jaw."""
+    weight = np.zeros(len(rest))
+    tongue = np.unique(soft.quads[soft.islands == "tongue"])
+    z = rest[tongue, 2]
+    t = ((z - z.min()) / (z.max() - z.min())).clip(0, 1)
+    weight[tongue] = t**2 * (3 - 2 * t)
+    return weight
+
+
+@dataclass(frozen=True)
+class Units:
+    """`names` [52] and `fields` [52, H, 3] metres on the handles, at base.obj's scale."""
+
+    names: list[str]
+    fields: np.ndarray
+
+
+def read_units(source: Source, base: BaseMesh, handles: np.ndarray) -> Units:
+    names = unit_names(source)
+    count = len(base.vertices)
+    fields = np.stack([source.target(f"{FACE_UNITS}{n}.target", count)[handles] for n in names])
+    for name, factor in STRENGTH.items():
+        fields[names.index(name)] *= factor
+    return Units(names, fields)
+
+
+def rigid_displacement(rest: np.ndarray, field: np.ndarray, solid: np.ndarray) -> np.ndarray:
+    """Displacement of a solid's vertices by the rigid motion that best fits a helper's displacement field."""
+    if np.abs(field).max() < 1e-6:
+        return np.zeros_like(solid)
+    rotation, t = rigid_fit(rest, rest + field)
+    return solid @ rotation.T + t - solid
+
+
+__all__ = ["JOINT_NAMES", "JOINT_PARENTS", "LOWER_TEETH"]
