@@ -134,10 +134,10 @@ def from_face_alignment(points: Float, scores: Float) -> tuple[Float, Float]:
     """The package's points [68,2] and scores [68] as pixels from the corner and confidences in [0, 1].
 
     Read from its source (face_alignment 1.5, utils.py): the peak of a heat map at index i is taken to lie at
-    i + 1/2 of the map's pixels, counted from the corner. Scaled and shifted into the image (`transform_np`) it
-    is cut to whole numbers. So the result is the pixel that the point falls into, and that pixel's centre, one
-    half further, estimates the point. (Measured with blobs in place of faces: what remains is 0.2 pixels of the
-    256-pixel face crop, towards the corner, from the crop's own rounding.)
-    A score is the peak of the sum of two heat maps, of the image and of its mirror image, each at most about 1.
+    i + 1/2 of the map's pixels, counted from the corner. Scaled and shifted into the image (`transform_np`)
+    it is cut to whole numbers. So the result is the pixel that the point falls into, and that pixel's centre,
+    one half further, estimates the point. (Measured with blobs in place of faces: what remains is 0.2 pixels
+    of the 256-pixel face crop, towards the corner, from the crop's own rounding.)
+    A score is the peak of the sum of two heat maps, of the image and its mirror image, each at most about 1.
     """
     return np.asarray(points, dtype=np.float64) + 0.5, np.clip(np.asarray(scores, dtype=np.float64) / 2, 0, 1)
