@@ -105,17 +105,16 @@ class ChunkBatches:
 def _computed_ahead(tasks: Iterable[Callable[[], ViewBatch]]) -> Iterator[ViewBatch]:
     """The results of the tasks in order, computed in one thread that keeps some tasks ahead of the reader."""
     pending: deque[Future[ViewBatch]] = deque()
-    with ThreadPoolExecutor(max_workers=1) as thread:
-        try:
-            for task in tasks:
-                pending.append(thread.submit(task))
-                if len(pending) > BATCHES_AHEAD:
-                    yield pending.popleft().result()
-            while pending:
+    thread = ThreadPoolExecutor(max_workers=1)
+    try:
+        for task in tasks:
+            pending.append(thread.submit(task))
+            if len(pending) > BATCHES_AHEAD:
                 yield pending.popleft().result()
-        finally:  # the reader may stop early
-            for future in pending:
-                future.cancel()
+        while pending:
+            yield pending.popleft().result()
+    finally:  # the reader may stop early
+        thread.shutdown(cancel_futures=True)
 
 
 def _by_size(capture: Capture, cameras: Sequence[int]) -> list[list[int]]:

@@ -45,6 +45,17 @@ def test_undistort_inverts_distort(dist: list[float]) -> None:
     np.testing.assert_allclose(undistort(distort(plane, np.array(dist)), np.array(dist)), plane, atol=1e-12)
 
 
+@pytest.mark.parametrize("dist", DISTORTIONS.values(), ids=DISTORTIONS.keys())
+def test_undistort_converges_quadratically(dist: list[float]) -> None:
+    """Which it does with the right derivatives only."""
+    plane = np.random.default_rng(0).uniform(-0.4, 0.4, (200, 2))
+    distorted = distort(plane, np.array(dist))
+    first, second = (
+        np.abs(undistort(distorted, np.array(dist), iterations) - plane).max() for iterations in (2, 3)
+    )
+    assert second < max(10 * first**2, 1e-14)
+
+
 def test_undistorted_pixels_are_those_of_a_camera_without_a_lens(points: np.ndarray) -> None:
     camera = make_camera(DISTORTIONS["all"])
     pinhole = make_camera(DISTORTIONS["none"])

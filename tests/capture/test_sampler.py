@@ -38,6 +38,17 @@ def test_the_last_step_of_a_round_is_filled_up_when_numbers_do_not_divide() -> N
         assert sorted(drawn.values()) == [1] * 8 + [2] * 2
 
 
+def test_a_fillers_cameras_are_not_those_of_its_regular_visit() -> None:
+    sampler = ViewSampler(3, [list(range(8))], seed=0)
+    same = 0
+    for first in range(
+        0, 40, 2
+    ):  # rounds of two steps, of which the second is filled up with the first frame
+        (filled, camera), *_ = sampler.sample_views(first, 2, 1)
+        same += (filled, camera) in sampler.sample_views(first + 1, 2, 1)
+    assert same < 10
+
+
 def test_a_frame_goes_through_all_cameras_before_any_comes_again() -> None:
     sampler = ViewSampler(6, [[0, 2, 3, 5]], seed=1)
     seen: dict[int, list[int]] = {frame: [] for frame in range(6)}
