@@ -23,7 +23,6 @@ LABEL_NAMES = (
     "neck",
     "nose",
 )
-INNER_LIP = 0.007  # metres of the mouth's lining, behind the lip slit, that count as lip
 
 
 def sample_mask(mask: np.ndarray, uv: np.ndarray) -> np.ndarray:

@@ -2,10 +2,12 @@
 
 import numpy as np
 import scipy.sparse as sp
+from borders import FineMesh, split_quads
 from closest import closest_on_mesh
 from crop import SoftMesh
-from labels import INNER_LIP, LABEL_NAMES, ordered_loop, sample_mask, upper_half, walking_distance
+from labels import LABEL_NAMES, ordered_loop
 from makehuman import BaseMesh, Source
+from regions import skin_fields
 from solids import Solid
 from uv import place, subdivide_uv
 
@@ -14,10 +16,6 @@ from headfit.head.subdivision import catmull_clark, edges_of
 SOFT_PARTS = ("skin", "mouth_cavity", "left_socket", "right_socket", "tongue")
 PART_NAMES = (*SOFT_PARTS, "upper_teeth", "upper_gums", "lower_teeth", "lower_gums", "left_eye", "right_eye")
 PART_LABELS = {
-    "tongue": "tongue",
-    "mouth_cavity": "mouth_cavity",
-    "left_socket": "skin",
-    "right_socket": "skin",
     "upper_teeth": "upper_teeth",
     "upper_gums": "gums",
     "lower_teeth": "lower_teeth",
@@ -27,8 +25,8 @@ PART_LABELS = {
 }
 
 
-def triangles(quads: np.ndarray) -> np.ndarray:
-    return np.stack([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]], 1).reshape(-1, 3)
+# Borders are drawn in this order (a vertex slides once), and labels painted in the reverse one.
+BORDERS = ("lips", "brows", "ears", "nose", "hair", "neck")
 
 
 def fine_surface(
@@ -39,34 +37,94 @@ def fine_surface(
     cage: dict[str, np.ndarray],
     landmarks: list[dict],
 ) -> dict[str, np.ndarray]:
+    """Everything about the fine mesh that goes into the npz."""
     n_soft = len(soft.ids)
-    loops = {
-        name: soft.loop_between("skin", name) for name in ("mouth_cavity", "left_socket", "right_socket")
+    mesh, slit, neck = soft_surface(soft, base)
+    islands = np.repeat(soft.islands, 4)
+    soft_mean = cage["mean"][:n_soft]
+    # Landmarks shape the brows, so they are placed before the borders are, and again on the final triangles.
+    points = landmark_points(soft, soft_mean, landmarks)
+    mesh.fields = skin_fields(
+        source, mesh.matrix @ soft_mean, mesh.quads, mesh.uvs[mesh.quads_uv].mean(1), islands, slit, points
+    )
+    for name in BORDERS:
+        mesh.snap(name)
+    mesh.snap("upper_lip", within="lips")
+    turned = mesh.turned([*BORDERS, "upper_lip"])
+    soft_faces, soft_uv = split_quads(mesh.quads, turned), split_quads(mesh.quads_uv, turned)
+    soft_labels = paint(soft_faces, np.repeat(islands, 2), mesh.fields)
+
+    matrix = sp.block_diag([mesh.matrix, sp.eye(len(cage["mean"]) - n_soft)]).tocsr()
+    arrays = gather(mesh, soft, solids, np.repeat(islands, 2), soft_faces, soft_uv, soft_labels)
+    face, bary = closest_on_mesh(points, matrix @ cage["mean"], arrays["faces"][arrays["face_parts"] == 0])
+    skin = np.flatnonzero(arrays["face_parts"] == 0)
+    return arrays | {
+        "subdivision_data": matrix.data,
+        "subdivision_indices": matrix.indices,
+        "subdivision_indptr": matrix.indptr,
+        "part_names": np.array(PART_NAMES),
+        "label_names": np.array(LABEL_NAMES),
+        "cage_stiffness": stiffness(soft, cage),
+        "landmark_faces": skin[face].astype(np.int32),
+        "landmark_bary": bary,
+        "neck_loop": neck,
     }
-    sub = catmull_clark(soft.quads, n_soft, np.concatenate(list(loops.values())))
-    solid_count = len(cage["mean"]) - n_soft
-    matrix = sp.block_diag([sub.matrix, sp.eye(solid_count)]).tocsr()
-    fine = matrix @ cage["mean"]
-    n_fine_soft = sub.matrix.shape[0]
 
-    island = np.repeat(soft.islands, 4)
-    charts, quads_uv = subdivide_uv(soft.quads_uv, base.uvs)
-    slit = sub_loop(sub, loops["mouth_cavity"])
-    fields = label_soft(source, soft, island, sub.quads, charts[quads_uv].mean(1), fine[:n_fine_soft], slit)
 
+def soft_surface(soft: SoftMesh, base: BaseMesh) -> tuple[FineMesh, np.ndarray, np.ndarray]:
+    """The subdivided soft mesh, its lip slit and its neck border as ordered vertex loops."""
+    loops = {n: soft.loop_between("skin", n) for n in ("mouth_cavity", "left_socket", "right_socket")}
+    sub = catmull_clark(soft.quads, len(soft.ids), np.concatenate(list(loops.values())))
+    uvs, quads_uv = subdivide_uv(soft.quads_uv, base.uvs)
+    edges, _, count = edges_of(soft.quads)
+    n_vertices = sub.matrix.shape[0]
+    # A vertex on a seam has several uvs; it stays where it is, and so do the slit, the lids and the neck's border.
+    pairs = np.unique(np.stack([sub.quads.ravel(), quads_uv.ravel()], 1), axis=0)
+    fixed = np.bincount(pairs[:, 0], minlength=n_vertices) > 1
+    fine_edges, _, fine_count = edges_of(sub.quads)
+    fixed[np.unique(fine_edges[fine_count == 1])] = True
+    mesh = FineMesh(sub.matrix, sub.quads, quads_uv, uvs, {}, fixed)
+    return mesh, sub_loop(sub, loops["mouth_cavity"]), sub_loop(sub, edges[count == 1])
+
+
+def paint(faces: np.ndarray, islands: np.ndarray, fields: dict[str, np.ndarray]) -> np.ndarray:
+    """Label index of every soft face."""
+    index = {name: i for i, name in enumerate(LABEL_NAMES)}
+    mean = {name: field[faces].mean(1) for name, field in fields.items()}
+    labels = np.full(len(faces), index["skin"])
+    for name in ("mouth_cavity", "tongue"):
+        labels[islands == name] = index[name]
+    labels[islands == "chest"] = index["neck"]
+    for name in BORDERS[:0:-1]:
+        labels[(islands == "skin") & (mean[name] > 0)] = index[name]
+    lips = np.isin(islands, ("skin", "mouth_cavity")) & (mean["lips"] > 0)
+    labels[lips] = np.where(mean["upper_lip"] > 0, index["upper_lip"], index["lower_lip"])[lips]
+    return labels
+
+
+def gather(
+    mesh: FineMesh,
+    soft: SoftMesh,
+    solids: dict[str, Solid],
+    islands: np.ndarray,
+    soft_faces: np.ndarray,
+    soft_uv: np.ndarray,
+    soft_labels: np.ndarray,
+) -> dict[str, np.ndarray]:
+    """Faces of all parts, part by part, with their charts placed in the atlas."""
     faces, faces_uv, uvs, parts, labels = [], [], [], [], []
-    cage_faces = [triangles(soft.quads)]
+    cage_faces = [split_quads(soft.quads, np.zeros(len(soft.quads), bool))]
     uv_count = 0
     for name in ("skin", "chest", "mouth_cavity", "left_socket", "right_socket", "tongue"):
-        mine = np.flatnonzero(island == name)
-        used, index = np.unique(quads_uv[mine], return_inverse=True)
-        uvs.append(place(charts[used], name))
-        faces.append(triangles(sub.quads[mine]))
-        faces_uv.append(triangles(index.reshape(-1, 4) + uv_count))
-        parts.append(np.full(2 * len(mine), PART_NAMES.index("skin" if name == "chest" else name)))
-        labels.append(np.repeat(fields[mine], 2))
+        mine = islands == name
+        used, index = np.unique(soft_uv[mine], return_inverse=True)
+        uvs.append(place(mesh.uvs[used], name))
+        faces.append(soft_faces[mine])
+        faces_uv.append(index.reshape(-1, 3) + uv_count)
+        parts.append(np.full(mine.sum(), PART_NAMES.index("skin" if name == "chest" else name)))
+        labels.append(soft_labels[mine])
         uv_count += len(used)
-    vertex, cage_vertex = n_fine_soft, n_soft
+    vertex, cage_vertex = len(mesh.fixed), len(soft.ids)
     for name, solid in solids.items():
         faces.append(solid.faces + vertex)
         cage_faces.append(solid.faces + cage_vertex)
@@ -77,26 +135,13 @@ def fine_surface(
         vertex += len(solid.vertices)
         cage_vertex += len(solid.vertices)
         uv_count += len(solid.uvs)
-    all_faces, all_parts = np.concatenate(faces), np.concatenate(parts)
-    marks = fine_landmarks(soft, cage["mean"], fine, all_faces, all_parts == 0, landmarks)
-    border, _, count = edges_of(soft.quads)
-    neck = sub_loop(sub, border[(count == 1)])
     return {
-        "subdivision_data": matrix.data,
-        "subdivision_indices": matrix.indices,
-        "subdivision_indptr": matrix.indptr,
-        "faces": all_faces.astype(np.int32),
+        "faces": np.concatenate(faces).astype(np.int32),
         "faces_uv": np.concatenate(faces_uv).astype(np.int32),
         "uvs": np.concatenate(uvs),
-        "face_parts": all_parts.astype(np.uint8),
-        "part_names": np.array(PART_NAMES),
+        "face_parts": np.concatenate(parts).astype(np.uint8),
         "face_labels": np.concatenate(labels).astype(np.uint8),
-        "label_names": np.array(LABEL_NAMES),
         "cage_faces": np.concatenate(cage_faces).astype(np.int32),
-        "cage_stiffness": stiffness(soft, cage),
-        "landmark_faces": marks[0],
-        "landmark_bary": marks[1],
-        "neck_loop": neck,
     }
 
 
@@ -111,39 +156,11 @@ def sub_loop(sub, coarse_edges: np.ndarray) -> np.ndarray:
     return ordered_loop(np.array(split))
 
 
-def label_soft(source, soft, island, quads, uv, fine, slit) -> np.ndarray:
-    """Label index of every fine quad [4Q]."""
-    index = {name: i for i, name in enumerate(LABEL_NAMES)}
-    labels = np.full(len(quads), index["skin"])
-    for name in ("mouth_cavity", "tongue"):
-        labels[island == name] = index[name]
-    labels[island == "chest"] = index["neck"]
-    centre = fine[quads].mean(1)
-    skin = island == "skin"
-    labels[skin & (sample_mask(source.uv_mask("ears"), uv) > 0.5)] = index["ears"]
-    upper = upper_half(fine, slit)
-    distance, seed = walking_distance(fine, quads, slit)
-    side = np.isin(seed, upper)
-    quad_side = side[quads].mean(1) > 0.5
-    lips = skin & (sample_mask(source.uv_mask("lips"), uv) > 0.5)
-    lips |= (island == "mouth_cavity") & (distance[quads].mean(1) < INNER_LIP)
-    labels[lips & quad_side] = index["upper_lip"]
-    labels[lips & ~quad_side] = index["lower_lip"]
-    labels[skin & (labels == 0) & (centre[:, 1] > 0.06)] = index["hair"]
-    return labels
-
-
-def fine_landmarks(soft, cage_mean, fine, faces, on_skin, landmarks):
-    """Face and barycentric coordinates on the fine skin of landmarks that were placed on the cage."""
-    skin = np.flatnonzero(on_skin)
-    points = np.stack(
-        [
-            np.array(m["bary"]) / np.sum(m["bary"]) @ cage_mean[soft.local(np.array(m["tri"]))]
-            for m in landmarks
-        ]
+def landmark_points(soft: SoftMesh, soft_mean: np.ndarray, landmarks: list[dict]) -> np.ndarray:
+    """Positions [68,3] of landmarks given on base.obj's triangles."""
+    return np.stack(
+        [np.array(m["bary"]) / np.sum(m["bary"]) @ soft_mean[soft.local(np.array(m["tri"]))] for m in landmarks]
     )
-    face, bary = closest_on_mesh(points, fine, faces[skin])
-    return skin[face].astype(np.int32), bary
 
 
 def stiffness(soft: SoftMesh, cage: dict[str, np.ndarray]) -> np.ndarray:
