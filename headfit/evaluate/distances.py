@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from headfit.errors import HeadfitError
 from headfit.evaluate.ground_truth import GroundTruth
-from headfit.evaluate.surface import ClosestPoints, SurfaceDistance
+from headfit.evaluate.surface import SurfaceDistance
 
 if TYPE_CHECKING:
     from headfit.fitting.run import Run
@@ -70,26 +70,32 @@ class _Target:
         self.border: np.ndarray = np.any(np.isin(self.faces, run.head.neck_loop.cpu().numpy()), axis=1)
         self.regions = regions
         self.vertices = np.unique(np.concatenate([region.vertices for region in regions]))
-        self.first: ClosestPoints | None = None
+        # Where each ground-truth vertex was found on the surface when it was first seen; face -1: not yet.
+        self.anchor_face = np.full(self.vertices.max() + 1, -1)
+        self.anchor_bary = np.zeros((self.vertices.max() + 1, 3))
         self.distances: dict[str, list[np.ndarray]] = {region.name: [] for region in regions}
         self.slides: dict[str, list[np.ndarray]] = {region.name: [] for region in regions}
 
     def measure(self, fitted: np.ndarray, truth: np.ndarray, seen: np.ndarray) -> None:
         """One frame: fitted [V,3], ground truth [N,3] (metres), and which of the latter are seen [N]."""
-        closest = SurfaceDistance(fitted, self.faces).closest(truth[self.vertices])
-        scored = seen[self.vertices] & ~self.border[closest.face]
-        slide = None
-        if self.first is not None:
-            slide = np.linalg.norm(self._points(fitted, self.first) - self._points(fitted, closest), axis=-1)
-        self.first = self.first or closest
+        ids = self.vertices[seen[self.vertices]]
+        closest = SurfaceDistance(fitted, self.faces).closest(truth[ids])
+        inside = ~self.border[closest.face]
+        ids, distance, face, bary = (
+            values[inside] for values in (ids, closest.distance, closest.face, closest.bary)
+        )
+        known = self.anchor_face[ids] >= 0
+        self.anchor_face[ids[~known]] = face[~known]
+        self.anchor_bary[ids[~known]] = bary[~known]
+        anchor = self._points(fitted, self.anchor_face[ids], self.anchor_bary[ids])
+        slide = np.linalg.norm(anchor - self._points(fitted, face, bary), axis=-1)
         for region in self.regions:
-            chosen = scored & np.isin(self.vertices, region.vertices)
-            self.distances[region.name].append(closest.distance[chosen])
-            if slide is not None:
-                self.slides[region.name].append(slide[chosen])
+            chosen = np.isin(ids, region.vertices)
+            self.distances[region.name].append(distance[chosen])
+            self.slides[region.name].append(slide[chosen & known])
 
-    def _points(self, vertices: np.ndarray, closest: ClosestPoints) -> np.ndarray:
-        return np.einsum("nk,nkd->nd", closest.bary, vertices[self.faces[closest.face]])
+    def _points(self, vertices: np.ndarray, face: np.ndarray, bary: np.ndarray) -> np.ndarray:
+        return np.einsum("nk,nkd->nd", bary, vertices[self.faces[face]])
 
 
 def surface_distances(run: Run, truth: GroundTruth, regions: list[Region]) -> dict[str, dict[str, float]]:
@@ -97,7 +103,7 @@ def surface_distances(run: Run, truth: GroundTruth, regions: list[Region]) -> di
 
     Returns per region that was seen: median_mm, p95_mm, vertices (how many were pooled), and
     sliding_median_mm, sliding_p95_mm: how far the fitted material point that lay closest to a ground-truth
-    vertex in the first frame has wandered away from the point that is closest now.
+    vertex when that was first seen has wandered away from the point that is closest now.
 
     A ground-truth vertex whose closest point lies at the border of the open neck is below the cut of the
     fitted head and is left out: where a head ends is a choice, not an error.

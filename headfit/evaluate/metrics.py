@@ -9,10 +9,9 @@ from scipy.ndimage import gaussian_filter
 def psnr(image: np.ndarray, target: np.ndarray, mask: np.ndarray) -> float:
     """Peak signal-to-noise ratio in dB over the pixels of a mask.
 
-    image, target [H,W,3] uint8; mask [H,W] bool with at least one pixel set. Infinite for equal images.
+    image, target [H,W,3] in [0,1]; mask [H,W] bool with at least one pixel set. Infinite for equal images.
     """
-    difference = (image[mask].astype(np.float64) - target[mask].astype(np.float64)) / 255
-    error = float(np.mean(difference**2))
+    error = float(np.mean((image[mask].astype(np.float64) - target[mask]) ** 2))
     return float("inf") if error == 0 else -10 * float(np.log10(error))
 
 
@@ -20,11 +19,11 @@ def ssim(image: np.ndarray, target: np.ndarray, mask: np.ndarray) -> float:
     """Structural similarity averaged over the pixels of a mask and over the channels.
 
     Wang, Bovik, Sheikh, Simoncelli 2004, eq. 13: an 11x11 Gaussian window of sigma 1.5, K1 = 0.01, K2 = 0.03.
-    image, target [H,W,3] uint8; mask [H,W] bool with at least one pixel set. Windows at the mask's border see
+    image, target [H,W,3] in [0,1]; mask [H,W] bool with at least one pixel set. Windows at the mask's border see
     the target on both sides of the comparison, so that what lies outside the mask cannot count.
     """
-    x = np.where(mask[..., None], image, target).astype(np.float64) / 255
-    y = target.astype(np.float64) / 255
+    x = np.where(mask[..., None], image, target).astype(np.float64)
+    y = target.astype(np.float64)
     c1, c2 = 0.01**2, 0.03**2
 
     def window(values: np.ndarray) -> np.ndarray:

@@ -47,7 +47,9 @@ def evaluate(run: Run, regions: Sequence[str] = ()) -> dict[str, Any]:
     if regions:
         if truth is None:
             raise HeadfitError(f"{run.capture.path}: has no gt/topology.npz, so --region has nothing to name")
-        gt_regions += [parse_region(text, int(truth.faces.max()) + 1) for text in regions]
+        asked = [parse_region(text, int(truth.faces.max()) + 1) for text in regions]
+        names = {region.name for region in asked}  # a part of the same name gives way
+        gt_regions = [region for region in gt_regions if region.name not in names] + asked
 
     result: dict[str, Any] = {"run": str(run.path), "capture": str(run.capture.path), **_score_views(run)}
     if truth is not None:
@@ -82,7 +84,8 @@ def _score_views(run: Run) -> dict[str, Any]:
         head = (seen > _BACKGROUND) & (model != IGNORED)
         if image is not None and head.any():
             kind = "held_out" if cameras[camera].id in run.hold_out else "training"
-            scores[kind].append((psnr(layers["rgb"], image, head), ssim(layers["rgb"], image, head)))
+            rgb, target = layers["rgb"] / 255, image / 255
+            scores[kind].append((psnr(rgb, target, head), ssim(rgb, target, head)))
     pictures = {
         kind: dict(zip(("psnr_db", "ssim"), np.mean(values, axis=0).tolist(), strict=True), views=len(values))
         for kind, values in scores.items()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from scipy.spatial import KDTree
@@ -65,7 +66,7 @@ class SurfaceDistance:
     Every triangle lies in a ball around its centroid, whose radius is the distance to its farthest corner.
     The exact distance to the triangle of the nearest centroid bounds the answer from above; only triangles
     whose ball reaches into that bound can beat it, and all of those are tried. Triangles are kept in one
-    KD-tree per octave of radius, so that a few large ones do not widen the search among the small.
+    KD-tree per class of radius, so that a few large ones do not widen the search among the small.
 
     vertices [V,3], faces [F,3] with F > 0; any unit.
     """
@@ -76,9 +77,9 @@ class SurfaceDistance:
         self._corners = np.asarray(vertices, dtype=np.float64)[faces]
         self._centroids = self._corners.mean(axis=1)
         self._radii = np.linalg.norm(self._corners - self._centroids[:, None], axis=-1).max(axis=1)
-        octave = np.ceil(np.log2(np.maximum(self._radii, self._radii.max() * 2.0**-8)))
-        self._octaves = [np.flatnonzero(octave == value) for value in np.unique(octave)]
-        self._trees = [KDTree(self._centroids[ids]) for ids in self._octaves]
+        size_class = np.ceil(np.log2(np.maximum(self._radii, self._radii.max() * 2.0**-8)) / 2)
+        self._classes = [np.flatnonzero(size_class == value) for value in np.unique(size_class)]
+        self._trees = [KDTree(self._centroids[ids]) for ids in self._classes]
         self._all = KDTree(self._centroids)
 
     def closest(self, points: np.ndarray) -> ClosestPoints:
@@ -92,12 +93,12 @@ class SurfaceDistance:
     def _closest(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         face = self._all.query(points)[1].astype(np.int64)
         distance, bary = closest_on_triangle(points, self._corners[face])
-        for ids, tree in zip(self._octaves, self._trees, strict=True):
+        for ids, tree in zip(self._classes, self._trees, strict=True):
             reach = distance + self._radii[ids].max()
-            lists = tree.query_ball_point(points, reach)
+            lists = tree.query_ball_point(points, reach, return_sorted=False)
             counts = np.fromiter(map(len, lists), dtype=np.int64, count=len(points))
             query = np.repeat(np.arange(len(points)), counts)
-            candidate = ids[np.concatenate([np.asarray(found, dtype=np.int64) for found in lists])]
+            candidate = ids[np.fromiter(chain.from_iterable(lists), dtype=np.int64, count=counts.sum())]
             offset = points[query] - self._centroids[candidate]
             near = np.einsum("ij,ij->i", offset, offset) <= (distance[query] + self._radii[candidate]) ** 2
             query, candidate = query[near], candidate[near]

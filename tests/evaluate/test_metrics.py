@@ -7,15 +7,14 @@ from headfit.evaluate.metrics import LabelOverlap, psnr, ssim
 @pytest.fixture
 def pictures():
     rng = np.random.default_rng(0)
-    target = rng.integers(0, 256, (40, 50, 3), dtype=np.uint8)
-    image = np.clip(target.astype(int) + rng.integers(-30, 31, target.shape), 0, 255).astype(np.uint8)
-    return image, target
+    target = rng.random((40, 50, 3))
+    return np.clip(target + rng.uniform(-0.1, 0.1, target.shape), 0, 1), target
 
 
 def test_psnr_of_a_constant_error():
-    target = np.full((4, 5, 3), 100, dtype=np.uint8)
+    target = np.full((4, 5, 3), 0.4)
     mask = np.ones((4, 5), dtype=bool)
-    assert psnr(target + 10, target, mask) == pytest.approx(20 * np.log10(255 / 10))
+    assert psnr(target + 0.1, target, mask) == pytest.approx(20)
     assert psnr(target, target, mask) == float("inf")
 
 
@@ -23,7 +22,7 @@ def test_pixels_outside_the_mask_do_not_count(pictures):
     image, target = pictures
     mask = np.zeros(image.shape[:2], dtype=bool)
     mask[10:30, 10:30] = True
-    spoiled = np.where(mask[..., None], image, 255 - image)
+    spoiled = np.where(mask[..., None], image, 1 - image)
     assert psnr(spoiled, target, mask) == psnr(image, target, mask)
     assert ssim(spoiled, target, mask) == ssim(image, target, mask)
     everywhere = np.ones_like(mask)
@@ -36,7 +35,7 @@ def test_ssim_is_scikit_images(pictures):
     image, target = pictures
     _, values = metrics.structural_similarity(
         image, target, channel_axis=-1, gaussian_weights=True, sigma=1.5, use_sample_covariance=False,
-        data_range=255, full=True,
+        data_range=1, full=True,
     )  # fmt: skip
     everywhere = np.ones(image.shape[:2], dtype=bool)
     assert ssim(image, target, everywhere) == pytest.approx(values.mean(), abs=1e-9)
