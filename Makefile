@@ -2,7 +2,8 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.setup-stamp
+# An editable install maps each module to its file, so a module that comes or goes calls for a new one.
+STAMP := $(VENV)/.setup-$(shell find headfit -name '*.py' | sort | cksum | cut -d' ' -f1)
 NATIVE := $(shell find csrc CMakeLists.txt -type f)
 DEMO := runs/demo
 
@@ -16,6 +17,7 @@ $(STAMP): pyproject.toml constraints.txt Makefile $(NATIVE)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt "$$(grep '^torch==' constraints.txt)"
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	rm -f $(VENV)/.setup-*
 	touch $(STAMP)
 
 demo: setup

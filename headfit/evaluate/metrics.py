@@ -19,8 +19,8 @@ def ssim(image: np.ndarray, target: np.ndarray, mask: np.ndarray) -> float:
     """Structural similarity averaged over the pixels of a mask and over the channels.
 
     Wang, Bovik, Sheikh, Simoncelli 2004, eq. 13: an 11x11 Gaussian window of sigma 1.5, K1 = 0.01, K2 = 0.03.
-    image, target [H,W,3] in [0,1]; mask [H,W] bool with at least one pixel set. Windows at the mask's border see
-    the target on both sides of the comparison, so that what lies outside the mask cannot count.
+    image, target [H,W,3] in [0,1]; mask [H,W] bool with at least one pixel set. Windows at the border of the
+    mask see the target on both sides of the comparison, so that what lies outside cannot count.
     """
     x = np.where(mask[..., None], image, target).astype(np.float64)
     y = target.astype(np.float64)
