@@ -124,27 +124,19 @@ def parser() -> argparse.ArgumentParser:
     verbs = top.add_subparsers(title="verbs", metavar="VERB", required=True)
 
     def verb(name: str, run: Verb, text: str) -> argparse.ArgumentParser:
-        command = verbs.add_parser(
-            name, help=text, description=text, formatter_class=_Help, allow_abbrev=False
-        )
+        command = verbs.add_parser(name, help=text, description=text, formatter_class=_Help, allow_abbrev=False)
         command.set_defaults(verb=run)
-        command.add_argument(
-            "--debug", action="store_true", help="print the traceback of an error (default: off)"
-        )
+        command.add_argument("--debug", action="store_true", help="print the traceback of an error (default: off)")
         return command
 
-    check = verb(
-        "check", _check, "Read a capture, print what it holds, and say what is wrong with which file."
-    )
+    check = verb("check", _check, "Read a capture, print what it holds, and say what is wrong with which file.")
     check.add_argument("capture", type=Path, metavar="CAPTURE", help="folder with capture.json")
 
     landmarks = verb(
         "landmarks", _landmarks, "Detect 68 facial landmarks in every view and write them beside the images."
     )
     landmarks.add_argument("capture", type=Path, metavar="CAPTURE", help="folder with capture.json")
-    landmarks.add_argument(
-        "--overwrite", action="store_true", help="replace landmarks that are there (default: off)"
-    )
+    landmarks.add_argument("--overwrite", action="store_true", help="replace landmarks that are there (default: off)")
 
     fit = verb(
         "fit",
@@ -159,7 +151,7 @@ def parser() -> argparse.ArgumentParser:
     fit.add_argument("--capture", type=Path, required=True, help="folder with capture.json")
     fit.add_argument("--out", type=Path, required=True, metavar="RUN", help="run folder to write")
     fit.add_argument(
-        "--config", type=Path, metavar="YAML", default=Path("configs/fit.yaml"), help="configuration"
+        "--config", type=Path, metavar="YAML", help="configuration (default: the packaged configs/fit.yaml)"
     )
     fit.add_argument(
         "--hold-out",
@@ -169,12 +161,8 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         help="camera ids kept from the fit, to score it (default: none)",
     )
-    fit.add_argument(
-        "--no-landmarks", action="store_true", help="leave the capture's landmarks unused (default: off)"
-    )
-    fit.add_argument(
-        "--resume", action="store_true", help="go on from the last checkpoint in RUN (default: off)"
-    )
+    fit.add_argument("--no-landmarks", action="store_true", help="leave the capture's landmarks unused (default: off)")
+    fit.add_argument("--resume", action="store_true", help="go on from the last checkpoint in RUN (default: off)")
 
     export = verb("export", _export, "Write the fitted meshes, one file a frame, in metres and world axes.")
     export.add_argument("run", type=Path, metavar="RUN", help="run folder of `headfit fit`")
@@ -184,13 +172,9 @@ def parser() -> argparse.ArgumentParser:
     render = verb("render", _render, "Write DIR/<camera>/<frame>.png of the fitted model.")
     render.add_argument("run", type=Path, metavar="RUN", help="run folder of `headfit fit`")
     render.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write")
-    render.add_argument(
-        "--cameras", nargs="+", metavar="CAMERA", default=[], help="camera ids (default: all)"
-    )
+    render.add_argument("--cameras", nargs="+", metavar="CAMERA", default=[], help="camera ids (default: all)")
 
-    evaluate = verb(
-        "evaluate", _evaluate, "Score a run: PSNR (dB), SSIM, IoU per label, distances to gt/ (mm)."
-    )
+    evaluate = verb("evaluate", _evaluate, "Score a run: PSNR (dB), SSIM, IoU per label, distances to gt/ (mm).")
     evaluate.add_argument("run", type=Path, metavar="RUN", help="run folder of `headfit fit`")
     evaluate.add_argument(
         "--region",
@@ -200,17 +184,11 @@ def parser() -> argparse.ArgumentParser:
         help="ground-truth vertex ids to report too, STOP excluded; repeatable (default: none)",
     )
 
-    synth = verb(
-        "synth", _synth, "Render a small capture of the default head, with masks, landmarks and ground truth."
-    )
+    synth = verb("synth", _synth, "Render a small capture of the default head, with masks, landmarks and ground truth.")
     synth.add_argument("out", type=Path, metavar="OUT", help="capture folder to write")
-    synth.add_argument(
-        "--cameras", type=_whole(1), default=6, help="number of cameras on an arc before the face"
-    )
+    synth.add_argument("--cameras", type=_whole(1), default=6, help="number of cameras on an arc before the face")
     synth.add_argument("--frames", type=_whole(1), default=8, help="number of frames, 12 per second")
-    synth.add_argument(
-        "--size", type=_size, default="192x256", metavar="WIDTHxHEIGHT", help="picture size, pixels"
-    )
+    synth.add_argument("--size", type=_size, default="192x256", metavar="WIDTHxHEIGHT", help="picture size, pixels")
     synth.add_argument(
         "--seed", type=_whole(0), default=0, help="identity, expressions, texture and light follow from it"
     )

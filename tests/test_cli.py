@@ -73,9 +73,7 @@ def test_debug_shows_where_an_error_comes_from(capsys, tmp_path):
     assert "Traceback" in err and err.splitlines()[-1].startswith("headfit: error: ")
 
 
-@pytest.mark.parametrize(
-    ("error", "code"), [(ZeroDivisionError("two\nlines"), 1), (KeyboardInterrupt(), 130)]
-)
+@pytest.mark.parametrize(("error", "code"), [(ZeroDivisionError("two\nlines"), 1), (KeyboardInterrupt(), 130)])
 def test_our_own_errors_are_one_line_too(capsys, monkeypatch, error, code):
     def fail(args):
         raise error

@@ -70,14 +70,13 @@ HEADFIT_HD inline PixelBox pixel_box(const Vec3<T> p[3], int width, int height) 
     const auto least = [](T a, T b, T c) { return a < b ? (a < c ? a : c) : (b < c ? b : c); };
     const auto most = [](T a, T b, T c) { return a > b ? (a > c ? a : c) : (b > c ? b : c); };
     // The centre of pixel i is i + 1/2. Clamped before the conversion: a coordinate may be NaN or beyond any int.
-    const auto first = [](T low, int size) {
-        const T i = std::ceil(low - T(0.5));
-        return !(i > 0) ? 0 : (i < T(size) ? int(i) : size);
+    // Conversion rounds down, as nothing negative is left; std::floor and std::ceil are calls on plain x86-64.
+    const auto clamp = [](T i, int size) { return !(i > 0) ? T(0) : (i < T(size) ? i : T(size)); };
+    const auto first = [&](T low, int size) {
+        const T i = clamp(low - T(0.5), size);
+        return int(i) + (T(int(i)) < i);
     };
-    const auto last = [](T high, int size) {
-        const T i = std::floor(high - T(0.5)) + 1;
-        return !(i > 0) ? 0 : (i < T(size) ? int(i) : size);
-    };
+    const auto last = [&](T high, int size) { return int(clamp(high + T(0.5), size)); };
     return {first(least(p[0].x, p[1].x, p[2].x), width), first(least(p[0].y, p[1].y, p[2].y), height),
             last(most(p[0].x, p[1].x, p[2].x), width), last(most(p[0].y, p[1].y, p[2].y), height)};
 }

@@ -8,6 +8,7 @@
 #include "core/triangle.h"
 #include "cpu/check.h"
 #include "cpu/cpu.h"
+#include "cpu/lanes.h"
 #include "cpu/parallel.h"
 #include "cpu/vertex_sums.h"
 
@@ -15,7 +16,6 @@ namespace headfit {
 namespace {
 
 constexpr int kTile = 32;
-constexpr int kLanes = 4;  // pixels of a row handled together; the compiler makes vector code of such loops
 constexpr int kChunk = 4096;
 constexpr int kManyTiles = 4;  // a box of more tiles than this is worth testing tile by tile
 
@@ -83,41 +83,42 @@ void fill_bins(const Mesh<T, T>& mesh, int32_t begin, int32_t end, const TileGri
 
 template <class T>
 struct Tile {
-    alignas(64) T depth[kTile][kTile];
-    alignas(64) T bary[3][kTile][kTile];
-    alignas(64) int32_t face[kTile][kTile];
+    using L = Lanes<T>;
+    static constexpr int kPadded = kTile + kLanes - 1;  // lanes that start in the tile may end beyond it
+    T depth[kTile][kPadded];
+    T weight[3][kTile][kPadded];  // barycentrics times their sum
+    int32_t face[kTile][kPadded];
 
     void clear() {
         for (int y = 0; y < kTile; ++y)
-            for (int x = 0; x < kTile; ++x) {
+            for (int x = 0; x < kPadded; ++x) {
                 depth[y][x] = std::numeric_limits<T>::infinity();
                 face[y][x] = -1;
-                for (auto& b : bary) b[y][x] = 0;
+                for (auto& w : weight) w[y][x] = 0;
             }
     }
 
-    // The kLanes pixels from (x, y) of the tile on; (qx, qy) is the first one's centre.
-    void draw_lanes(const Triangle<T>& tri, int32_t id, int x, int y, T qx, T qy) {
-        T t[3][kLanes], F[3][kLanes], S[kLanes], z[kLanes];
-        bool wins[kLanes], any = false;
-        for (int l = 0; l < kLanes; ++l)
-            for (int k = 0; k < 3; ++k) t[k][l] = tri.edge(k, qx + T(l), qy);
-        for (int l = 0; l < kLanes; ++l) {
-            wins[l] = (t[0][l] >= tri.threshold[0]) & (t[1][l] >= tri.threshold[1]) & (t[2][l] >= tri.threshold[2]);
-            any |= wins[l];
-        }
-        if (!any) return;
-        for (int l = 0; l < kLanes; ++l) {
-            for (int k = 0; k < 3; ++k) F[k][l] = t[k][l] * tri.abs_w[k];
-            S[l] = 1 / (F[0][l] + F[1][l] + F[2][l]);
-            z[l] = (t[0][l] * tri.side[0] + t[1][l] * tri.side[1] + t[2][l] * tri.side[2]) * S[l];
-            wins[l] = wins[l] & (z[l] > T(kNear)) & (z[l] < depth[y][x + l]);
-        }
-        for (int l = 0; l < kLanes; ++l) {
-            depth[y][x + l] = wins[l] ? z[l] : depth[y][x + l];
-            face[y][x + l] = wins[l] ? id : face[y][x + l];
-            for (int k = 0; k < 3; ++k) bary[k][y][x + l] = wins[l] ? F[k][l] * S[l] : bary[k][y][x + l];
-        }
+    // The columns x .. x + kLanes - 1 of the tile, in rows [y0, y1); (qx, qy) is the first pixel's centre.
+    void draw_columns(const Triangle<T>& tri, int32_t id, int x, int y0, int y1, T qx, T qy) {
+        const typename L::Vector px = {qx, qx + 1, qx + 2, qx + 3};
+        typename L::Vector along_x[3];
+        for (int k = 0; k < 3; ++k) along_x[k] = tri.a[k] * (px - tri.x[k]);
+        for (int y = y0; y < y1; ++y, qy += 1) draw_lanes(tri, id, along_x, x, y, qy);
+    }
+
+    void draw_lanes(const Triangle<T>& tri, int32_t id, const typename L::Vector along_x[3], int x, int y, T qy) {
+        typename L::Vector t[3], nearest;
+        for (int k = 0; k < 3; ++k) t[k] = along_x[k] + tri.b[k] * (qy - tri.y[k]);
+        typename L::Mask wins = (t[0] >= tri.threshold[0]) & (t[1] >= tri.threshold[1]) & (t[2] >= tri.threshold[2]);
+        if (!L::any(wins)) return;
+        const typename L::Vector z = (t[0] * tri.side[0] + t[1] * tri.side[1] + t[2] * tri.side[2]) /
+                                     (t[0] * tri.abs_w[0] + t[1] * tri.abs_w[1] + t[2] * tri.abs_w[2]);
+        std::memcpy(&nearest, &depth[y][x], sizeof(nearest));
+        wins &= (z > T(kNear)) & (z < nearest);
+        if (!L::any(wins)) return;
+        L::store(wins, z, &depth[y][x]);
+        for (int k = 0; k < 3; ++k) L::store(wins, t[k] * tri.abs_w[k], &weight[k][y][x]);
+        L::store(wins, id, &face[y][x]);
     }
 
     void draw(const Mesh<T, T>& mesh, int32_t id, const PixelBox& tile, int width, int height) {
@@ -125,11 +126,10 @@ struct Tile {
         Triangle<T> tri;
         if (!setup_triangle(corners.p, corners.id, tri)) return;
         const PixelBox box = pixel_box(corners.p, width, height);
-        const int x0 = (std::max(box.x0, tile.x0) - tile.x0) & ~(kLanes - 1), x1 = std::min(box.x1, tile.x1) - tile.x0;
+        const int x0 = std::max(box.x0, tile.x0) - tile.x0, x1 = std::min(box.x1, tile.x1) - tile.x0;
         const int y0 = std::max(box.y0, tile.y0) - tile.y0, y1 = std::min(box.y1, tile.y1) - tile.y0;
-        for (int y = y0; y < y1; ++y)
-            for (int x = x0; x < x1; x += kLanes)
-                draw_lanes(tri, id, x, y, T(tile.x0 + x) + T(0.5), T(tile.y0 + y) + T(0.5));
+        for (int x = x0; x < x1; x += kLanes)
+            draw_columns(tri, id, x, y0, y1, T(tile.x0 + x) + T(0.5), T(tile.y0 + y0) + T(0.5));
     }
 
     void write(const PixelBox& tile, int width, int32_t* index_img, T* bary_img, T* depth_img) const {
@@ -139,7 +139,8 @@ struct Tile {
                 const int64_t pixel = int64_t(y) * width + x;
                 index_img[pixel] = face[ty][tx];
                 depth_img[pixel] = face[ty][tx] < 0 ? T(0) : depth[ty][tx];
-                for (int k = 0; k < 3; ++k) bary_img[3 * pixel + k] = bary[k][ty][tx];
+                const T sum = weight[0][ty][tx] + weight[1][ty][tx] + weight[2][ty][tx];
+                for (int k = 0; k < 3; ++k) bary_img[3 * pixel + k] = sum > 0 ? weight[k][ty][tx] / sum : T(0);
             }
     }
 };

@@ -90,9 +90,7 @@ def check(path: Path | str) -> CheckReport:
     for camera in cameras:
         report.errors += _missing_images(camera)
         if capture.label_names and 0 < len(camera.masks.missing) < len(capture.frames):
-            report.warnings.append(
-                f"camera {camera.id}: masks missing in frames {_some(camera.masks.missing)}"
-            )
+            report.warnings.append(f"camera {camera.id}: masks missing in frames {_some(camera.masks.missing)}")
     report.warnings += _strays(capture)
     head_pixels = [np.median(camera.head_widths) if camera.head_widths else np.nan for camera in cameras]
     report.warnings += rig_warnings(capture.cameras, report.rig, [float(width) for width in head_pixels])
@@ -131,8 +129,7 @@ def _missing_images(camera: CameraReport) -> list[str]:
         return []
     if not camera.images.good and not camera.images.damaged:
         return [
-            f"camera {camera.id}: no images. Expected images/{camera.id}/<frame>.jpg or .png, "
-            f"or videos/{camera.id}.mp4"
+            f"camera {camera.id}: no images. Expected images/{camera.id}/<frame>.jpg or .png, or videos/{camera.id}.mp4"
         ]
     return [f"camera {camera.id}: images missing in frames {_some(camera.images.missing)}"]
 
@@ -230,6 +227,4 @@ def _rig_lines(rig: Rig) -> list[str]:
 
 def _table(rows: list[list[str]]) -> list[str]:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    ]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

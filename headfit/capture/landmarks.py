@@ -42,9 +42,7 @@ class DetectionSummary:
         )
 
 
-def detect_landmarks(
-    capture: Capture, detector: Detector | None = None, overwrite: bool = False
-) -> DetectionSummary:
+def detect_landmarks(capture: Capture, detector: Detector | None = None, overwrite: bool = False) -> DetectionSummary:
     """Write landmarks/<camera>/<frame>.json, [[x, y, confidence], ...], for every view, with a progress bar.
 
     detector: default the face-alignment package's, see `face_alignment_detector`. overwrite: also views
@@ -53,9 +51,7 @@ def detect_landmarks(
     """
     detector = detector or face_alignment_detector()
     summary = DetectionSummary()
-    views = [
-        (camera, frame) for camera in range(len(capture.cameras)) for frame in range(len(capture.frames))
-    ]
+    views = [(camera, frame) for camera in range(len(capture.cameras)) for frame in range(len(capture.frames))]
     for camera, frame in tqdm(views, unit="view", desc="landmarks", leave=False):
         path = capture.landmarks_path(camera, frame)
         if path.is_file() and not overwrite:
@@ -105,15 +101,12 @@ def face_alignment_detector() -> Detector:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            network = face_alignment.FaceAlignment(
-                face_alignment.LandmarksType.TWO_D, device=device, compile=False
-            )
+            network = face_alignment.FaceAlignment(face_alignment.LandmarksType.TWO_D, device=device, compile=False)
     # No network, a server's refusal, a connection cut off; torch.hub tells a damaged file by RuntimeError.
     except (OSError, http.client.HTTPException, RuntimeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise HeadfitError(
-            f"the landmark detector's weights could not be loaded ({reason}); "
-            "the fit also runs without landmarks"
+            f"the landmark detector's weights could not be loaded ({reason}); the fit also runs without landmarks"
         ) from error
 
     def detect(image: NDArray[np.uint8]) -> tuple[Float, Float] | None:

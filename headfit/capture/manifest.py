@@ -38,9 +38,7 @@ def read_manifest(folder: Path) -> Manifest:
     if not folder.is_dir():
         raise HeadfitError(f"{folder}: no such capture folder")
     if not file.is_file():
-        raise HeadfitError(
-            f"{file}: missing. A capture is a folder with a capture.json (see data/README.md)."
-        )
+        raise HeadfitError(f"{file}: missing. A capture is a folder with a capture.json (see data/README.md).")
     try:
         content = json.loads(file.read_text())
     except (OSError, ValueError) as error:
@@ -71,9 +69,7 @@ def _units(content: dict[str, Any]) -> float:
     units = content.get("units")
     if units not in METRES_PER_UNIT:
         found = "missing" if units is None else f"{units!r} is unknown"
-        raise HeadfitError(
-            f"'units' {found}: give the unit of the camera positions, one of {list(METRES_PER_UNIT)}"
-        )
+        raise HeadfitError(f"'units' {found}: give the unit of the camera positions, one of {list(METRES_PER_UNIT)}")
     return METRES_PER_UNIT[units]
 
 
@@ -89,9 +85,7 @@ def _positive(content: dict[str, Any], field: str, meaning: str) -> float:
 def _frames(content: dict[str, Any]) -> list[str]:
     frames = content.get("frames")
     if not isinstance(frames, list) or not frames:
-        raise HeadfitError(
-            "'frames' is missing or empty: list the frame names in time order, as in the file names"
-        )
+        raise HeadfitError("'frames' is missing or empty: list the frame names in time order, as in the file names")
     if not all(isinstance(frame, str) and frame for frame in frames):
         raise HeadfitError("'frames' must be a list of strings, the file names without their suffix")
     _require_unique(frames, "frame")
@@ -118,9 +112,7 @@ def _camera(entry: dict[str, Any], metres_per_unit: float) -> Camera:
         raise HeadfitError(f"'width' and 'height' must be whole numbers of pixels, found {size}")
     K = _matrix(entry, "K", (3, 3))
     if K[0, 0] <= 0 or K[1, 1] <= 0 or not np.allclose(K[[1, 2, 2, 2], [0, 0, 1, 2]], [0, 0, 0, 1]):
-        raise HeadfitError(
-            f"'K' must be [[fx,s,cx],[0,fy,cy],[0,0,1]] with positive fx and fy, found {K.tolist()}"
-        )
+        raise HeadfitError(f"'K' must be [[fx,s,cx],[0,fy,cy],[0,0,1]] with positive fx and fy, found {K.tolist()}")
     R = _matrix(entry, "R", (3, 3))
     deviation = np.abs(R @ R.T - np.eye(3)).max()
     if deviation > 1e-3 or np.linalg.det(R) < 0:

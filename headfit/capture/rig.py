@@ -85,9 +85,7 @@ def rig_warnings(cameras: Sequence[Camera], rig: Rig, head_pixels: Sequence[floa
         )
     head = _head_metres(cameras, rig, head_pixels)
     if not PLAUSIBLE_HEAD_METRES[0] <= head <= PLAUSIBLE_HEAD_METRES[1]:
-        warnings.append(
-            f"the head would be {head:.3g} m wide. Are the camera positions in the unit of 'units'?"
-        )
+        warnings.append(f"the head would be {head:.3g} m wide. Are the camera positions in the unit of 'units'?")
     return warnings
 
 

@@ -42,9 +42,7 @@ class Video:
             complete, pixels = self._stream.read()
             if not complete:
                 self._open()
-                raise DamagedFile(
-                    self.path, f"no frame {index} in the video: it is shorter, or damaged there"
-                )
+                raise DamagedFile(self.path, f"no frame {index} in the video: it is shorter, or damaged there")
             self._next = index + 1
         return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 

@@ -98,9 +98,7 @@ class ViewReader:
             self._cache.get((frame, camera, scale), partial(self._read, frame, camera, scale))
             for frame, camera in pairs
         ]
-        stacked = {
-            field.name: torch.stack([getattr(view, field.name) for view in views]) for field in fields(View)
-        }
+        stacked = {field.name: torch.stack([getattr(view, field.name) for view in views]) for field in fields(View)}
         frame_index, camera_index = torch.tensor(pairs, dtype=torch.int64).unbind(1)
         return ViewBatch(frame=frame_index, camera=camera_index, **stacked)
 
@@ -133,9 +131,7 @@ class ViewReader:
             landmark_weight=torch.from_numpy(landmarks[:, 2].astype(np.float32)),
         )
 
-    def _unless_damaged(
-        self, kind: str, read: Callable[[int, int], T | None], camera: int, frame: int
-    ) -> T | None:
+    def _unless_damaged(self, kind: str, read: Callable[[int, int], T | None], camera: int, frame: int) -> T | None:
         try:
             return read(camera, frame)
         except DamagedFile as error:

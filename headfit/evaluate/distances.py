@@ -81,9 +81,7 @@ class _Target:
         ids = self.vertices[seen[self.vertices]]
         closest = SurfaceDistance(fitted, self.faces).closest(truth[ids])
         inside = ~self.border[closest.face]
-        ids, distance, face, bary = (
-            values[inside] for values in (ids, closest.distance, closest.face, closest.bary)
-        )
+        ids, distance, face, bary = (values[inside] for values in (ids, closest.distance, closest.face, closest.bary))
         known = self.anchor_face[ids] >= 0
         self.anchor_face[ids[~known]] = face[~known]
         self.anchor_bary[ids[~known]] = bary[~known]

@@ -35,9 +35,7 @@ class GroundTruth:
             self.faces: np.ndarray = arrays["faces"].astype(np.int64)
             self.face_parts: np.ndarray = arrays[parts].astype(np.int64)
             self.part_names: list[str] = [str(name) for name in arrays["part_names"]]
-            rendered = (
-                arrays["face_rendered"] if "face_rendered" in arrays else np.ones(len(self.faces), bool)
-            )
+            rendered = arrays["face_rendered"] if "face_rendered" in arrays else np.ones(len(self.faces), bool)
             self._solid_faces = self.faces[rendered]
             self._hair = arrays["field_hair"] > 0 if "field_hair" in arrays else None
 
@@ -55,9 +53,7 @@ class GroundTruth:
         with np.load(path) as arrays:
             vertices = arrays["vertices"].astype(np.float64) * self._metres_per_unit
         if len(vertices) <= self.faces.max():
-            raise HeadfitError(
-                f"{path}: {len(vertices)} vertices, but topology.npz counts up to {self.faces.max()}"
-            )
+            raise HeadfitError(f"{path}: {len(vertices)} vertices, but topology.npz counts up to {self.faces.max()}")
         return vertices
 
     def part_vertices(self, part: int) -> np.ndarray:

@@ -117,24 +117,17 @@ def format_report(result: dict[str, Any]) -> str:
         if kind in result["pictures"]:
             score = result["pictures"][kind]
             lines.append(
-                f"{title:<20} PSNR {score['psnr_db']:5.2f} dB   SSIM {score['ssim']:.4f}   "
-                f"({score['views']} views)"
+                f"{title:<20} PSNR {score['psnr_db']:5.2f} dB   SSIM {score['ssim']:.4f}   ({score['views']} views)"
             )
     if result["damaged_views"]:
-        lines.append(
-            f"left out: {result['damaged_views']} views with damaged files (headfit check names them)"
-        )
+        lines.append(f"left out: {result['damaged_views']} views with damaged files (headfit check names them)")
     if result["masks"]:
         lines.append(f"\nIoU, pooled over {result['masks']} masks")
         lines += [f"  {name:<18} {value:.4f}" for name, value in result["iou"].items()]
     if result.get("distances"):
-        lines.append(
-            f"\n{'to fit, in mm':<24}{'median':>8}{'95 %':>8}{'sliding':>9}{'95 %':>8}{'vertices':>10}"
-        )
+        lines.append(f"\n{'to fit, in mm':<24}{'median':>8}{'95 %':>8}{'sliding':>9}{'95 %':>8}{'vertices':>10}")
         for name, row in result["distances"].items():
-            sliding = [
-                f"{row[key]:.2f}" if key in row else "-" for key in ("sliding_median_mm", "sliding_p95_mm")
-            ]
+            sliding = [f"{row[key]:.2f}" if key in row else "-" for key in ("sliding_median_mm", "sliding_p95_mm")]
             lines.append(
                 f"  {name:<22}{row['median_mm']:>8.2f}{row['p95_mm']:>8.2f}"
                 f"{sliding[0]:>9}{sliding[1]:>8}{row['vertices']:>10}"

@@ -42,9 +42,7 @@ class StageProgress(Callback):
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._close()
 
-    def on_exception(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
-    ) -> None:
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         self._close()
 
     def _close(self) -> None:
@@ -68,7 +66,7 @@ class KeepLast(Callback):
 
 
 class Pictures(Callback):
-    """Target, render, label borders and error map of a few fixed views, and the texture, to TensorBoard and `pictures/`.
+    """Target, render, label borders and error map of fixed views, and the texture, to TensorBoard and `pictures/`.
 
     Drawn at the end of every stage, and every `every` steps within it.
     """

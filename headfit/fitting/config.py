@@ -125,15 +125,11 @@ def _validate(config: FitConfig, path: str) -> None:
     if not config.stages:
         raise HeadfitError(f"{path}: no stages; see configs/fit.yaml for an example")
     if config.texture_size & (config.texture_size - 1) or config.texture_size < 64:
-        raise HeadfitError(
-            f"{path}: texture_size must be a power of two of 64 or more, not {config.texture_size}"
-        )
+        raise HeadfitError(f"{path}: texture_size must be a power of two of 64 or more, not {config.texture_size}")
     for name, stage in config.stages.items():
         unknown = sorted(set(stage.rates) - set(GROUPS))
         if unknown:
-            raise HeadfitError(
-                f"{path}: stage {name} moves unknown group {unknown[0]}; known: {', '.join(GROUPS)}"
-            )
+            raise HeadfitError(f"{path}: stage {name} moves unknown group {unknown[0]}; known: {', '.join(GROUPS)}")
         if min(stage.steps, stage.resolution, stage.frames_per_step, stage.views_per_frame) < 1:
             raise HeadfitError(
                 f"{path}: stage {name}: steps, resolution, frames_per_step and views_per_frame must be 1 or more"

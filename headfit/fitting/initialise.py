@@ -26,9 +26,7 @@ LANDMARK_WEIGHT = np.r_[np.full(17, 0.1), np.ones(51)]
 POINT_SCALE = 0.006
 
 
-def similarity(
-    source: Float, target: Float, weight: Float, scale: float | None = None
-) -> tuple[float, Float, Float]:
+def similarity(source: Float, target: Float, weight: Float, scale: float | None = None) -> tuple[float, Float, Float]:
     """Scale s, rotation R `[3,3]` and translation t that best take `source [N,3]` to `target [N,3]` (Umeyama 1991).
 
     A given `scale` is kept.

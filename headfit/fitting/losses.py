@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-#: Below this residual (display-coded colour) the photometric loss is quadratic: about three grey levels of sensor noise.
+#: Below this residual (display-coded colour) the photometric loss is quadratic: about five grey levels.
 COLOUR_SCALE = 0.02
 
 
@@ -55,9 +55,7 @@ def photometric_loss(rendered: Tensor, target: Tensor, weight: Tensor, area: Ten
     return ((charbonnier.sum(-1) * weight).sum((1, 2)) / area).mean()
 
 
-def landmark_loss(
-    points: Tensor, target: Tensor, weight: Tensor, area: Tensor, scale: float = 0.007
-) -> Tensor:
+def landmark_loss(points: Tensor, target: Tensor, weight: Tensor, area: Tensor, scale: float = 0.007) -> Tensor:
     """Pseudo-Huber distance of image points, relative to the head's size sqrt(area); mean over views and points.
 
     Args:

@@ -88,7 +88,8 @@ class HeadFit(pl.LightningModule):
         return bool(self.texture_started)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        groups = self.geometry.groups() + [
+        groups = [
+            *self.geometry.groups(),
             {"name": "texture", "params": list(self.appearance.levels)},
             {"name": "light", "params": [self.appearance.light]},
             {"name": "gain", "params": [self.appearance.log_gain]},

@@ -11,7 +11,6 @@ from headfit.fitting.offsets import SmoothOffsets
 from headfit.head import HeadModel
 from headfit.head.rotation import axis_angle_to_matrix
 
-
 #: One unit of a stored joint or placement value: radians and log-scales as they are, translations in 5 cm, so that one
 #: step length suits a whole group.
 TRANSLATION_UNIT = 0.05
@@ -38,9 +37,7 @@ class FitParameters(nn.Module):
     def __init__(self, head: HeadModel, frame_count: int, smoothness: float) -> None:
         super().__init__()
         self.head = head
-        self.smooth = SmoothOffsets(
-            head.cage_faces, head.cage_stiffness, head.cage_rigid_part >= 0, smoothness
-        )
+        self.smooth = SmoothOffsets(head.cage_faces, head.cage_stiffness, head.cage_rigid_part >= 0, smoothness)
         self.register_buffer("start_rotation", torch.eye(3).repeat(frame_count, 1, 1))
         self.rotation = nn.Parameter(torch.zeros(frame_count, 3))
         self.translation = nn.Parameter(torch.zeros(frame_count, 3))

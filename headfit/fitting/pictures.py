@@ -25,9 +25,7 @@ ERROR_RANGE = 0.25
 MODEL_COLOUR, TARGET_COLOUR = (60, 255, 60), (255, 60, 60)
 
 
-def fixed_views(
-    frame_count: int, cameras: list[int], frames: int = 3, views: int = 3
-) -> list[tuple[int, list[int]]]:
+def fixed_views(frame_count: int, cameras: list[int], frames: int = 3, views: int = 3) -> list[tuple[int, list[int]]]:
     """A few frames spread over the capture, each with a few cameras spread over the list."""
     chosen = np.unique(np.linspace(0, frame_count - 1, min(frames, frame_count)).round().astype(int))
     spread = np.unique(np.linspace(0, len(cameras) - 1, min(views, len(cameras))).round().astype(int))

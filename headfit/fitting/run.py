@@ -84,9 +84,7 @@ def fit(config: FitConfig) -> Run:
     with warnings.catch_warnings():
         # Lightning suggests worker processes; views come from the in-process cache, decoded once.
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-        warnings.filterwarnings(
-            "ignore", message=".*number of training batches.*smaller than the logging interval.*"
-        )
+        warnings.filterwarnings("ignore", message=".*number of training batches.*smaller than the logging interval.*")
         trainer.fit(module, ckpt_path=str(checkpoint) if checkpoint else None, weights_only=False)
     report_skipped(module.data, run)
     return Run(run, module)
@@ -160,13 +158,14 @@ class Run:
         return self.module.texture_image()
 
     def render(self, camera: Camera, frame_index: int) -> dict[str, NDArray[Any]]:
-        """Layers of one frame in a camera, without batch dimension: see HeadRenderer.layers.
+        """Layers of one frame in a camera, without batch dimension: see HeadRenderer.layers; rgb is uint8.
 
         A camera that is not of the capture takes the mean colour gain.
         """
         ids = [c.id for c in self.capture.cameras]
         index = ids.index(camera.id) if camera.id in ids else -1
-        return self.module.render(CameraBatch.of([camera]), index, frame_index)
+        layers = self.module.render(CameraBatch.of([camera]), index, frame_index)
+        return layers | {"rgb": (layers["rgb"] * 255).round().astype(np.uint8)}
 
 
 def load_run(path: str | Path) -> Run:

@@ -1,4 +1,4 @@
-"""The plan of a fit: its stages cut into chunks of steps. A chunk is an epoch for Lightning; checkpoints lie between."""
+"""The plan of a fit: stages cut into chunks of steps. A chunk is an epoch for Lightning; checkpoints lie between."""
 
 from __future__ import annotations
 
@@ -37,9 +37,7 @@ class Plan:
             self._first[name] = step
             for done in range(0, stage.steps, chunk_steps):
                 steps = min(chunk_steps, stage.steps - done)
-                self.chunks.append(
-                    PlannedChunk(name, step + done, steps, done == 0, done + steps == stage.steps)
-                )
+                self.chunks.append(PlannedChunk(name, step + done, steps, done == 0, done + steps == stage.steps))
             step += stage.steps
         self.steps = step
 

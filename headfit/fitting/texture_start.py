@@ -36,9 +36,7 @@ def start_appearance(fit: HeadFit, scale: float) -> None:
         return  # no usable image at all: the texture stays grey, and the data module reports why
     mean = colour[skin].median(0).values if skin.any() else colour.median(0).values
     if skin.any():
-        fit.appearance.light.copy_(
-            _fit_light(colour[skin] / mean.clamp_min(0.05), normal[skin], facing[skin])
-        )
+        fit.appearance.light.copy_(_fit_light(colour[skin] / mean.clamp_min(0.05), normal[skin], facing[skin]))
     albedo = colour / fit.appearance.shading(normal)
     total, weight = splat_albedo(uv, albedo, facing.square(), fit.appearance.texture_size)
     fit.appearance.set_albedo(fill_holes(total, weight, mean))

@@ -35,7 +35,5 @@ def _find(name: str | Path) -> Path:
     models = asset_path("models")
     known = sorted(path.parent.name for path in models.glob("*/head.npz"))
     if str(name) not in known:
-        raise HeadfitError(
-            f"no head model named {str(name)!r}: known are {', '.join(known)}, or give an .npz file"
-        )
+        raise HeadfitError(f"no head model named {str(name)!r}: known are {', '.join(known)}, or give an .npz file")
     return models / name / "head.npz"

@@ -5,6 +5,7 @@ control mesh): identity, expression, free offsets and skinning move its Vc verti
 takes them to the V vertices of the fine mesh (Catmull-Clark for skin, cavity and tongue, the identity for solids).
 """
 
+import warnings
 from collections.abc import Mapping
 
 import numpy as np
@@ -93,27 +94,21 @@ class HeadModel(nn.Module):
             setattr(self, name, tuple(str(n) for n in arrays[name]))
         self.joint_parents = tuple(int(p) for p in arrays["joint_parents"])
         csr = (arrays[f"subdivision_{part}"] for part in ("data", "indices", "indptr"))
-        subdivision = sp.csr_matrix(
-            tuple(csr), shape=(len(arrays["subdivision_indptr"]) - 1, len(arrays["mean"]))
-        )
+        subdivision = sp.csr_matrix(tuple(csr), shape=(len(arrays["subdivision_indptr"]) - 1, len(arrays["mean"])))
         self._register_csr("subdivision", subdivision)
         self._register_csr("subdivision_transposed", subdivision.T.tocsr())
 
     def _register_csr(self, name: str, matrix: sp.csr_matrix) -> None:
         # The three arrays, not a sparse tensor, so that .to(), broadcasting and deep copies treat them as any buffer.
-        self.register_buffer(
-            f"_{name}_rows", torch.from_numpy(matrix.indptr.astype(np.int64)), persistent=False
-        )
-        self.register_buffer(
-            f"_{name}_columns", torch.from_numpy(matrix.indices.astype(np.int64)), persistent=False
-        )
-        self.register_buffer(
-            f"_{name}_values", torch.from_numpy(matrix.data.astype(np.float32)), persistent=False
-        )
+        self.register_buffer(f"_{name}_rows", torch.from_numpy(matrix.indptr.astype(np.int64)), persistent=False)
+        self.register_buffer(f"_{name}_columns", torch.from_numpy(matrix.indices.astype(np.int64)), persistent=False)
+        self.register_buffer(f"_{name}_values", torch.from_numpy(matrix.data.astype(np.float32)), persistent=False)
 
     def _csr(self, name: str, size: tuple[int, int]) -> Tensor:
-        parts = (getattr(self, f"_{name}_{part}") for part in ("rows", "columns", "values"))
-        return torch.sparse_csr_tensor(*parts, size=size, check_invariants=False)
+        rows, columns, values = (getattr(self, f"_{name}_{part}") for part in ("rows", "columns", "values"))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
+            return torch.sparse_csr_tensor(rows, columns, values, size=size, check_invariants=False)
 
     @property
     def vertex_count(self) -> int:
@@ -185,8 +180,6 @@ class HeadModel(nn.Module):
             world_shifts.append(shift)
         # Motion relative to the root: R - I and t, so that the skull's weight needs no transform of its own.
         eye = torch.eye(3, dtype=cage.dtype, device=cage.device)
-        transform = torch.cat(
-            [torch.stack(world_rotations, 1) - eye, torch.stack(world_shifts, 1)[..., None]], -1
-        )
+        transform = torch.cat([torch.stack(world_rotations, 1) - eye, torch.stack(world_shifts, 1)[..., None]], -1)
         blended = torch.einsum("vj,bjrc->bvrc", self.skinning_weights[:, 1:], transform)
         return cage + (blended[..., :3] @ cage[..., None])[..., 0] + blended[..., 3]

@@ -1,17 +1,19 @@
 """A constant sparse matrix times dense vertices, differentiable in the vertices."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 
 class _Product(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, dense: Tensor, matrix: Tensor, transposed: Tensor) -> Tensor:
+    def forward(ctx: Any, dense: Tensor, matrix: Tensor, transposed: Tensor) -> Tensor:
         ctx.save_for_backward(transposed)
         return matrix @ dense
 
     @staticmethod
-    def backward(ctx, grad: Tensor):
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         (transposed,) = ctx.saved_tensors
         return transposed @ grad.contiguous(), None, None
 

@@ -93,7 +93,7 @@ def _is_member(edges: np.ndarray, wanted: np.ndarray) -> np.ndarray:
 
 
 def _four_point(edges: np.ndarray, sharp: np.ndarray, vertex_count: int) -> sp.csr_matrix:
-    """New points of sharp edges: 9/16 (b + c) - 1/16 (a + d) along a - b - c - d, and the midpoint where a loop ends."""
+    """New points of sharp edges: 9/16 (b + c) - 1/16 (a + d) along a - b - c - d, the midpoint where a loop ends."""
     neighbours: dict[int, list[int]] = {}
     for b, c in edges[sharp]:
         neighbours.setdefault(int(b), []).append(int(c))

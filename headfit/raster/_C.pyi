@@ -2,9 +2,7 @@ from torch import Tensor
 
 NEAR: float
 
-def rasterize(
-    v_pix: Tensor, faces: Tensor, index_img: Tensor, bary: Tensor, depth: Tensor, threads: int
-) -> None: ...
+def rasterize(v_pix: Tensor, faces: Tensor, index_img: Tensor, bary: Tensor, depth: Tensor, threads: int) -> None: ...
 def rasterize_backward(
     v_pix: Tensor,
     faces: Tensor,

@@ -75,9 +75,7 @@ def interpolate(attributes: Tensor, faces: Tensor, index_img: Tensor, bary: Tens
     elif attributes.shape[0] != index_img.shape[0]:
         raise ValueError(f"attributes: batch {attributes.shape[0]}, but index_img has {index_img.shape[0]}")
     if attributes.dtype != bary.dtype or attributes.dtype not in (torch.float32, torch.float64):
-        raise ValueError(
-            f"attributes, bary: expected both float32 or float64, got {attributes.dtype}, {bary.dtype}"
-        )
+        raise ValueError(f"attributes, bary: expected both float32 or float64, got {attributes.dtype}, {bary.dtype}")
     _check_device(attributes, faces=faces, index_img=index_img, bary=bary)
     return ops.interpolate(attributes, faces, index_img, bary)
 
@@ -133,9 +131,7 @@ def edge_grad(
     elif group.shape != (len(faces),) or group.is_floating_point():
         raise ValueError(f"group: expected {len(faces)} integers, got {group.dtype} {list(group.shape)}")
     group = group.to(torch.int32)
-    _check_device(
-        image, v_pix=v_pix, faces=faces, index_img=index_img, group=group, topology=topology.adjacency
-    )
+    _check_device(image, v_pix=v_pix, faces=faces, index_img=index_img, group=group, topology=topology.adjacency)
     return ops.EdgeGrad.apply(image, v_pix, faces, topology.adjacency, group, index_img)
 
 
@@ -159,9 +155,7 @@ def _check_index_img(index_img: Tensor) -> None:
 
 def _check_device(first: Tensor, **others: Tensor) -> None:
     if first.device.type != "cpu":
-        raise ValueError(
-            f"this build of headfit.raster works on the CPU only, got a tensor on {first.device}"
-        )
+        raise ValueError(f"this build of headfit.raster works on the CPU only, got a tensor on {first.device}")
     for name, other in others.items():
         if other.device != first.device:
             raise ValueError(f"{name}: expected on {first.device}, got {other.device}")

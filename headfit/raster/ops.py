@@ -63,9 +63,7 @@ rasterize.register_autograd(_rasterize_vjp, setup_context=_rasterize_setup)
 @torch.library.custom_op("headfit::interpolate", mutates_args=(), device_types="cpu")
 def interpolate(attributes: Tensor, faces: Tensor, index_img: Tensor, bary: Tensor) -> Tensor:
     image = attributes.new_empty((*index_img.shape, attributes.shape[2]))
-    _C.interpolate(
-        _plain(attributes), _plain(faces), _plain(index_img), _plain(bary), image, torch.get_num_threads()
-    )
+    _C.interpolate(_plain(attributes), _plain(faces), _plain(index_img), _plain(bary), image, torch.get_num_threads())
     return image
 
 
@@ -127,9 +125,7 @@ def _interpolate_setup(ctx, inputs, output) -> None:  # type: ignore[no-untyped-
 
 def _interpolate_vjp(ctx, grad_image):  # type: ignore[no-untyped-def]
     needs_attributes, _, _, needs_bary = ctx.needs_input_grad
-    grad_attributes, grad_bary = interpolate_backward(
-        *ctx.saved_tensors, grad_image, needs_attributes, needs_bary
-    )
+    grad_attributes, grad_bary = interpolate_backward(*ctx.saved_tensors, grad_image, needs_attributes, needs_bary)
     return grad_attributes if needs_attributes else None, None, None, grad_bary if needs_bary else None
 
 

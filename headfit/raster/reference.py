@@ -96,9 +96,7 @@ def edge_grad_backward(
     group = topology.components if group is None else group
     grad_v = torch.zeros_like(v_pix)
     for b in range(len(v_pix)):
-        surface = Surface(
-            v_pix[b].double().tolist(), faces.tolist(), topology.adjacency.tolist(), group.tolist()
-        )
+        surface = Surface(v_pix[b].double().tolist(), faces.tolist(), topology.adjacency.tolist(), group.tolist())
         height, width = index_img.shape[1:]
         for axis in (0, 1):
             for n in range(height if axis == 0 else width):
@@ -340,9 +338,7 @@ def _move(s: Surface, jump: Jump, A: Point, B: Point, axis: int, G: float, grad_
             grad_v[v, axis] += weight * share * G
 
 
-def _move_intersection(
-    s: Surface, a: int, b: int | None, P: Point, axis: int, G: float, grad_v: Tensor
-) -> None:
+def _move_intersection(s: Surface, a: int, b: int | None, P: Point, axis: int, G: float, grad_v: Tensor) -> None:
     """The line w_a = w_b has velocity -(dw_a - dw_b) g / |g|^2, g = grad(w_a - w_b). No b: near plane."""
     g_a = s.plane(a)[1]
     g_b = s.plane(b)[1] if b is not None else (0.0, 0.0)

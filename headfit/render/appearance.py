@@ -18,9 +18,7 @@ SH_COUNT = 9
 def sh_basis(normal: Tensor) -> Tensor:
     """`[...,9]` harmonics of unit normals `[...,3]` (world frame)."""
     x, y, z = normal.unbind(-1)
-    return torch.stack(
-        [torch.ones_like(x), x, y, z, x * y, y * z, z * x, x * x - y * y, 1.5 * z * z - 0.5], dim=-1
-    )
+    return torch.stack([torch.ones_like(x), x, y, z, x * y, y * z, z * x, x * x - y * y, 1.5 * z * z - 0.5], dim=-1)
 
 
 class Appearance(nn.Module):
@@ -79,9 +77,7 @@ class Appearance(nn.Module):
 def sample_albedo(albedo: Tensor, uv: Tensor) -> Tensor:
     """Bilinear colours `[N,3]` of a texture `[1,3,T,T]` at `uv [N,2]` (u right, v up, [0,1] over texel corners)."""
     grid = torch.stack([2 * uv[:, 0] - 1, 1 - 2 * uv[:, 1]], -1)
-    out = F.grid_sample(
-        albedo, grid[None, :, None], mode="bilinear", padding_mode="border", align_corners=False
-    )
+    out = F.grid_sample(albedo, grid[None, :, None], mode="bilinear", padding_mode="border", align_corners=False)
     return out[0, :, :, 0].T
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from headfit.head import HeadModel
-from headfit.raster import Topology, edge_grad, rasterize
+from headfit.raster import Topology, edge_grad, interpolate, rasterize
 from headfit.render.appearance import Appearance, sample_albedo
 from headfit.render.cameras import CameraBatch
 from headfit.render.geometry import vertex_normals
@@ -35,6 +35,11 @@ class Visible:
         return (self.index_img >= 0) & (self.index_img < self.face_count)
 
     @property
+    def head_index(self) -> Tensor:
+        """`index_img` with the collar counted as background."""
+        return torch.where(self.head, self.index_img, -1)
+
+    @property
     def beyond(self) -> Tensor:
         """Bool `[B,H,W]`: the pixel shows what lies below the neck's cut: unknown to the model, never compared."""
         return self.index_img >= self.face_count
@@ -44,6 +49,7 @@ class HeadRenderer(nn.Module):
     """Renders a head model: visibility, labels and colour, differentiable in vertices and appearance."""
 
     faces: Tensor
+    head_faces: Tensor
     faces_uv: Tensor
     uvs: Tensor
     face_labels: Tensor
@@ -53,10 +59,10 @@ class HeadRenderer(nn.Module):
         self.torso = Torso(head.neck_loop, head.vertex_count)
         self.face_count = len(head.faces)
         collar = self.torso.faces
-        self.register_buffer("faces", torch.cat([head.faces, collar]).contiguous())
-        self.register_buffer("faces_uv", torch.cat([head.faces_uv, torch.zeros_like(collar)]).contiguous())
-        self.register_buffer("uvs", head.uvs)
-        self.register_buffer("face_labels", head.face_labels)
+        self.register_buffer("faces", torch.cat([head.faces, collar]), persistent=False)
+        for name in ("faces_uv", "uvs", "face_labels"):
+            self.register_buffer(name, getattr(head, name), persistent=False)
+        self.register_buffer("head_faces", head.faces, persistent=False)
         self.topology = Topology(self.faces)
 
     def see(self, v_world: Tensor, cameras: CameraBatch) -> Visible:
@@ -75,9 +81,7 @@ class HeadRenderer(nn.Module):
         """
         face_class = class_of_label[self.face_labels]
         group = torch.cat([face_class, face_class.new_full((len(self.faces) - self.face_count,), classes)])
-        hot = torch.cat([torch.eye(classes), torch.zeros(2, classes)]).to(
-            seen.v_pix
-        )  # rows C and -1: no class
+        hot = torch.cat([torch.eye(classes), torch.zeros(2, classes)]).to(seen.v_pix)  # rows C and -1: no class
         of_face = torch.cat([group, group.new_zeros(1)])  # index -1 picks the last entry: background
         image = hot[of_face[seen.index_img.long()]]
         return edge_grad(image, seen.v_pix, self.faces, seen.index_img, group=group, topology=self.topology)
@@ -115,7 +119,7 @@ class HeadRenderer(nn.Module):
 
     def normals(self, v_world: Tensor) -> Tensor:
         """Unit vertex normals `[B,V,3]` of heads `v_world [B,V,3]`."""
-        return vertex_normals(v_world, self.faces[: self.face_count])
+        return vertex_normals(v_world, self.head_faces)
 
     @torch.no_grad()
     def layers(
@@ -131,13 +135,11 @@ class HeadRenderer(nn.Module):
         seen = self.see(v_world, cameras)
         normals = self.normals(v_world)
         pixels = seen.head.flatten().nonzero()[:, 0]
-        rgb = torch.zeros(seen.bary.numel() // 3, 3)
+        rgb = seen.bary.new_zeros(seen.index_img.numel(), 3)
         rgb[pixels] = self.shade(seen, normals, appearance, camera, pixels).clamp(0, 1)
         normal = torch.zeros_like(rgb)
         normal[pixels] = self.surface(seen, normals, pixels)[1]
-        label = torch.where(
-            seen.head, self.face_labels[seen.index_img.long().clamp(0, self.face_count - 1)], -1
-        )
+        label = torch.where(seen.head, self.face_labels[seen.index_img.long().clamp(0, self.face_count - 1)], -1)
         return {
             "rgb": rgb.view_as(seen.bary),
             "alpha": seen.head.to(rgb),
@@ -149,14 +151,10 @@ class HeadRenderer(nn.Module):
 
     def surface(self, seen: Visible, normals: Tensor, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """uv `[N,2]` and unit normals `[N,3]` at flat head pixels `pixels [N]`, of vertex `normals [B,V,3]`."""
-        face = seen.index_img.flatten()[pixels].long()
-        weights = seen.bary.flatten(0, 2)[pixels][..., None]
-        uv = (self.uvs[self.faces_uv[face].long()] * weights).sum(1)
+        uv = interpolate(self.uvs, self.faces_uv, seen.head_index, seen.bary).flatten(0, 2)[pixels]
         return uv, torch.nn.functional.normalize(self.at_pixels(seen, normals, pixels), dim=-1, eps=1e-12)
 
     def at_pixels(self, seen: Visible, attributes: Tensor, pixels: Tensor) -> Tensor:
-        """Vertex attributes `[B,V,C]` interpolated at flat head pixels `[N]` only: nothing is spent on background."""
-        face = seen.index_img.flatten()[pixels].long()
-        view = pixels // seen.index_img[0].numel()
-        corners = attributes[view[:, None], self.faces[face].long()]
-        return (corners * seen.bary.flatten(0, 2)[pixels][..., None]).sum(1)
+        """Vertex attributes `[B,V,C]` interpolated at flat head pixels `[N]`: `[N,C]`."""
+        image = interpolate(attributes, self.head_faces, seen.head_index, seen.bary)
+        return image.flatten(0, 2)[pixels]

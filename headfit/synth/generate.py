@@ -117,9 +117,7 @@ class Studio:
         gloss = self.paint.gloss[self.head.face_labels[seen.index_img.flatten()[pixels].long()]]
         lit = (normal @ self.lamp).clamp_min(0)[:, None]
         light = self.ambient * (0.75 + 0.25 * normal[:, 1:2]) + self.lamp_colour * lit
-        highlight = (
-            (normal @ half).clamp_min(0)[:, None] ** 40 * gloss[:, None] * self.lamp_colour * (lit > 0)
-        )
+        highlight = (normal @ half).clamp_min(0)[:, None] ** 40 * gloss[:, None] * self.lamp_colour * (lit > 0)
         rgb[seen.head[0]] = _display(sample_albedo(self.paint.albedo, uv) * light + highlight)
         return rgb
 

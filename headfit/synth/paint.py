@@ -75,14 +75,10 @@ def paint(head: HeadModel, vertices: torch.Tensor, size: int, rng: np.random.Gen
     colour = np.array([look.albedo for look in looks])[labels]
     blotches = np.array([look.blotches for look in looks])[labels]
     grain = np.array([look.grain for look in looks])[labels]
-    colour *= np.exp(blotches * solid_noise(points, 0.03, rng) + grain * solid_noise(points, 0.003, rng))[
-        :, None
-    ]
+    colour *= np.exp(blotches * solid_noise(points, 0.03, rng) + grain * solid_noise(points, 0.003, rng))[:, None]
 
     names = np.array(head.label_names)[labels]
-    freckled = (names == "skin") & (
-        solid_noise(points, 0.006, rng) > 1.7 + 0.5 * solid_noise(points, 0.05, rng)
-    )
+    freckled = (names == "skin") & (solid_noise(points, 0.006, rng) > 1.7 + 0.5 * solid_noise(points, 0.05, rng))
     colour[freckled] = 0.5 * colour[freckled] + 0.5 * np.array(_FRECKLE)
     for eye in ("left_eye", "right_eye"):
         chosen = names == eye

@@ -11,9 +11,7 @@ FIELD = (0.26, 0.34)  # metres of the head's plane that a picture shows at least
 ARC = 75.0  # degrees to either side of the face
 
 
-def portrait_rig(
-    count: int, width: int, height: int, target: np.ndarray, rng: np.random.Generator
-) -> list[Camera]:
+def portrait_rig(count: int, width: int, height: int, target: np.ndarray, rng: np.random.Generator) -> list[Camera]:
     """`count` cameras of width x height pixels around target [3] (metres), which faces along +z, y up.
 
     Yaw is spread over the arc, pitch alternates; both, the distance and the principal point are jittered, so

@@ -50,9 +50,7 @@ def test_undistort_converges_quadratically(dist: list[float]) -> None:
     """Which it does with the right derivatives only."""
     plane = np.random.default_rng(0).uniform(-0.4, 0.4, (200, 2))
     distorted = distort(plane, np.array(dist))
-    first, second = (
-        np.abs(undistort(distorted, np.array(dist), iterations) - plane).max() for iterations in (2, 3)
-    )
+    first, second = (np.abs(undistort(distorted, np.array(dist), iterations) - plane).max() for iterations in (2, 3))
     assert second < max(10 * first**2, 1e-14)
 
 

@@ -22,9 +22,7 @@ def photo(tmp_path: Path) -> np.ndarray:
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".jpeg", ".JPG"])
-def test_images_are_rgb_and_belong_to_their_camera_and_frame(
-    write_capture: WriteCapture, suffix: str
-) -> None:
+def test_images_are_rgb_and_belong_to_their_camera_and_frame(write_capture: WriteCapture, suffix: str) -> None:
     capture = Capture.open(write_capture(suffix=suffix))
     for camera in range(3):
         for frame in range(4):
@@ -185,9 +183,7 @@ def test_a_videos_frames_come_in_any_order(video_capture: Capture) -> None:
         assert image[..., 2].mean() < 8  # it is red, not blue
 
 
-def test_a_seek_that_lands_elsewhere_is_made_good(
-    video_capture: Capture, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_seek_that_lands_elsewhere_is_made_good(video_capture: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     class Inexact:
         """A decoder that seeks two frames too far, as some do, and knows where it is."""
 

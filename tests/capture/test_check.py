@@ -30,9 +30,7 @@ def test_a_sound_capture(write_capture: WriteCapture) -> None:
 def test_the_real_capture_is_sound(real_capture: Path) -> None:
     report = check(real_capture)
     assert (report.errors, report.warnings, report.exit_status) == ([], [], 0)
-    assert all(
-        camera.images.good == camera.masks.good == camera.landmarks.good == 12 for camera in report.cameras
-    )
+    assert all(camera.images.good == camera.masks.good == camera.landmarks.good == 12 for camera in report.cameras)
 
 
 def test_every_damaged_and_missing_file_is_named(write_capture: WriteCapture) -> None:

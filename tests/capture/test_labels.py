@@ -14,9 +14,7 @@ INSIDE = ["tongue", "gums", "mouth_cavity"]
 EYES = ["left_eye", "right_eye"]
 
 
-def mapping(
-    capture_names: list[str], model: tuple[str, ...] = MODEL
-) -> tuple[dict[str, str], dict[str, str]]:
+def mapping(capture_names: list[str], model: tuple[str, ...] = MODEL) -> tuple[dict[str, str], dict[str, str]]:
     """Model label -> class name, capture label -> class name ('-' where ignored)."""
     classes = label_classes(model, dict(enumerate(capture_names)))
     assert classes.names[0] == "background"

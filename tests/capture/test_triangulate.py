@@ -61,9 +61,7 @@ def test_views_that_disagree_are_dropped(cameras: list[Camera], points: np.ndarr
     assert np.median(np.linalg.norm(everything - points, axis=1)) > 10 * MILLIMETRE
 
 
-def test_the_refined_point_has_the_least_squared_pixel_error(
-    cameras: list[Camera], points: np.ndarray
-) -> None:
+def test_the_refined_point_has_the_least_squared_pixel_error(cameras: list[Camera], points: np.ndarray) -> None:
     # Cameras at very different distances, so that the linear equations weigh them quite differently.
     pinholes = [
         replace(camera, t=camera.t * [1, 1, 0.4 + 0.3 * index], dist=np.zeros(5))

@@ -76,9 +76,7 @@ def test_sliding_is_the_surfaces_motion_under_the_point(run):
     turn = trimesh.transformations.rotation_matrix(np.deg2rad(3), [0, 0, 1])[:3, :3]
     run.vertices = lambda index: torch.from_numpy(FITTED.vertices @ (turn.T if index else np.eye(3))).float()
     equator = np.array([[0.1, 0, 0]])
-    scores = surface_distances(run, truth(lambda frame: equator), [Region("equator", np.array([0]))])[
-        "equator"
-    ]
+    scores = surface_distances(run, truth(lambda frame: equator), [Region("equator", np.array([0]))])["equator"]
     assert scores["sliding_median_mm"] == pytest.approx(2 * 100 * np.sin(np.deg2rad(1.5)), rel=0.02)
     assert scores["median_mm"] < 0.2
 

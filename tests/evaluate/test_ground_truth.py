@@ -34,9 +34,7 @@ def camera(**changes):
 def write(tmp_path):
     def save(units=1.0, drop=(), **changes):
         arrays = {"faces": FACES, "face_parts": PARTS, "part_names": np.array(["near", "rest"])} | changes
-        np.savez(
-            tmp_path / "topology.npz", **{key: value for key, value in arrays.items() if key not in drop}
-        )
+        np.savez(tmp_path / "topology.npz", **{key: value for key, value in arrays.items() if key not in drop})
         np.savez(tmp_path / "a.npz", vertices=VERTICES.astype(np.float32))
         return GroundTruth(tmp_path, units)
 

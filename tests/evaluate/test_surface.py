@@ -29,16 +29,12 @@ def test_each_region_of_a_triangle(point, distance, bary):
 def test_degenerate_triangles_are_their_edges():
     segment = np.array([[0.0, 0, 0], [1, 0, 0], [0.5, 0, 0]])
     point = np.zeros((3, 3))
-    distance, _ = closest_on_triangle(
-        np.array([[0.25, 3.0, 4.0], [4.0, 4.0, 0.0]]), np.stack([segment, point])
-    )
+    distance, _ = closest_on_triangle(np.array([[0.25, 3.0, 4.0], [4.0, 4.0, 0.0]]), np.stack([segment, point]))
     np.testing.assert_allclose(distance, [5, 32**0.5])
 
 
 def brute_force(points, vertices, faces):
-    tries = [
-        closest_on_triangle(points, np.broadcast_to(vertices[face], (len(points), 3, 3)))[0] for face in faces
-    ]
+    tries = [closest_on_triangle(points, np.broadcast_to(vertices[face], (len(points), 3, 3)))[0] for face in faces]
     return np.min(tries, axis=0)
 
 

@@ -72,9 +72,7 @@ def corner_uvs(mesh):
 @pytest.mark.parametrize("suffix", ["obj", "glb"])
 def test_textured_formats_carry_geometry_uvs_and_picture(run, tmp_path, suffix):
     export_run(run, tmp_path, [suffix])
-    mesh = trimesh.load(
-        tmp_path / "take two.glb" if suffix == "glb" else tmp_path / "take two.obj", force="mesh"
-    )
+    mesh = trimesh.load(tmp_path / "take two.glb" if suffix == "glb" else tmp_path / "take two.obj", force="mesh")
     np.testing.assert_allclose(mesh.triangles, (VERTICES + 1)[run.head.faces], atol=1e-6)
     np.testing.assert_allclose(corner_uvs(mesh), run.head.uvs.numpy()[run.head.faces_uv], atol=1e-6)
     material = mesh.visual.material

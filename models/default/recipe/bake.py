@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import rig
 import teeth
-from crop import SoftMesh, crop
 from corrections import lid_correction, lip_correction
+from crop import SoftMesh, crop
 from eyes import eyeball
 from identity import (
     average_adult,
@@ -96,9 +96,7 @@ def bake(wheel: Path, landmarks: Path, out: Path, seed: int) -> None:
     origin = np.array([0.0, eyes[0][1], rest[handles.joint("head")].mean(0)[2] + 0.03])
     rest = (rest - origin) * scale
     step("identity")
-    samples = (
-        sample_heads(directions, np.random.default_rng(seed)) + base.vertices[handles.ids] - origin
-    ) * scale
+    samples = (sample_heads(directions, np.random.default_rng(seed)) + base.vertices[handles.ids] - origin) * scale
     samples = aligned(samples, rest, handles.skull)
     soft_rest = rest[handles.soft]
     weights = pca_weights(soft, soft_rest, handles)
@@ -107,9 +105,7 @@ def bake(wheel: Path, landmarks: Path, out: Path, seed: int) -> None:
     step("solids")
     solids = make_solids(base, handles, rest)
     units = rig.read_units(source, base, handles.ids)
-    centres = {
-        side: eyeball(rest[handles.of(r)])[1] for side, r in (("left", LEFT_EYE), ("right", RIGHT_EYE))
-    }
+    centres = {side: eyeball(rest[handles.of(r)])[1] for side, r in (("left", LEFT_EYE), ("right", RIGHT_EYE))}
     rest[handles.soft] += lid_correction(soft, soft_rest, centres) + lip_correction(soft, soft_rest)
     cage = assemble_cage(source, base, soft, handles, rest, basis, units.fields * scale, solids, units.names)
     cage["explained"] = components.explained
@@ -154,9 +150,7 @@ def make_solids(base: BaseMesh, handles: Handles, rest: np.ndarray) -> dict[str,
     }
 
 
-def assemble_cage(
-    source, base, soft, handles, rest, basis, unit_fields, solids, unit_names
-) -> dict[str, np.ndarray]:
+def assemble_cage(source, base, soft, handles, rest, basis, unit_fields, solids, unit_names) -> dict[str, np.ndarray]:
     """Everything that lives on the cage, soft vertices first and then each solid's."""
     soft_rest = rest[handles.soft]
     vertices, bases, fields = [soft_rest], [basis[:, handles.soft]], [unit_fields[:, handles.soft]]
@@ -170,9 +164,7 @@ def assemble_cage(
             fields.append(np.zeros((len(unit_fields), len(solid.vertices), 3)))
         else:
             fields.append(
-                np.stack(
-                    [rig.rigid_displacement(rest[helper], f[helper], solid.vertices) for f in unit_fields]
-                )
+                np.stack([rig.rigid_displacement(rest[helper], f[helper], solid.vertices) for f in unit_fields])
             )
     mean, part = np.concatenate(vertices), np.concatenate(parts)
     cage = {
@@ -187,9 +179,7 @@ def assemble_cage(
     lower, open_field = handles.of(LOWER_TEETH), unit_fields[unit_names.index("jawOpen")]
     hinge, angle = rig.jaw_hinge(rest[lower], rest[lower] + open_field[lower])
     print(f"jawOpen turns {np.degrees(angle):.1f} deg about y {hinge[1]:.4f} z {hinge[2]:.4f}")
-    cage["skinning_weights"] = skinning(
-        source, base, soft, soft_rest, open_field[handles.soft], part, hinge, angle
-    )
+    cage["skinning_weights"] = skinning(source, base, soft, soft_rest, open_field[handles.soft], part, hinge, angle)
     cage |= pivots(handles, solids, rest, basis, cage, hinge)
     return cage
 

@@ -6,9 +6,7 @@ from scipy.spatial import cKDTree
 CANDIDATES = 60  # triangles tried per point, by the distance of their centres
 
 
-def closest_on_mesh(
-    points: np.ndarray, vertices: np.ndarray, faces: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def closest_on_mesh(points: np.ndarray, vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Nearest face [N] and barycentric coordinates [N,3] for points [N,3]."""
     corners = vertices[faces]
     _, near = cKDTree(corners.mean(1)).query(points, k=min(CANDIDATES, len(faces)))

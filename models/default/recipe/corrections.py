@@ -45,9 +45,7 @@ def lip_correction(soft: SoftMesh, rest: np.ndarray) -> np.ndarray:
     return spread(rest, quads, slit, move, LIP_REACH)
 
 
-def spread(
-    rest: np.ndarray, quads: np.ndarray, seeds: np.ndarray, move: np.ndarray, reach: float
-) -> np.ndarray:
+def spread(rest: np.ndarray, quads: np.ndarray, seeds: np.ndarray, move: np.ndarray, reach: float) -> np.ndarray:
     """Carry the displacements of seed vertices over a surface, fading with walking distance as a Gaussian [V,3]."""
     distance, nearest = walking_distance(rest, quads, seeds)
     position = np.full(len(rest), -1)

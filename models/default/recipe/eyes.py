@@ -1,4 +1,4 @@
-"""Eyeballs: a sclera sphere with a corneal bulge that carries iris and pupil, in place of MakeHuman's helper spheres."""
+"""Eyeballs: a sclera sphere with a corneal bulge that carries iris and pupil, for MakeHuman's helper spheres."""
 
 import numpy as np
 from solids import Solid, lathe_faces, signed_volume
@@ -38,7 +38,7 @@ def eyeball(helper: np.ndarray, recess: float = 0.0) -> tuple[Solid, np.ndarray]
     The corneal apex touches the helper's front, which the lids were modelled on, less `recess` metres.
     """
     helper_centre = (helper.min(0) + helper.max(0)) / 2
-    centre = helper_centre + [0, 0, helper[:, 2].max() - helper_centre[2] - apex_height() - recess]
+    centre = helper_centre + np.array([0, 0, helper[:, 2].max() - helper_centre[2] - apex_height() - recess])
     radius, height = profile()
     # Clockwise round +z, so that the outside shows with rings running from front to back.
     angle = np.arange(SEGMENTS) / SEGMENTS * 2 * np.pi

@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 from makehuman import Source
 
-LOCAL_FOLDERS = "eyes mouth ears nose head neck cheek chin forehead eyebrows asym".split()
+LOCAL_FOLDERS = ["eyes", "mouth", "ears", "nose", "head", "neck", "cheek", "chin", "forehead", "eyebrows", "asym"]
 OPPOSITES = (
     ("decr", "incr"),
     ("down", "up"),
@@ -64,9 +64,7 @@ def signed_pairs(names: list[str]) -> list[tuple[str | None, str]]:
     return pairs + [(None, name) for name in names if name in left]
 
 
-def macro_factors(
-    directions: Directions, race: np.ndarray, male: float, age: float, muscle: float, weight: float
-):
+def macro_factors(directions: Directions, race: np.ndarray, male: float, age: float, muscle: float, weight: float):
     """Blend factor of every macro target [M]. `age` 0 child, 0.5 young, 1 old; `muscle` and `weight` likewise."""
     share = dict(zip(GENDERS, (1 - male, male), strict=True))
     share |= dict(zip(AGES, _hat(age), strict=True)) | dict(zip(RACES, race, strict=True))

@@ -37,17 +37,13 @@ def sample_mask(mask: np.ndarray, uv: np.ndarray) -> np.ndarray:
     return top * (1 - fy) + bottom * fy
 
 
-def walking_distance(
-    vertices: np.ndarray, faces: np.ndarray, seeds: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def walking_distance(vertices: np.ndarray, faces: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Length of the shortest edge path to any seed [V], and which seed it is [V] (-1 where there is no path)."""
     edges, _, _ = edges_of(faces)
     length = np.linalg.norm(vertices[edges[:, 0]] - vertices[edges[:, 1]], axis=1)
     n = len(vertices)
     graph = sp.coo_matrix((np.maximum(length, 1e-9), edges.T), shape=(n, n))
-    distance, _, source = dijkstra(
-        graph, directed=False, indices=seeds, min_only=True, return_predecessors=True
-    )
+    distance, _, source = dijkstra(graph, directed=False, indices=seeds, min_only=True, return_predecessors=True)
     return distance, source
 
 

@@ -93,9 +93,7 @@ class Source:
     def target_names(self, folder: str) -> list[str]:
         """Full archive names of the morph targets directly inside one folder, sorted."""
         prefix = folder if folder.startswith(DATA) else f"{TARGETS}{folder}/"
-        return sorted(
-            n for n in self.names if n.startswith(prefix) and "/" not in n[len(prefix) :] and ".target" in n
-        )
+        return sorted(n for n in self.names if n.startswith(prefix) and "/" not in n[len(prefix) :] and ".target" in n)
 
     def skin_weights(self, vertex_count: int) -> dict[str, np.ndarray]:
         """Bone name -> weight per vertex [vertex_count], of MPFB2's default rig."""

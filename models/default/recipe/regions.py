@@ -6,7 +6,7 @@ Lips and ears come from MakeHuman's UV masks. The rest is drawn by hand in the h
 import numpy as np
 from labels import polyline_distance, sample_mask, upper_half, walking_distance
 from makehuman import Source
-from rig import smooth_field
+from rig import harmonic_field, smooth_field
 from scipy.interpolate import PchipInterpolator
 from scipy.spatial import cKDTree
 
@@ -56,8 +56,7 @@ def skin_fields(
     chest = np.zeros(len(fine), bool)
     chest[np.unique(quads[islands == "chest"])] = True
     upper = upper_half(fine, slit)
-    to_upper, _ = walking_distance(fine, quads, upper[1:-1])
-    to_lower, _ = walking_distance(fine, quads, np.setdiff1d(slit, upper))
+    lower = np.setdiff1d(slit, upper)
     hair = np.where(skin, y - curve(HAIRLINE, z), -1.0)
     nose = np.minimum(curve(NOSE, y) - abs(x), np.minimum(y - NOSE[0][0], NOSE[-1][0] - y))
     brows = np.full(len(fine), -1.0)
@@ -66,7 +65,7 @@ def skin_fields(
         brows = np.maximum(brows, BROW_OUTER + (BROW_INNER - BROW_OUTER) * along - gap)
     return {
         "lips": lips,
-        "upper_lip": to_lower.clip(max=1) - to_upper.clip(max=1),
+        "upper_lip": harmonic_field(quads, len(fine), upper[1:-1], lower),
         "brows": np.where(skin, brows, -1.0),
         "ears": np.where(skin, masked("ears"), -1.0),
         "nose": np.where(skin, np.minimum(nose, z - NOSE_DEPTH), -1.0),

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
-from crop import SoftMesh
+from crop import SoftMesh, bone_subtree
 from identity import similarity
-from makehuman import FACE_UNITS, LOWER_TEETH, TONGUE, BaseMesh, Source
+from makehuman import FACE_UNITS, TONGUE, BaseMesh, Source
 from scipy.sparse.linalg import spsolve
 
 from headfit.head.subdivision import edges_of
@@ -36,9 +36,7 @@ def jaw_hinge(rest: np.ndarray, opened: np.ndarray) -> tuple[np.ndarray, float]:
     return np.array([0.0, *yz]), angle
 
 
-def jaw_weights(
-    rest: np.ndarray, opening: np.ndarray, hinge: np.ndarray, angle: float, soft: SoftMesh
-) -> np.ndarray:
+def jaw_weights(rest: np.ndarray, opening: np.ndarray, hinge: np.ndarray, angle: float, soft: SoftMesh) -> np.ndarray:
     """How far each soft vertex follows the jaw [V]: the share of the hinge's motion that the artist's jawOpen has.
 
     The share is the projection of the jawOpen displacement on the full rotation's, clamped to [0, 1] and smoothed,
@@ -54,15 +52,29 @@ def jaw_weights(
     return smooth_field(share, soft.quads, strength=0.5)
 
 
-def smooth_field(field: np.ndarray, quads: np.ndarray, strength: float) -> np.ndarray:
-    """Implicit diffusion (I + strength L)^-1 with the uniform graph Laplacian; keeps constants and the range."""
+def graph_laplacian(quads: np.ndarray, vertex_count: int) -> sp.csr_matrix:
+    """Degree minus adjacency of the mesh's edges [V,V]."""
     edges, _, _ = edges_of(quads)
+    both = np.concatenate([edges, edges[:, ::-1]])
+    adjacency = sp.csr_matrix((np.ones(len(both)), both.T), shape=(vertex_count, vertex_count))
+    return sp.diags(np.asarray(adjacency.sum(1)).ravel()) - adjacency
+
+
+def smooth_field(field: np.ndarray, quads: np.ndarray, strength: float) -> np.ndarray:
+    """Implicit diffusion (I + strength L)^-1 with the graph Laplacian; keeps constants and the range."""
     n = len(field)
-    adjacency = sp.coo_matrix(
-        (np.ones(2 * len(edges)), np.concatenate([edges, edges[:, ::-1]]).T), shape=(n, n)
-    )
-    laplacian = sp.diags(np.asarray(adjacency.sum(1)).ravel()) - adjacency
-    return spsolve((sp.eye(n) + strength * laplacian).tocsc(), field)
+    return spsolve((sp.eye(n) + strength * graph_laplacian(quads, n)).tocsc(), field)
+
+
+def harmonic_field(quads: np.ndarray, vertex_count: int, plus: np.ndarray, minus: np.ndarray) -> np.ndarray:
+    """The smooth field that is +1 and -1 on two sets of vertices; 0 where a component has neither."""
+    value = np.zeros(vertex_count)
+    value[plus], value[minus] = 1, -1
+    free = np.ones(vertex_count, bool)
+    free[plus], free[minus] = False, False
+    laplacian = graph_laplacian(quads, vertex_count) + 1e-9 * sp.eye(vertex_count)
+    value[free] = spsolve(laplacian[free][:, free].tocsc(), -(laplacian[free] @ value))
+    return value
 
 
 def neck_weights(source: Source, soft: SoftMesh, vertex_count: int) -> np.ndarray:
@@ -79,8 +91,6 @@ def neck_weights(source: Source, soft: SoftMesh, vertex_count: int) -> np.ndarra
 
 
 def bone_share(source: Source, root: str, weights: dict[str, np.ndarray]) -> np.ndarray:
-    from crop import bone_subtree
-
     return sum(weights[bone] for bone in bone_subtree(source, root) if bone in weights)
 
 
@@ -117,6 +127,3 @@ def rigid_displacement(rest: np.ndarray, field: np.ndarray, solid: np.ndarray) -
         return np.zeros_like(solid)
     rotation, t = rigid_fit(rest, rest + field)
     return solid @ rotation.T + t - solid
-
-
-__all__ = ["JOINT_NAMES", "JOINT_PARENTS", "LOWER_TEETH"]

@@ -40,9 +40,7 @@ def lathe_uvs(rings: int, segments: int, v: np.ndarray) -> tuple[np.ndarray, np.
     r, s = np.meshgrid(np.arange(rings - 1), np.arange(segments), indexing="ij")
     a = r * (segments + 1) + s
     b, c, d = a + 1, a + segments + 2, a + segments + 1
-    return uvs, np.concatenate(
-        [np.stack([a, b, c], -1).reshape(-1, 3), np.stack([a, c, d], -1).reshape(-1, 3)]
-    )
+    return uvs, np.concatenate([np.stack([a, b, c], -1).reshape(-1, 3), np.stack([a, c, d], -1).reshape(-1, 3)])
 
 
 def signed_volume(vertices: np.ndarray, faces: np.ndarray) -> float:

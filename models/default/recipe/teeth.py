@@ -77,15 +77,11 @@ class Arch:
 
     def __init__(self, ribbon: np.ndarray, quads: np.ndarray) -> None:
         """ribbon: [68,3] metres; quads: [48,4] into it."""
-        self.grid = _ribbon_grid(
-            ribbon, quads
-        )  # [ROWS, COLUMNS] vertex indices, column 0 at the subject's left
+        self.grid = _ribbon_grid(ribbon, quads)  # [ROWS, COLUMNS] vertex indices, column 0 at the subject's left
         self.points = ribbon[self.grid]
         edge = self.points[2]
         length = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(edge, axis=0), axis=1))])
-        self.station = (
-            length[COLUMNS // 2] - length
-        )  # signed arc length of each column, decreasing along columns
+        self.station = length[COLUMNS // 2] - length  # signed arc length of each column, decreasing along columns
         self.spline = CubicSpline(self.station[::-1], self.points[:, ::-1].transpose(1, 0, 2))
         # Gum lies above the edge in the upper jaw, below it in the lower: outwards is towards the lips in both.
         self.handedness = 1.0
@@ -98,7 +94,7 @@ class Arch:
         """Where the chewing edge runs [...,3]: the ribbon's, moved as `seat` says."""
         _, _, rise = self.frame(station)
         front = np.exp(-0.5 * (station / FRONT) ** 4)[..., None]
-        return self.row(2, station) + [0, 0, seat.forward] - rise * seat.extrusion * front
+        return self.row(2, station) + np.array([0, 0, seat.forward]) - rise * seat.extrusion * front
 
     def frame(self, station: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Unit vectors along the arch (to the subject's left), outwards (labial), and from edge to gum."""
@@ -137,9 +133,7 @@ def _ribbon_grid(ribbon: np.ndarray, quads: np.ndarray) -> np.ndarray:
     """Row and column of every ribbon vertex from its walking distances to the two outer (gum row) corners."""
     edges, _, _ = edges_of(quads)
     n = len(ribbon)
-    walk = shortest_path(
-        sp.coo_matrix((np.ones(len(edges)), edges.T), shape=(n, n)), directed=False, unweighted=True
-    )
+    walk = shortest_path(sp.coo_matrix((np.ones(len(edges)), edges.T), shape=(n, n)), directed=False, unweighted=True)
     corners = np.flatnonzero(np.bincount(quads.ravel(), minlength=n) == 1)
     left, right = corners[ribbon[corners, 0].argmax()], corners[ribbon[corners, 0].argmin()]
     column = ((walk[left] - walk[right] + COLUMNS - 1) / 2).astype(int)
@@ -265,9 +259,7 @@ def gum(ribbon: np.ndarray, quads: np.ndarray, teeth: list[Tooth], seat: Seat) -
         1,
     )
     along, outward, rise = arch.frame(s)
-    rings = (
-        arch.edge(s, seat)[:, None] + section[..., :1] * outward[:, None] + section[..., 1:] * rise[:, None]
-    )
+    rings = arch.edge(s, seat)[:, None] + section[..., :1] * outward[:, None] + section[..., 1:] * rise[:, None]
     n_rings, n_seg = rings.shape[:2]
     ends = [rings[0].mean(0) + along[0] * 0.002, rings[-1].mean(0) - along[-1] * 0.002]
     vertices = np.concatenate([rings.reshape(-1, 3), ends])
