@@ -31,13 +31,17 @@ def _landmarks(args: argparse.Namespace) -> None:
 def _fit(args: argparse.Namespace) -> None:
     from headfit.assets import asset_path
     from headfit.fitting.config import load_config
+    from headfit.fitting.run import CONFIG as RUN_CONFIG
     from headfit.fitting.run import fit
 
     # `--hold-out cam02 seed=1`: argparse takes the override for one more camera.
     hold_out = [word for word in args.hold_out if "=" not in word]
     words = [word for word in args.hold_out if "=" in word] + args.overrides
-    config = load_config(args.config or asset_path("configs/fit.yaml"), overrides_as_dotlist(words))
-    config.capture, config.out, config.resume = str(args.capture), str(args.out), args.resume
+    saved = args.out / RUN_CONFIG
+    base = saved if args.resume and saved.exists() else asset_path("configs/fit.yaml")
+    config = load_config(args.config or base, overrides_as_dotlist(words))
+    # Absolute, so that the run folder can be read from anywhere.
+    config.capture, config.out, config.resume = str(args.capture.resolve()), str(args.out), args.resume
     config.hold_out = hold_out or config.hold_out
     config.use_landmarks = config.use_landmarks and not args.no_landmarks
     fit(config)
@@ -151,7 +155,10 @@ def parser() -> argparse.ArgumentParser:
     fit.add_argument("--capture", type=Path, required=True, help="folder with capture.json")
     fit.add_argument("--out", type=Path, required=True, metavar="RUN", help="run folder to write")
     fit.add_argument(
-        "--config", type=Path, metavar="YAML", help="configuration (default: the packaged configs/fit.yaml)"
+        "--config",
+        type=Path,
+        metavar="YAML",
+        help="configuration (default: the packaged configs/fit.yaml; with --resume, the run's own)",
     )
     fit.add_argument(
         "--hold-out",

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -114,7 +115,7 @@ def test_fit_passes_options_and_overrides_to_the_configuration(monkeypatch, caps
     )  # fmt: skip
     assert code == 0, err
     (config,) = seen
-    assert (config.capture, config.out, config.resume) == ("in", "run", True)
+    assert (config.capture, config.out, config.resume) == (str(Path("in").resolve()), "run", True)
     assert config.hold_out == ["cam1", "cam2", "cam3"]
     assert (config.seed, config.texture_size, config.use_landmarks) == (3, 256, False)
 

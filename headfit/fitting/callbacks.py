@@ -61,7 +61,7 @@ class KeepLast(Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         fresh = self.path.with_suffix(".writing")
-        trainer.save_checkpoint(fresh)
+        trainer.save_checkpoint(fresh, weights_only=False)
         os.replace(fresh, self.path)
 
 

@@ -205,6 +205,8 @@ class HeadFit(pl.LightningModule):
         self.latest = {name: values[name] for name in shown if name in values}
         self.log_dict({f"loss/{self.stage_name}/{name}": value for name, value in values.items()})
         self.log("loss/total", total.detach())
+        groups = self.optimizers(use_pl_optimizer=False).param_groups  # type: ignore[union-attr]
+        self.log_dict({f"rate/{group['name']}": group["lr"] for group in groups if group["lr"] > 0})
 
     def on_before_zero_grad(self, optimizer: Any) -> None:
         self.geometry.clamp()

@@ -31,7 +31,10 @@ def start_appearance(fit: HeadFit, scale: float) -> None:
     `scale` is the image scale to read at.
     """
     samples = list(_samples(fit, scale))
-    colour, uv, normal, facing, skin = (torch.cat(parts) for parts in zip(*samples, strict=True))
+    colour, uv, normal, facing, skin = (torch.cat(parts) for parts in list(zip(*samples, strict=True))[:5])
+    background, torso = torch.stack([around for *_, around in samples]).sum(0)
+    fit.appearance.background.copy_(background[:3] / background[3].clamp_min(1))
+    fit.appearance.torso.copy_(torso[:3] / torso[3].clamp_min(1))
     if not len(colour):
         return  # no usable image at all: the texture stays grey, and the data module reports why
     mean = colour[skin].median(0).values if skin.any() else colour.median(0).values
@@ -56,9 +59,9 @@ def _fit_light(colour: Tensor, normal: Tensor, facing: Tensor) -> Tensor:
     return light
 
 
-def _samples(fit: HeadFit, scale: float) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor, Tensor]]:
+def _samples(fit: HeadFit, scale: float) -> Iterator[tuple[Tensor, ...]]:
     """Per batch of views, at the head's pixels: colour `[N,3]`, uv `[N,2]`, normal `[N,3]`, cosine to the camera `[N]`,
-    and bool `[N]`: skin."""
+    and bool `[N]`: skin. And `[2,4]`: sum of colours and count of the pixels of background and torso."""
     skin_class = fit.classes.names.index("skin")
     pairs = [(f, c) for f in range(len(fit.capture.frames)) for c in fit.data.training_cameras]
     pairs = pairs[:: -(-len(pairs) // MOST_VIEWS)]
@@ -85,4 +88,11 @@ def _samples(fit: HeadFit, scale: float) -> Iterator[tuple[Tensor, Tensor, Tenso
         is_skin = (fit.class_of_label[fit.renderer.face_labels[face]] == skin_class) & (
             (target[..., skin_class].flatten()[pixels] > 0.99) | ~has_mask.expand_as(usable).flatten()[pixels]
         )
-        yield colour, uv, normal, facing.clamp_min(0), is_skin
+        beside = torch.where(has_mask, target[..., 0] > 0.99, ~seen.head) & ~seen.beyond
+        around = [_colour_sum(batch.image[where & batch.image_valid[:, None, None]]) for where in (beside, seen.beyond)]
+        yield colour, uv, normal, facing.clamp_min(0), is_skin, torch.stack(around)
+
+
+def _colour_sum(pixels: Tensor) -> Tensor:
+    """Sum of uint8 colours `[N,3]` on a scale of 0 to 1, and their number, as `[4]`."""
+    return torch.cat([pixels.sum(0) / 255, pixels.new_tensor([0], dtype=torch.float32) + len(pixels)])

@@ -31,7 +31,13 @@ class Appearance(nn.Module):
         texture_size: texels per side of the finest level.
         cameras: number of cameras of the capture.
         levels: number of pyramid levels.
+
+    What lies around the head is no part of the model; pictures show `background [3]` there, and `torso [3]` below the
+    neck's cut: mean colours.
     """
+
+    background: Tensor
+    torso: Tensor
 
     def __init__(self, texture_size: int, cameras: int, levels: int = 4) -> None:
         super().__init__()
@@ -43,6 +49,8 @@ class Appearance(nn.Module):
         light[0] = 1.0
         self.light = nn.Parameter(light)
         self.log_gain = nn.Parameter(torch.zeros(cameras, 3))
+        self.register_buffer("background", torch.zeros(3))
+        self.register_buffer("torso", torch.zeros(3))
 
     def albedo(self) -> Tensor:
         """The texture `[1,3,T,T]`; row 0 is v = 1 (the top)."""

@@ -128,14 +128,14 @@ class HeadRenderer(nn.Module):
         """Finished images of heads `v_world [B,V,3]`, without gradients.
 
         Returns:
-            rgb `[B,H,W,3]` in [0,1] (0 outside the head), alpha `[B,H,W]` (1 on the head), label `[B,H,W]` int64
+            rgb `[B,H,W,3]` in [0,1] (around the head: the appearance's mean colours), alpha `[B,H,W]` (1 on the head), label `[B,H,W]` int64
             (index into the model's labels, -1 outside the head), depth `[B,H,W]` (metres, 0 outside), normal
             `[B,H,W,3]` (unit, world frame, 0 outside), ignore bool `[B,H,W]` (below the neck's cut).
         """
         seen = self.see(v_world, cameras)
         normals = self.normals(v_world)
         pixels = seen.head.flatten().nonzero()[:, 0]
-        rgb = seen.bary.new_zeros(seen.index_img.numel(), 3)
+        rgb = torch.where(seen.beyond[..., None], appearance.torso, appearance.background).flatten(0, 2)
         rgb[pixels] = self.shade(seen, normals, appearance, camera, pixels).clamp(0, 1)
         normal = torch.zeros_like(rgb)
         normal[pixels] = self.surface(seen, normals, pixels)[1]
