@@ -67,10 +67,10 @@ def _row(fit: HeadFit, frame: int, index: int) -> Picture:
 
 
 def borders(classes: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Bool `[H,W]`: the pixel's class differs from its right or lower neighbour's."""
+    """Bool `[H,W]`: the pixel's class differs from its right or lower neighbour's, and both are known (not -1)."""
     edge = np.zeros(classes.shape, bool)
-    edge[:, :-1] |= classes[:, :-1] != classes[:, 1:]
-    edge[:-1] |= classes[:-1] != classes[1:]
+    for here, near, out in ((classes[:, :-1], classes[:, 1:], edge[:, :-1]), (classes[:-1], classes[1:], edge[:-1])):
+        out |= (here != near) & (here >= 0) & (near >= 0)
     return edge
 
 

@@ -128,7 +128,8 @@ class HeadRenderer(nn.Module):
         """Finished images of heads `v_world [B,V,3]`, without gradients.
 
         Returns:
-            rgb `[B,H,W,3]` in [0,1] (around the head: the appearance's mean colours), alpha `[B,H,W]` (1 on the head), label `[B,H,W]` int64
+            rgb `[B,H,W,3]` in [0,1] (around the head: the appearance's mean colours), alpha `[B,H,W]` (1 on the head),
+            label `[B,H,W]` int64
             (index into the model's labels, -1 outside the head), depth `[B,H,W]` (metres, 0 outside), normal
             `[B,H,W,3]` (unit, world frame, 0 outside), ignore bool `[B,H,W]` (below the neck's cut).
         """

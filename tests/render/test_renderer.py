@@ -1,0 +1,89 @@
+"""HeadRenderer on the default head: layers agree with each other, and each loss moves what it should."""
+
+import numpy as np
+import pytest
+import torch
+
+from headfit.capture import Camera
+from headfit.head import load
+from headfit.render import Appearance, CameraBatch, HeadRenderer
+
+
+@pytest.fixture(scope="module")
+def scene():
+    """The mean head, half a metre in front of a camera that looks along -z at its face."""
+    head = load("default")
+    with torch.no_grad():
+        v = head(torch.zeros(100), torch.zeros(1, len(head.expression_names)), torch.zeros(1, len(head.joint_names), 6))
+    K = np.array([[150.0, 0, 32], [0, 150.0, 40], [0, 0, 1]])
+    camera = Camera("front", 64, 80, K, np.diag([1.0, -1.0, -1.0]), np.array([0.0, 0.0, 0.6]), np.zeros(5))
+    return head, HeadRenderer(head), v, CameraBatch.of([camera])
+
+
+def test_layers_agree_with_each_other(scene):
+    head, renderer, v, cameras = scene
+    appearance = Appearance(64, 1)
+    appearance.background.fill_(0.25)
+    appearance.torso.fill_(0.75)
+    layers = renderer.layers(v, cameras, appearance, torch.tensor([0]))
+    on_head = layers["alpha"] > 0
+    assert 0.2 < on_head.float().mean() < 0.8
+    assert torch.equal(on_head, layers["label"] >= 0) and torch.equal(on_head, layers["depth"] > 0)
+    torch.testing.assert_close(layers["normal"].norm(dim=-1), on_head.float(), atol=1e-5, rtol=0)
+    assert (layers["normal"][..., 2][on_head] > -0.3).all(), "what a camera in front sees faces the front"
+    assert (layers["rgb"][layers["ignore"]] == 0.75).all() and layers["ignore"].any()
+    assert (layers["rgb"][~on_head & ~layers["ignore"]] == 0.25).all()
+    seen = {head.label_names[i] for i in layers["label"][on_head].unique()}
+    assert {"skin", "upper_lip", "lower_lip", "left_eye", "right_eye"} <= seen
+    column = {name: (layers["label"] == head.label_names.index(name)).nonzero()[:, 2].float().mean() for name in seen}
+    assert column["left_eye"] > column["right_eye"], "the subject's left is on the right of the picture"
+
+
+def moved_share(scene, image_of):
+    """Gradient of <image, picture moved by one pixel to the right> with respect to a shift of the head along x."""
+    _, renderer, v, cameras = scene
+    shift = torch.zeros(3, requires_grad=True)
+    seen = renderer.see(v + shift, cameras)
+    image = image_of(renderer, seen)
+    target = torch.roll(image.detach(), 1, dims=2)
+    (image - target).square().sum().backward()
+    return shift.grad
+
+
+def test_label_borders_pull_the_head_to_a_moved_mask(scene):
+    head = scene[0]
+    class_of_label = torch.arange(len(head.label_names)) + 1
+    grad = moved_share(scene, lambda r, seen: r.label_probabilities(seen, class_of_label, len(class_of_label) + 1))
+    assert grad[0] < 0 and abs(grad[0]) > 5 * abs(grad[1])
+
+
+def test_one_hot_classes_and_no_class_below_the_neck(scene):
+    head, renderer, v, cameras = scene
+    seen = renderer.see(v, cameras)
+    class_of_label = torch.ones(len(head.label_names), dtype=torch.int64)
+    image = renderer.label_probabilities(seen, class_of_label, 2)
+    assert torch.equal(image.sum(-1), (~seen.beyond).float())
+    assert torch.equal(image[..., 1] > 0, seen.head)
+
+
+def test_colours_pull_the_texture_the_light_and_the_smooth_surface(scene):
+    _, renderer, v, cameras = scene
+    appearance = Appearance(64, 1)
+    with torch.no_grad():
+        appearance.light[1:4] = 0.2
+    v = v.clone().requires_grad_()
+    seen = renderer.see(v, cameras)
+    pixels = seen.head.flatten().nonzero()[:, 0]
+    half = torch.arange(len(pixels)) % 2 == 0
+
+    def gradient(still):
+        colours = renderer.shade(seen, renderer.normals(v), appearance, torch.tensor([0]), pixels, still)
+        return torch.autograd.grad(
+            colours.square().sum(), [v, appearance.light, appearance.levels[0]], retain_graph=True
+        )
+
+    free, mixed, still = (gradient(s) for s in (None, half, torch.ones_like(half)))
+    assert free[0].norm() > 0 and 0 < mixed[0].norm() < free[0].norm() and still[0].norm() == 0
+    for one, other in zip(free[1:], still[1:], strict=True):
+        assert one.norm() > 0
+        torch.testing.assert_close(one, other)
