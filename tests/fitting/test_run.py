@@ -86,10 +86,9 @@ def test_a_killed_run_resumes_to_the_same_numbers(config, settings, capture_path
         process.wait()
     assert _step(Path(config.out)) == 6, "killed in the middle of the stage of steps 4 to 9"
     resumed = fit(replace(config, resume=True))
-    assert resumed.module.latest == pytest.approx(whole.module.latest, rel=1e-4)
+    assert resumed.module.latest == whole.module.latest
     expected, found = saved_state(whole.path), saved_state(resumed.path)
-    for name, value in expected.items():
-        torch.testing.assert_close(found[name], value, rtol=1e-3, atol=1e-5, msg=lambda m, n=name: f"{n}: {m}")
+    assert [name for name in expected if not torch.equal(expected[name], found[name])] == []
 
 
 def _step(run: Path) -> int:
@@ -171,9 +170,7 @@ def test_a_capture_that_does_not_show_where_the_head_is(config, capture_path, tm
         fit(replace(config, capture=str(bare)))
 
 
-@pytest.mark.parametrize("deterministic", [True])
-def test_two_runs_of_one_seed_are_bit_identical(config, deterministic):
-    first = fit(replace(config, out=config.out + "-1", deterministic=deterministic))
-    second = fit(replace(config, out=config.out + "-2", deterministic=deterministic))
+def test_two_runs_of_one_seed_are_bit_identical(config):
+    first, second = (fit(replace(config, out=f"{config.out}-{number}")) for number in (1, 2))
     one, two = saved_state(first.path), saved_state(second.path)
     assert [name for name in one if not torch.equal(one[name], two[name])] == []
