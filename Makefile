@@ -40,7 +40,7 @@ test: setup
 	$(BIN)/python -m pytest
 
 bench: setup
-	$(BIN)/python -m pytest tests/benchmarks -s
+	$(BIN)/python tests/benchmarks/bench_raster.py
 
 lint: setup
 	$(BIN)/ruff format --check .
