@@ -1,0 +1,197 @@
+"""The head as a function: what each argument moves, its gradients, its frame and its limits."""
+
+import numpy as np
+import pytest
+import torch
+
+from headfit.errors import HeadfitError
+from headfit.head import load
+from headfit.head.model import HeadModel
+from headfit.head.rotation import axis_angle_to_matrix
+from headfit.head.sparse import apply_to_vertices
+
+
+@pytest.fixture(scope="module")
+def head() -> HeadModel:
+    return load("default")
+
+
+@pytest.fixture(scope="module")
+def rest(head: HeadModel) -> torch.Tensor:
+    return pose(head)[0]
+
+
+def pose(
+    head: HeadModel, units: dict[str, float] | None = None, joints: dict[str, tuple[float, ...]] | None = None, **more
+):
+    """Vertices [1,V,3] with some face units and some joints' first values set."""
+    expression = torch.zeros(1, len(head.expression_names))
+    for name, value in (units or {}).items():
+        expression[0, head.expression_names.index(name)] = value
+    six = torch.zeros(1, len(head.joint_names), 6)
+    for name, values in (joints or {}).items():
+        six[0, head.joint_names.index(name), : len(values)] = torch.tensor(values)
+    identity = more.pop("identity", torch.zeros(len(head.identity_basis)))
+    with torch.no_grad():
+        return head(identity, expression, six, **more)
+
+
+def vertices_of(head: HeadModel, *labels: str) -> torch.Tensor:
+    wanted = torch.tensor([head.label_names.index(label) for label in labels])
+    return torch.unique(head.faces[torch.isin(head.face_labels, wanted)].long())
+
+
+def test_frame_and_size(head, rest):
+    left, right = (rest[vertices_of(head, f"{side}_eye")].mean(0) for side in ("left", "right"))
+    assert left[0] > 0 > right[0], "x is the subject's left"
+    assert abs(left[0] - right[0] - 0.063) < 0.003, "metres: pupils 63 mm apart"
+    teeth = rest[vertices_of(head, "upper_teeth")].mean(0)
+    assert teeth[1] < left[1], "y is up"
+    skin = rest[vertices_of(head, "skin", "hair", "nose")]
+    assert rest[vertices_of(head, "nose")][:, 2].max() == skin[:, 2].max(), "z is front: the nose is foremost"
+    assert 0.2 < skin[:, 1].max() - skin[:, 1].min() < 0.4
+
+
+def test_topology_is_sound(head):
+    faces = head.faces.long()
+    assert faces.min() == 0 and torch.equal(torch.unique(faces), torch.arange(head.vertex_count))
+    assert (faces[:, 0] != faces[:, 1]).all() and (faces[:, 1] != faces[:, 2]).all()
+    sides = torch.cat([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    _, count = torch.unique(sides, dim=0, return_counts=True)
+    assert count.max() == 1, "consistently wound: a directed edge has one face"
+    assert head.face_labels.max() < len(head.label_names) and head.face_parts.max() < len(head.part_names)
+    assert head.uvs.min() >= 0 and head.uvs.max() <= 1
+    loop = head.neck_loop
+    ring = {tuple(sorted(edge)) for edge in zip(loop.tolist(), loop.roll(-1).tolist(), strict=True)}
+    assert ring <= {tuple(sorted(edge)) for edge in sides.tolist()}, "the neck loop runs along edges"
+
+
+def test_solids_face_outwards(head, rest):
+    for label in ("left_eye", "right_eye"):
+        ids = vertices_of(head, label)
+        corners = rest[head.faces[head.face_labels == head.label_names.index(label)].long()]
+        normal = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+        outward = corners.mean(1) - rest[ids].mean(0)
+        assert ((normal * outward).sum(-1) > 0).float().mean() > 0.99
+
+
+@pytest.mark.parametrize(
+    ("label", "part_axis", "joint", "turn"),
+    [("left_eye", 0, "left_eye", (0.0, 0.3)), ("right_eye", 0, "right_eye", (0.0, 0.3))],
+)
+def test_an_eye_turns_to_its_left_about_its_own_centre(head, rest, label, part_axis, joint, turn):
+    ids = vertices_of(head, label)
+    moved = pose(head, joints={joint: turn})[0]
+    still = np.setdiff1d(np.arange(head.vertex_count), ids)
+    front = ids[rest[ids, 2].argmax()]
+    assert moved[front, part_axis] > rest[front, part_axis] + 0.002, "a positive turn about y looks to the left"
+    radius = (rest[ids] - rest[ids].mean(0)).norm(dim=1).mean()
+    assert (moved[ids].mean(0) - rest[ids].mean(0)).norm() < 0.1 * radius
+    assert (moved[still] - rest[still]).norm(dim=1).max() < 1e-6
+
+
+def test_the_jaw_carries_lower_teeth_and_chin_and_leaves_the_skull(head, rest):
+    moved = pose(head, joints={"jaw": (0.25,)})[0]
+    shift = moved - rest
+    lower, upper = vertices_of(head, "lower_teeth"), vertices_of(head, "upper_teeth")
+    assert shift[lower, 1].max() < -0.005, "a positive turn about x opens"
+    assert shift[upper].norm(dim=1).max() < 1e-6
+    assert shift[vertices_of(head, "hair")].norm(dim=1).max() < 1e-3
+    before = torch.pdist(rest[lower][::40])
+    torch.testing.assert_close(torch.pdist(moved[lower][::40]), before, atol=2e-5, rtol=0, msg="teeth stay rigid")
+
+
+def test_blinking_covers_the_eyes_and_leaves_the_mouth(head, rest):
+    moved = pose(head, units={"eyeBlinkLeft": 1.0, "eyeBlinkRight": 1.0})[0]
+    assert (moved - rest)[vertices_of(head, "lower_lip", "lower_teeth")].norm(dim=1).max() < 1e-3
+    assert (moved - rest).norm(dim=1).max() > 0.005
+
+
+def test_units_and_identity_are_linear_and_batches_are_independent(head, rest):
+    units = {"mouthSmileLeft": 0.5, "jawOpen": 0.2}
+    half, full = pose(head, units)[0] - rest, pose(head, {k: 2 * v for k, v in units.items()})[0] - rest
+    torch.testing.assert_close(2 * half, full, atol=2e-6, rtol=0)
+    identity = torch.randn(2, 100, generator=torch.Generator().manual_seed(0))
+    zeros = torch.zeros(2, len(head.expression_names)), torch.zeros(2, len(head.joint_names), 6)
+    with torch.no_grad():
+        both = head(identity, *zeros)
+        one = head(identity[1], zeros[0][:1], zeros[1][:1])
+    torch.testing.assert_close(both[1:], one, atol=1e-6, rtol=0)
+
+
+def test_placement_moves_one_solid_rigidly_with_scale(head, rest):
+    placement = torch.zeros(len(head.rigid_part_names), 9)
+    part = head.rigid_part_names.index("upper_teeth")
+    placement[part, :3] = torch.tensor([0.001, 0.002, -0.003])
+    placement[part, 6:] = 0.1
+    moved = pose(head, placement=placement)[0]
+    ids = vertices_of(head, "upper_teeth")
+    ratio = torch.pdist(moved[ids][::40]) / torch.pdist(rest[ids][::40])
+    torch.testing.assert_close(ratio, torch.full_like(ratio, float(np.exp(0.1))), atol=1e-3, rtol=0)
+    others = vertices_of(head, "skin", "lower_teeth", "tongue", "left_eye")
+    assert (moved[others] - rest[others]).abs().max() < 1e-6
+
+
+@pytest.mark.parametrize("argument", ["identity", "expression", "joints", "offsets", "placement"])
+def test_gradients_agree_with_finite_differences(head, argument):
+    """Central differences along a random direction, in double precision, around a moved pose."""
+    model = load("default").double()
+    generator = torch.Generator().manual_seed(3)
+
+    def random(*shape, scale):
+        return scale * torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+    inputs = {
+        "identity": random(100, scale=0.5),
+        "expression": random(1, 52, scale=0.3),
+        "joints": random(1, len(head.joint_names), 6, scale=0.1),
+        "offsets": random(head.cage_count, 3, scale=0.001),
+        "placement": random(len(head.rigid_part_names), 9, scale=0.02),
+    }
+    weight = random(head.vertex_count, 3, scale=1.0)
+    direction = random(*inputs[argument].shape, scale=1.0)
+
+    def value(step):
+        moved = dict(inputs, **{argument: inputs[argument] + step * direction})
+        return (model(**moved)[0] * weight).sum()
+
+    step = torch.zeros((), dtype=torch.float64, requires_grad=True)
+    (slope,) = torch.autograd.grad(value(step), step)
+    with torch.no_grad():
+        difference = (value(1e-5) - value(-1e-5)) / 2e-5
+    assert slope.abs() > 0
+    torch.testing.assert_close(slope, difference, rtol=1e-5, atol=1e-6)
+
+
+def test_the_sparse_product_is_the_dense_one_and_so_is_its_gradient():
+    generator = torch.Generator().manual_seed(0)
+    dense = torch.randn(7, 5, generator=generator, dtype=torch.float64) * (torch.rand(7, 5, generator=generator) > 0.5)
+    vertices = torch.randn(2, 5, 3, generator=generator, dtype=torch.float64, requires_grad=True)
+    product = apply_to_vertices(dense.to_sparse_csr(), dense.T.contiguous().to_sparse_csr(), vertices)
+    expected = torch.einsum("mn,bnc->bmc", dense, vertices)
+    torch.testing.assert_close(product, expected)
+    weight = torch.randn(2, 7, 3, generator=generator, dtype=torch.float64)
+    for result in (torch.autograd.grad((out * weight).sum(), vertices)[0] for out in (product, expected)):
+        torch.testing.assert_close(result, torch.einsum("mn,bmc->bnc", dense, weight))
+
+
+def test_rotations_are_scipys_and_exact_at_zero():
+    from scipy.spatial.transform import Rotation
+
+    vectors = torch.tensor([[0.0, 0, 0], [1e-6, 0, 0], [0.004, -0.007, 0.005], [0.3, -1.2, 2.0]], dtype=torch.float64)
+    expected = torch.from_numpy(Rotation.from_rotvec(vectors.numpy()).as_matrix())
+    torch.testing.assert_close(axis_angle_to_matrix(vectors), expected, atol=1e-12, rtol=0)
+    assert torch.autograd.gradcheck(axis_angle_to_matrix, vectors.requires_grad_())
+
+
+def test_unknown_and_damaged_models_are_named(tmp_path):
+    with pytest.raises(HeadfitError, match=r"no head model named 'defualt': known are default"):
+        load("defualt")
+    with pytest.raises(HeadfitError, match="no such file"):
+        load(tmp_path / "nothing.npz")
+    (tmp_path / "broken.npz").write_bytes(b"PK\x03\x04 torn")
+    with pytest.raises(HeadfitError, match="cannot be read as a head model"):
+        load(tmp_path / "broken.npz")
+    np.savez(tmp_path / "other.npz", faces=np.zeros((1, 3)))
+    with pytest.raises(HeadfitError, match=r"lacks .*mean"):
+        load(tmp_path / "other.npz")
