@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from headfit.render.appearance import fill_holes, sh_basis, splat_albedo
+from headfit.render.appearance import fill_holes, sh_basis, shading, splat_albedo
 
 if TYPE_CHECKING:
     from headfit.fitting.module import HeadFit
@@ -40,7 +40,7 @@ def start_appearance(fit: HeadFit, scale: float) -> None:
     mean = colour[skin].median(0).values if skin.any() else colour.median(0).values
     if skin.any():
         fit.appearance.light.copy_(_fit_light(colour[skin] / mean.clamp_min(0.05), normal[skin], facing[skin]))
-    albedo = colour / fit.appearance.shading(normal)
+    albedo = colour / shading(normal, fit.appearance.light)
     total, weight = splat_albedo(uv, albedo, facing.square(), fit.appearance.texture_size)
     fit.appearance.set_albedo(fill_holes(total, weight, mean))
 

@@ -21,8 +21,16 @@ def sh_basis(normal: Tensor) -> Tensor:
     return torch.stack([torch.ones_like(x), x, y, z, x * y, y * z, z * x, x * x - y * y, 1.5 * z * z - 0.5], dim=-1)
 
 
+def shading(normal: Tensor, light: Tensor) -> Tensor:
+    """What light `[9,3]` sheds on unit normals `[N,3]`: `[N,3]`, never darker than 0.05."""
+    return (sh_basis(normal) @ light).clamp_min(0.05)
+
+
 class Appearance(nn.Module):
     """Albedo texture, light and camera colour, all trainable.
+
+    Besides the light that all cameras share, each has a residual light of its own: seen from far away, a highlight's
+    strength depends on the camera and the normal only, so broad highlights fit in there and do not bend the surface.
 
     The texture is a sum of `levels` images, each twice as fine as the one before: a gradient step then moves coarse
     colour at once and detail where pixels see it, and texels that no pixel sees take their neighbourhood's colour.
@@ -48,6 +56,7 @@ class Appearance(nn.Module):
         light = torch.zeros(SH_COUNT, 3)
         light[0] = 1.0
         self.light = nn.Parameter(light)
+        self.camera_light = nn.Parameter(torch.zeros(cameras, SH_COUNT, 3))
         self.log_gain = nn.Parameter(torch.zeros(cameras, 3))
         self.register_buffer("background", torch.zeros(3))
         self.register_buffer("torso", torch.zeros(3))
@@ -69,9 +78,10 @@ class Appearance(nn.Module):
             level.copy_(wanted - shown)
             shown = wanted
 
-    def shading(self, normal: Tensor) -> Tensor:
-        """Light `[N,3]` that falls on unit world normals `[N,3]`; never darker than 0.05."""
-        return (sh_basis(normal) @ self.light).clamp_min(0.05)
+    def lights(self, camera: Tensor) -> Tensor:
+        """Light `[B,9,3]` as cameras `[B]` see it: the shared one and their residual (mean removed). Camera -1: the former."""
+        own = self.camera_light - self.camera_light.mean(0)
+        return self.light + torch.where(camera[:, None, None] >= 0, own[camera], 0.0)
 
     def gain(self, camera: Tensor) -> Tensor:
         """Colour gains `[N,3]` of cameras `[N]`, relative to the mean camera (the texture owns the mean).

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from headfit.head import HeadModel
 from headfit.raster import Topology, edge_grad, interpolate, rasterize
-from headfit.render.appearance import Appearance, sample_albedo
+from headfit.render.appearance import Appearance, sample_albedo, shading
 from headfit.render.cameras import CameraBatch
 from headfit.render.geometry import vertex_normals
 from headfit.render.torso import Torso
@@ -99,7 +99,7 @@ class HeadRenderer(nn.Module):
         pixels: Tensor,
         still: Tensor | None = None,
     ) -> Tensor:
-        """Colours `[N,3]` of flat pixels `pixels [N]` (indices into B*H*W, all on the head).
+        """Colours `[N,3]` of flat pixels `pixels [N]` (ascending indices into B*H*W, all on the head).
 
         Args:
             seen: visibility from `see`.
@@ -115,7 +115,9 @@ class HeadRenderer(nn.Module):
             normal = torch.where(still[:, None], normal.detach(), normal)
         view = pixels // seen.index_img[0].numel()
         albedo = sample_albedo(appearance.albedo(), uv)
-        return albedo * appearance.shading(normal) * appearance.gain(camera)[view]
+        of_view = torch.bincount(view, minlength=len(camera)).tolist()  # pixels ascend, so views follow one another
+        lit = [shading(n, light) for n, light in zip(normal.split(of_view), appearance.lights(camera), strict=True)]
+        return albedo * torch.cat(lit) * appearance.gain(camera)[view]
 
     def normals(self, v_world: Tensor) -> Tensor:
         """Unit vertex normals `[B,V,3]` of heads `v_world [B,V,3]`."""

@@ -1,6 +1,6 @@
 import torch
 
-from headfit.render.appearance import Appearance, fill_holes, sample_albedo, sh_basis, splat_albedo
+from headfit.render.appearance import Appearance, fill_holes, sample_albedo, sh_basis, shading, splat_albedo
 
 
 def test_set_albedo_is_read_back():
@@ -51,3 +51,14 @@ def test_harmonics_are_orthogonal_on_the_sphere():
     off_diagonal = gram - gram.diag().diag()
     assert off_diagonal.abs().max() < 0.01
     assert gram.diag().min() > 0.05
+
+
+def test_a_cameras_residual_light_is_its_own_and_has_no_mean():
+    appearance = Appearance(64, 2)
+    with torch.no_grad():
+        appearance.camera_light[0, 3] = 0.4
+    both = appearance.lights(torch.tensor([0, 1, -1]))
+    torch.testing.assert_close(both[2], appearance.light)
+    torch.testing.assert_close(both[0] - both[2], both[2] - both[1])
+    front = torch.tensor([[0.0, 0.0, 1.0]])
+    assert shading(front, both[0])[0, 0] > shading(front, both[2])[0, 0] > shading(front, both[1])[0, 0]
