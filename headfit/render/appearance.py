@@ -6,6 +6,8 @@ up to a power (the display curve), and it keeps dark and bright residuals on one
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -38,6 +40,7 @@ class Appearance(nn.Module):
     Args:
         texture_size: texels per side of the finest level.
         cameras: number of cameras of the capture.
+        trained: indices of the cameras that are trained on; default all.
         levels: number of pyramid levels.
 
     What lies around the head is no part of the model; pictures show `background [3]` there, and `torso [3]` below the
@@ -46,8 +49,9 @@ class Appearance(nn.Module):
 
     background: Tensor
     torso: Tensor
+    camera_share: Tensor
 
-    def __init__(self, texture_size: int, cameras: int, levels: int = 4) -> None:
+    def __init__(self, texture_size: int, cameras: int, trained: Sequence[int] | None = None, levels: int = 4) -> None:
         super().__init__()
         self.texture_size = texture_size
         sizes = [texture_size >> k for k in reversed(range(levels))]
@@ -58,6 +62,9 @@ class Appearance(nn.Module):
         self.light = nn.Parameter(light)
         self.camera_light = nn.Parameter(torch.zeros(cameras, SH_COUNT, 3))
         self.log_gain = nn.Parameter(torch.zeros(cameras, 3))
+        share = torch.zeros(cameras)
+        share[list(range(cameras) if trained is None else trained)] = 1
+        self.register_buffer("camera_share", share / share.sum().clamp_min(1))
         self.register_buffer("background", torch.zeros(3))
         self.register_buffer("torso", torch.zeros(3))
 
@@ -79,17 +86,19 @@ class Appearance(nn.Module):
             shown = wanted
 
     def lights(self, camera: Tensor) -> Tensor:
-        """Light `[B,9,3]` as cameras `[B]` see it: the shared one and their residual (mean removed). Camera -1: the former."""
-        own = self.camera_light - self.camera_light.mean(0)
-        return self.light + torch.where(camera[:, None, None] >= 0, own[camera], 0.0)
+        """Light `[B,9,3]` as cameras `[B]` see it: the shared one, and their residual where they have one."""
+        return self.light + self._own(self.camera_light, camera)
 
     def gain(self, camera: Tensor) -> Tensor:
-        """Colour gains `[N,3]` of cameras `[N]`, relative to the mean camera (the texture owns the mean).
+        """Colour gains `[B,3]` of cameras `[B]`; 1 on average."""
+        return self._own(self.log_gain, camera).exp()
 
-        Camera -1 stands for one that is not of the capture: gain 1.
-        """
-        gain = (self.log_gain - self.log_gain.mean(0)).exp()
-        return torch.where(camera[:, None] >= 0, gain[camera], 1.0)
+    def _own(self, values: Tensor, camera: Tensor) -> Tensor:
+        """Rows `[B,...]` of values `[cameras,...]`, less the trained cameras' mean, which belongs to the shared light and
+        the texture; 0 for a camera that was not trained on, and for -1: one that is not of the capture."""
+        own = values - torch.tensordot(self.camera_share, values, 1)
+        known = (camera >= 0) & (self.camera_share[camera] > 0)
+        return torch.where(known.view(-1, *[1] * (values.dim() - 1)), own[camera], 0.0)
 
 
 def sample_albedo(albedo: Tensor, uv: Tensor) -> Tensor:

@@ -54,10 +54,11 @@ def test_harmonics_are_orthogonal_on_the_sphere():
 
 
 def test_a_cameras_residual_light_is_its_own_and_has_no_mean():
-    appearance = Appearance(64, 2)
+    appearance = Appearance(64, 3, trained=[0, 2])
     with torch.no_grad():
         appearance.camera_light[0, 3] = 0.4
-    both = appearance.lights(torch.tensor([0, 1, -1]))
+    *both, untrained = appearance.lights(torch.tensor([0, 2, -1, 1]))
+    torch.testing.assert_close(untrained, appearance.light)
     torch.testing.assert_close(both[2], appearance.light)
     torch.testing.assert_close(both[0] - both[2], both[2] - both[1])
     front = torch.tensor([[0.0, 0.0, 1.0]])
