@@ -94,8 +94,8 @@ class Appearance(nn.Module):
         return self._own(self.log_gain, camera).exp()
 
     def _own(self, values: Tensor, camera: Tensor) -> Tensor:
-        """Rows `[B,...]` of values `[cameras,...]`, less the trained cameras' mean, which belongs to the shared light and
-        the texture; 0 for a camera that was not trained on, and for -1: one that is not of the capture."""
+        """Rows `[B,...]` of values `[cameras,...]`, less the trained cameras' mean;
+        0 for a camera that was not trained on, and for -1: one that is not of the capture."""
         own = values - torch.tensordot(self.camera_share, values, 1)
         known = (camera >= 0) & (self.camera_share[camera] > 0)
         return torch.where(known.view(-1, *[1] * (values.dim() - 1)), own[camera], 0.0)
