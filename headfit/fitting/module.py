@@ -56,7 +56,8 @@ class HeadFit(pl.LightningModule):
         self.classes = classes
         self.plan = Plan(config.stages, config.steps_per_checkpoint)
         self.geometry = FitParameters(head, len(capture.frames), config.offset_smoothness)
-        self.appearance = Appearance(config.texture_size, len(capture.cameras), data.training_cameras)
+        centres = torch.tensor(np.stack([camera.centre for camera in capture.cameras]), dtype=torch.float32)
+        self.appearance = Appearance(config.texture_size, centres, data.training_cameras)
         self.renderer = HeadRenderer(head)
         weights = [config.class_weights.get(name, 1.0) for name in classes.names]
         photometric = [name in PHOTOMETRIC_CLASSES for name in classes.names]

@@ -39,7 +39,7 @@ class Appearance(nn.Module):
 
     Args:
         texture_size: texels per side of the finest level.
-        cameras: number of cameras of the capture.
+        centres: `[cameras,3]` of the capture's cameras, world.
         trained: indices of the cameras that are trained on; default all.
         levels: number of pyramid levels.
 
@@ -49,11 +49,15 @@ class Appearance(nn.Module):
 
     background: Tensor
     torso: Tensor
-    camera_share: Tensor
+    light_blend: Tensor
+    gain_blend: Tensor
 
-    def __init__(self, texture_size: int, cameras: int, trained: Sequence[int] | None = None, levels: int = 4) -> None:
+    def __init__(
+        self, texture_size: int, centres: Tensor, trained: Sequence[int] | None = None, levels: int = 4
+    ) -> None:
         super().__init__()
         self.texture_size = texture_size
+        cameras = len(centres)
         sizes = [texture_size >> k for k in reversed(range(levels))]
         self.levels = nn.ParameterList([nn.Parameter(torch.zeros(1, 3, s, s)) for s in sizes])
         nn.init.constant_(self.levels[0], 0.5)
@@ -62,9 +66,9 @@ class Appearance(nn.Module):
         self.light = nn.Parameter(light)
         self.camera_light = nn.Parameter(torch.zeros(cameras, SH_COUNT, 3))
         self.log_gain = nn.Parameter(torch.zeros(cameras, 3))
-        share = torch.zeros(cameras)
-        share[list(range(cameras) if trained is None else trained)] = 1
-        self.register_buffer("camera_share", share / share.sum().clamp_min(1))
+        light_blend, gain_blend = camera_blends(centres, range(len(centres)) if trained is None else trained)
+        self.register_buffer("light_blend", light_blend, persistent=False)
+        self.register_buffer("gain_blend", gain_blend, persistent=False)
         self.register_buffer("background", torch.zeros(3))
         self.register_buffer("torso", torch.zeros(3))
 
@@ -86,19 +90,37 @@ class Appearance(nn.Module):
             shown = wanted
 
     def lights(self, camera: Tensor) -> Tensor:
-        """Light `[B,9,3]` as cameras `[B]` see it: the shared one, and their residual where they have one."""
-        return self.light + self._own(self.camera_light, camera)
+        """Light `[B,9,3]` as cameras `[B]` see it: the shared one plus their residual. A camera that was not trained on
+        takes its neighbours' residual; -1, one that is not of the capture, has none."""
+        own = torch.tensordot(self.light_blend[camera], self.camera_light, 1)
+        return self.light + torch.where(camera[:, None, None] >= 0, own, 0.0)
 
     def gain(self, camera: Tensor) -> Tensor:
-        """Colour gains `[B,3]` of cameras `[B]`; 1 on average."""
-        return self._own(self.log_gain, camera).exp()
+        """Colour gains `[B,3]` of cameras `[B]`, 1 on average; 1 for those that were not trained on, and for -1."""
+        own = torch.tensordot(self.gain_blend[camera], self.log_gain, 1)
+        return torch.where(camera[:, None] >= 0, own, 0.0).exp()
 
-    def _own(self, values: Tensor, camera: Tensor) -> Tensor:
-        """Rows `[B,...]` of values `[cameras,...]`, less the trained cameras' mean;
-        0 for a camera that was not trained on, and for -1: one that is not of the capture."""
-        own = values - torch.tensordot(self.camera_share, values, 1)
-        known = (camera >= 0) & (self.camera_share[camera] > 0)
-        return torch.where(known.view(-1, *[1] * (values.dim() - 1)), own[camera], 0.0)
+
+def camera_blends(centres: Tensor, trained: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """How much of each camera's residual light, and of its log-gain, each camera takes: two `[cameras,cameras]`.
+
+    The trained cameras' mean is taken off, since it belongs to the shared light and to the texture. A camera that was
+    not trained on has no gain of its own, but highlights change slowly with the direction of view: it takes the light of
+    the trained cameras by a Gaussian of their distance, as wide as the nearest one is far.
+
+    Args:
+        centres: `[cameras,3]` in the world.
+        trained: indices of the cameras that are trained on.
+    """
+    known = torch.zeros(len(centres), dtype=torch.bool)
+    known[list(trained)] = True
+    mean = known / known.sum()
+    distance = torch.cdist(centres, centres).masked_fill(~known, torch.inf)
+    width = distance.min(1, keepdim=True).values.clamp_min(1e-6)
+    nearby = torch.exp(-((distance / width) ** 2))
+    own = torch.eye(len(centres)) - mean
+    light = torch.where(known[:, None], own, nearby / nearby.sum(1, keepdim=True) - mean)
+    return light, torch.where(known[:, None], own, 0.0)
 
 
 def sample_albedo(albedo: Tensor, uv: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from headfit.render.appearance import Appearance, fill_holes, sample_albedo, sh_
 
 def test_set_albedo_is_read_back():
     torch.manual_seed(0)
-    appearance = Appearance(64, cameras=2)
+    appearance = Appearance(64, torch.eye(3)[:2])
     albedo = torch.rand(1, 3, 64, 64)
     appearance.set_albedo(albedo)
     torch.testing.assert_close(appearance.albedo(), albedo)
@@ -37,7 +37,7 @@ def test_fill_holes_keeps_known_texels_and_spreads_them():
 
 
 def test_gains_are_relative_to_the_mean_camera_and_one_for_strangers():
-    appearance = Appearance(64, cameras=2)
+    appearance = Appearance(64, torch.eye(3)[:2])
     with torch.no_grad():
         appearance.log_gain.copy_(torch.tensor([[0.3] * 3, [0.1] * 3]))
     gains = appearance.gain(torch.tensor([0, 1, -1]))
@@ -54,11 +54,18 @@ def test_harmonics_are_orthogonal_on_the_sphere():
 
 
 def test_a_cameras_residual_light_is_its_own_and_has_no_mean():
-    appearance = Appearance(64, 3, trained=[0, 2])
+    appearance = Appearance(64, torch.tensor([[0.0, 0, 1], [1, 0, 0], [0.1, 0, 1], [2, 0, 0]]), trained=[0, 2])
     with torch.no_grad():
         appearance.camera_light[0, 3] = 0.4
-    *both, untrained = appearance.lights(torch.tensor([0, 2, -1, 1]))
-    torch.testing.assert_close(untrained, appearance.light)
+        appearance.log_gain[0] = 0.2
+    *both, near = appearance.lights(torch.tensor([0, 2, -1, 3]))
+    assert torch.equal(appearance.gain(torch.tensor([1, -1])), torch.ones(2, 3))
+    expected = (
+        0.4
+        * torch.exp(torch.tensor(-5.0 / 4.61))
+        / (torch.exp(torch.tensor(-5.0 / 4.61)) + torch.exp(torch.tensor(-1.0)))
+    )
+    torch.testing.assert_close(near[3] - both[2][3], (expected - 0.2).expand(3), msg="nearer cameras count more")
     torch.testing.assert_close(both[2], appearance.light)
     torch.testing.assert_close(both[0] - both[2], both[2] - both[1])
     front = torch.tensor([[0.0, 0.0, 1.0]])

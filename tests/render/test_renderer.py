@@ -22,7 +22,7 @@ def scene():
 
 def test_layers_agree_with_each_other(scene):
     head, renderer, v, cameras = scene
-    appearance = Appearance(64, 1)
+    appearance = Appearance(64, torch.zeros(1, 3))
     appearance.background.fill_(0.25)
     appearance.torso.fill_(0.75)
     layers = renderer.layers(v, cameras, appearance, torch.tensor([0]))
@@ -68,7 +68,7 @@ def test_one_hot_classes_and_no_class_below_the_neck(scene):
 
 def test_colours_pull_the_texture_the_light_and_the_smooth_surface(scene):
     _, renderer, v, cameras = scene
-    appearance = Appearance(64, 1)
+    appearance = Appearance(64, torch.zeros(1, 3))
     with torch.no_grad():
         appearance.light[1:4] = 0.2
     v = v.clone().requires_grad_()
