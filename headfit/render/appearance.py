@@ -104,9 +104,9 @@ class Appearance(nn.Module):
 def camera_blends(centres: Tensor, trained: Sequence[int]) -> tuple[Tensor, Tensor]:
     """How much of each camera's residual light, and of its log-gain, each camera takes: two `[cameras,cameras]`.
 
-    The trained cameras' mean is taken off, since it belongs to the shared light and to the texture. A camera that was
-    not trained on has no gain of its own, but highlights change slowly with the direction of view: it takes the light of
-    the trained cameras by a Gaussian of their distance, as wide as the nearest one is far.
+    The trained cameras' mean is taken off: it belongs to the shared light and to the texture. A camera that was not
+    trained on has no gain of its own, but highlights change slowly with the direction of view: it takes the light of the
+    trained cameras by a Gaussian of their distance, as wide as the nearest one is far.
 
     Args:
         centres: `[cameras,3]` in the world.
