@@ -201,12 +201,16 @@ def load_run(path: str | Path) -> Run:
     """Open a run folder.
 
     Raises:
-        HeadfitError: no configuration or checkpoint there, or the capture has moved.
+        HeadfitError: no configuration or checkpoint there, the checkpoint is of another version, or the capture has moved.
     """
     path = Path(path)
     if not (path / CONFIG).exists() or not (path / CHECKPOINT).exists():
         raise HeadfitError(f"{path}: no finished run here (expected {CONFIG} and {CHECKPOINT})")
     module = build(load_config(path / CONFIG))
     checkpoint = torch.load(path / CHECKPOINT, map_location="cpu", weights_only=False)
-    module.load_state_dict(checkpoint["state_dict"])
+    try:
+        module.load_state_dict(checkpoint["state_dict"])
+    except RuntimeError as error:
+        made_by = json.loads((path / "environment.json").read_text())["git"] or "another version"
+        raise HeadfitError(f"{path / CHECKPOINT}: does not fit this headfit; it was made by {made_by}") from error
     return Run(path, module)

@@ -105,8 +105,8 @@ def camera_blends(centres: Tensor, trained: Sequence[int]) -> tuple[Tensor, Tens
     """How much of each camera's residual light, and of its log-gain, each camera takes: two `[cameras,cameras]`.
 
     The trained cameras' mean is taken off: it belongs to the shared light and to the texture. A camera that was not
-    trained on has no gain of its own, but highlights change slowly with the direction of view: it takes the light of the
-    trained cameras by a Gaussian of their distance, as wide as the nearest one is far.
+    trained on has no gain of its own. But highlights change slowly with the direction of view, so it takes the light
+    of the trained cameras, weighted by a Gaussian of their distance, as wide as the nearest one is far.
 
     Args:
         centres: `[cameras,3]` in the world.

@@ -59,6 +59,16 @@ def test_a_run_folder_is_read_back(finished):
     assert np.median(np.linalg.norm(run.vertices(0).numpy() - truth, axis=1)[skin]) < 0.02
 
 
+def test_a_checkpoint_of_another_version_is_named(finished, tmp_path):
+    other = tmp_path / "run"
+    shutil.copytree(finished, other)
+    checkpoint = torch.load(other / CHECKPOINT, weights_only=False)
+    del checkpoint["state_dict"]["appearance.light"]
+    torch.save(checkpoint, other / CHECKPOINT)
+    with pytest.raises(HeadfitError, match="does not fit this headfit"):
+        load_run(other)
+
+
 def test_a_killed_run_resumes_to_the_same_numbers(config, settings, capture_path):
     """Killed with SIGKILL inside the second stage; then resumed, and compared with a run that nobody killed."""
     whole = fit(replace(config, out=config.out + "-whole"))
