@@ -201,7 +201,7 @@ def load_run(path: str | Path) -> Run:
     """Open a run folder.
 
     Raises:
-        HeadfitError: no configuration or checkpoint there, the checkpoint is of another version, or the capture has moved.
+        HeadfitError: no configuration or checkpoint there, it is of another version, or the capture has moved.
     """
     path = Path(path)
     if not (path / CONFIG).exists() or not (path / CHECKPOINT).exists():
