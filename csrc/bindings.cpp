@@ -74,6 +74,18 @@ void edge_grad_backward(const Array<const T, 4>& grad_image, const Array<const T
                                 threads);
 }
 
+// penalty: value of headfit::Penalty.
+template <class T>
+void pixel_loss_backward(int penalty, double scale, const Array<const T, 3>& grad_loss, const Array<const T, 4>& image,
+                         const Array<const T, 4>& target, const Array<const T, 3>& v_pix, const Faces& faces,
+                         const Faces& adjacency, const Array<const int32_t, 1>& group, const Index& index_img,
+                         const Array<T, 3>& grad_v, int threads) {
+    const Shape shape = make_shape(v_pix.shape(1), faces, index_img);
+    headfit::pixel_loss_backward(shape, int(image.shape(3)), headfit::Penalty(penalty), scale, grad_loss.data(),
+                                 image.data(), target.data(), v_pix.data(), faces.data(), adjacency.data(),
+                                 group.data(), index_img.data(), grad_v.data(), threads);
+}
+
 template <class T>
 void define(nb::module_& m) {
     using namespace nb::literals;
@@ -91,6 +103,10 @@ void define(nb::module_& m) {
     m.def("edge_grad_backward", &edge_grad_backward<T>, "grad_image"_a.noconvert(), "image"_a.noconvert(),
           "v_pix"_a.noconvert(), "faces"_a.noconvert(), "adjacency"_a.noconvert(), "group"_a.noconvert(),
           "index_img"_a.noconvert(), "grad_v"_a.noconvert(), "threads"_a, unlocked);
+    m.def("pixel_loss_backward", &pixel_loss_backward<T>, "penalty"_a, "scale"_a, "grad_loss"_a.noconvert(),
+          "image"_a.noconvert(), "target"_a.noconvert(), "v_pix"_a.noconvert(), "faces"_a.noconvert(),
+          "adjacency"_a.noconvert(), "group"_a.noconvert(), "index_img"_a.noconvert(), "grad_v"_a.noconvert(),
+          "threads"_a, unlocked);
 }
 
 }  // namespace

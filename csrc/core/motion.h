@@ -3,7 +3,7 @@
 // If the boundary between pixels A and B moves by dp along the pair's axis, A's colour spreads over B's:
 //     dL = G dp,   G = g . (I_A - I_B),   all at the boundary.
 // Horizontal pairs carry the x part of its velocity, vertical pairs the y part; together they are the contour
-// integral of (jump) (v . n) ds = (jump) v_x dy + (jump) v_y dx.
+// integral of (jump) (v . n) ds = (jump) v_x dy + (jump) v_y dx. What G is stands in jump_loss.h.
 // Method: "Rasterized Edge Gradients", Pidhorskyi et al., ECCV 2024 (arXiv 2405.02508), with what moves found by
 // walking, colours extrapolated to the boundary, and the loss gradient sharpened.
 #pragma once
@@ -126,51 +126,19 @@ HEADFIT_HD inline void move_boundary(const Mesh<Real, Stored>& mesh, const Bound
 
 // How far beyond its pixel centre, in steps from the outer neighbour to the centre, the colour of the sheet in front
 // has to be extrapolated. `linear` is the distance in pixels. Where the surface turns away, colour follows depth
-// rather than pixels: then it is the ratio of the depth steps, between `linear` and kLimb.
+// rather than pixels: then it is the ratio of the depth steps, between `linear` and `most`.
 template <class Real, class Stored>
 HEADFIT_HD inline Real limb_reach(const Mesh<Real, Stored>& mesh, const Walk<Real>& end, Vec2<Real> P, int32_t face,
-                                  Vec2<Real> centre, int32_t outer_face, Vec2<Real> outer_centre, Real linear) {
-    constexpr Real kLimb = 2;
+                                  Vec2<Real> centre, int32_t outer_face, Vec2<Real> outer_centre, Real linear,
+                                  Real most) {
     if (end.end != WalkEnd::edge) return linear;
     const EdgePoint<Real> e = point_on_edge(mesh, end.face, end.corner, P);
     const Real w_end = e.weight[0] / mesh.vertex(e.vertex[0]).z + e.weight[1] / mesh.vertex(e.vertex[1]).z;
     const Real w = inverse_depth(mesh, face).at(centre), w_outer = inverse_depth(mesh, outer_face).at(outer_centre);
     const Real step = std::abs(w - w_outer);
     if (!(step > Real(1e-6) * w)) return linear;
-    const Real reach = std::abs(w_end - w) / step, most = linear > kLimb ? linear : kLimb;
-    return reach < linear ? linear : (reach > most ? most : reach);
-}
-
-// One pixel's channels and those of the outer neighbour, if that shows the same surface (else null).
-template <class Stored>
-struct PixelColour {
-    const Stored *image, *grad, *outer_image, *outer_grad;
-};
-
-// G = sum over channels of g J with
-//   J = [I_A + reach_a (I_A - I_A')] - [I_B + reach_b (I_B - I_B')]      the jump, taken at the boundary
-//   g = (g_A + g_B) / 2 + c [(g_A - g_A') + (g_B - g_B')]                 the loss gradient there, c = 1/8
-// Over the sub-pixel phase the mean of g_A and g_B sees the target through (1/4, 1/2, 1/4), whose second moment is
-// 1/2 px^2; the four taps (-c, 1/2 + c, 1/2 + c, -c) change it by -4c, so c = 1/8 cancels it. Where g_A equals g_B
-// exactly (the pixels of one supersampled block) there is nothing to sharpen.
-template <class Real, class Stored>
-HEADFIT_HD inline Real boundary_loss(const PixelColour<Stored>& A, const PixelColour<Stored>& B, int channels,
-                                     Real reach_a, Real reach_b, bool sharpen) {
-    constexpr Real kSharpen = Real(0.125);
-    Real plain = 0, sharpened = 0;
-    bool equal = true;
-    for (int c = 0; c < channels; ++c) {
-        const Real ia = Real(A.image[c]), ib = Real(B.image[c]), ga = Real(A.grad[c]), gb = Real(B.grad[c]);
-        const Real da = A.outer_image ? ia - Real(A.outer_image[c]) : Real(0);
-        const Real db = B.outer_image ? ib - Real(B.outer_image[c]) : Real(0);
-        const Real J = ia + reach_a * da - ib - reach_b * db;
-        const Real outer = (A.outer_grad ? ga - Real(A.outer_grad[c]) : Real(0)) +
-                           (B.outer_grad ? gb - Real(B.outer_grad[c]) : Real(0));
-        plain += J * (ga + gb) / 2;
-        sharpened += J * outer;
-        equal &= ga == gb;
-    }
-    return plain + (sharpen && !equal ? kSharpen * sharpened : Real(0));
+    const Real reach = std::abs(w_end - w) / step, bound = linear > most ? linear : most;
+    return reach < linear ? linear : (reach > bound ? bound : reach);
 }
 
 }  // namespace headfit

@@ -60,25 +60,34 @@ HEADFIT_HD inline bool setup_triangle(const Vec3<T> p[3], const int32_t id[3], T
     return true;
 }
 
-// Pixels whose centres the triangle may cover. A triangle that crosses the near plane can reach anywhere.
+// Pixels from the first whose centre is not left of (above) the vertex up to the last whose centre is not right of
+// (below) it: empty, but the boxes of a face's vertices unite to the pixels that the face may cover. Clamped to the
+// picture. A vertex at or behind the near plane can make its face reach anywhere: the whole picture.
 template <class T>
-HEADFIT_HD inline PixelBox pixel_box(const Vec3<T> p[3], int width, int height) {
-    const T near = T(kNear);
-    const int in_front = (p[0].z > near) + (p[1].z > near) + (p[2].z > near);
-    if (in_front == 0) return {0, 0, 0, 0};
-    if (in_front < 3) return {0, 0, width, height};
-    const auto least = [](T a, T b, T c) { return a < b ? (a < c ? a : c) : (b < c ? b : c); };
-    const auto most = [](T a, T b, T c) { return a > b ? (a > c ? a : c) : (b > c ? b : c); };
+HEADFIT_HD inline PixelBox vertex_box(Vec3<T> v, int width, int height) {
+    if (!(v.z > T(kNear))) return {0, 0, width, height};
     // The centre of pixel i is i + 1/2. Clamped before the conversion: a coordinate may be NaN or beyond any int.
     // Conversion rounds down, as nothing negative is left; std::floor and std::ceil are calls on plain x86-64.
     const auto clamp = [](T i, int size) { return !(i > 0) ? T(0) : (i < T(size) ? i : T(size)); };
-    const auto first = [&](T low, int size) {
-        const T i = clamp(low - T(0.5), size);
+    const auto first = [&](T at, int size) {
+        const T i = clamp(at - T(0.5), size);
         return int(i) + (T(int(i)) < i);
     };
-    const auto last = [&](T high, int size) { return int(clamp(high + T(0.5), size)); };
-    return {first(least(p[0].x, p[1].x, p[2].x), width), first(least(p[0].y, p[1].y, p[2].y), height),
-            last(most(p[0].x, p[1].x, p[2].x), width), last(most(p[0].y, p[1].y, p[2].y), height)};
+    const auto last = [&](T at, int size) { return int(clamp(at + T(0.5), size)); };
+    return {first(v.x, width), first(v.y, height), last(v.x, width), last(v.y, height)};
+}
+
+HEADFIT_HD inline PixelBox unite(const PixelBox& a, const PixelBox& b) {
+    return {a.x0 < b.x0 ? a.x0 : b.x0, a.y0 < b.y0 ? a.y0 : b.y0, a.x1 > b.x1 ? a.x1 : b.x1, a.y1 > b.y1 ? a.y1 : b.y1};
+}
+
+// Pixels whose centres the triangle may cover.
+template <class T>
+HEADFIT_HD inline PixelBox pixel_box(const Vec3<T> p[3], int width, int height) {
+    const T near = T(kNear);
+    if (!(p[0].z > near) && !(p[1].z > near) && !(p[2].z > near)) return {0, 0, 0, 0};
+    return unite(unite(vertex_box(p[0], width, height), vertex_box(p[1], width, height)),
+                 vertex_box(p[2], width, height));
 }
 
 // False if no pixel centre of the box is covered. Exact in floating point: t_k is monotone in q.x and q.y, also
@@ -93,34 +102,69 @@ HEADFIT_HD inline bool may_touch(const Triangle<T>& tri, const PixelBox& box) {
     return true;
 }
 
-// Adds to grad[3] the derivatives of  sum_k grad_bary_k b_k + grad_depth z  with respect to the three vertices.
+// Derivatives of  L = sum over pixels of  sum_k grad_bary_k b_k + grad_depth z  for pixels of one row that see the same
+// face. Per pixel, with F_k = E_k w_k:
 //   depth:  z = sum b_k z_k                        ->  grad b_k += grad_depth z_k,   grad z_k += grad_depth b_k
-//   b_k = F_k / S, F_k = E_k w_k                   ->  grad F_k  = (grad b_k - sum_m grad b_m b_m) / S
+//   b_k = F_k / S                                  ->  grad F_k  = (grad b_k - sum_m grad b_m b_m) / S
 //   E_k = cross(p_i - q, p_j - q), w_k = 1 / z_k   ->  grad E_k  = grad F_k w_k,     grad z_k -= grad F_k E_k w_k^2
+// Along the row, q = (d, 0) from the first pixel, F_k is linear in d and so is the rest of the chain to p: it needs
+// only sum grad F_k and sum grad F_k d.
 template <class Real>
-HEADFIT_HD inline void bary_depth_backward(const Vec3<Real> p[3], Vec2<Real> q, const Real grad_bary[3],
-                                           Real grad_depth, Vec3<Real> grad[3]) {
-    Vec2<Real> r[3];
-    for (int k = 0; k < 3; ++k) r[k] = screen(p[k]) - q;
-    Real E[3], w[3], g[3], S = 0, mean = 0;
-    for (int k = 0; k < 3; ++k) {
-        E[k] = cross(r[next_corner(k)], r[previous_corner(k)]);
-        w[k] = 1 / p[k].z;
-        g[k] = grad_bary[k] + grad_depth * p[k].z;
-        S += E[k] * w[k];
-        mean += g[k] * E[k] * w[k];
+class BaryDepthBackward {
+  public:
+    // q: centre of the first pixel.
+    template <class Stored>
+    HEADFIT_HD BaryDepthBackward(const Mesh<Real, Stored>& mesh, int32_t face, Vec2<Real> q) {
+        for (int k = 0; k < 3; ++k) {
+            const Vec3<Real> p = mesh.corner(face, k);
+            r_[k] = screen(p) - q;
+            z_[k] = p.z;
+            w_[k] = 1 / p.z;
+        }
+        for (int k = 0; k < 3; ++k) {
+            const Vec2<Real> i = r_[next_corner(k)], j = r_[previous_corner(k)];
+            F_[k] = cross(i, j) * w_[k];
+            F_step_[k] = (i.y - j.y) * w_[k];
+        }
     }
-    if (S == 0) return;
-    mean /= S;
-    for (int k = 0; k < 3; ++k) {
-        const int i = next_corner(k), j = previous_corner(k);
-        const Real grad_F = (g[k] - mean) / S, grad_E = grad_F * w[k];
-        grad[k].z += grad_depth * E[k] * w[k] / S - grad_F * E[k] * w[k] * w[k];
-        grad[i].x += grad_E * r[j].y;
-        grad[i].y -= grad_E * r[j].x;
-        grad[j].x -= grad_E * r[i].y;
-        grad[j].y += grad_E * r[i].x;
+
+    // d: pixels to the right of the first one.
+    template <class Stored>
+    HEADFIT_HD void add_pixel(int d, const Stored grad_bary[3], Real grad_depth) {
+        Real b[3], g[3], S = 0, mean = 0;
+        for (int k = 0; k < 3; ++k) S += b[k] = F_[k] + Real(d) * F_step_[k];
+        if (S == 0) return;
+        const Real inverse = 1 / S;
+        for (int k = 0; k < 3; ++k) {
+            b[k] *= inverse;
+            g[k] = Real(grad_bary[k]) + grad_depth * z_[k];
+            mean += g[k] * b[k];
+        }
+        for (int k = 0; k < 3; ++k) {
+            const Real grad_F = (g[k] - mean) * inverse;
+            grad_F_[k] += grad_F;
+            grad_F_d_[k] += grad_F * Real(d);
+            grad_z_[k] += (grad_depth - (g[k] - mean) * w_[k]) * b[k];
+        }
     }
-}
+
+    // The three vertices' gradients.
+    HEADFIT_HD void vertices(Vec3<Real> grad[3]) const {
+        for (int k = 0; k < 3; ++k) grad[k] = {0, 0, grad_z_[k]};
+        for (int k = 0; k < 3; ++k) {
+            const int i = next_corner(k), j = previous_corner(k);
+            const Real grad_E = grad_F_[k] * w_[k], grad_E_d = grad_F_d_[k] * w_[k];
+            grad[i].x += grad_E * r_[j].y;
+            grad[i].y -= grad_E * r_[j].x - grad_E_d;
+            grad[j].x -= grad_E * r_[i].y;
+            grad[j].y += grad_E * r_[i].x - grad_E_d;
+        }
+    }
+
+  private:
+    Vec2<Real> r_[3];
+    Real z_[3], w_[3], F_[3], F_step_[3];
+    Real grad_F_[3] = {}, grad_F_d_[3] = {}, grad_z_[3] = {};
+};
 
 }  // namespace headfit

@@ -20,13 +20,11 @@ inline void check_faces(const Shape& shape, const int32_t* faces) {
                                         std::to_string(shape.vertices) + " vertices");
 }
 
-inline void check_index_img(const Shape& shape, const int32_t* index_img) {
-    const int64_t pixels = shape.images * shape.height * shape.width;
-    bool ok = true;
-    for (int64_t i = 0; i < pixels; ++i) ok &= index_img[i] >= -1 && index_img[i] < shape.faces;
-    if (!ok)
-        throw std::invalid_argument("index_img: holds a face that is not in [-1, " + std::to_string(shape.faces) +
-                                    "); was it rasterized with other faces?");
+// One value of index_img.
+inline void check_face(const Shape& shape, int32_t face) {
+    if (face < -1 || face >= shape.faces)
+        throw std::invalid_argument("index_img: holds face " + std::to_string(face) + ", which is not in [-1, " +
+                                    std::to_string(shape.faces) + "); was it rasterized with other faces?");
 }
 
 inline void check_adjacency(const Shape& shape, const int32_t* adjacency) {

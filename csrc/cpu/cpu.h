@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "core/jump_loss.h"
+
 namespace headfit {
 
 struct Shape {
@@ -40,5 +42,12 @@ template <class T>
 void edge_grad_backward(const Shape& shape, int channels, const T* grad_image, const T* image, const T* v_pix,
                         const int32_t* faces, const int32_t* adjacency, const int32_t* group,
                         const int32_t* index_img, T* grad_v, int threads);
+
+// The same for a loss that is a sum over pixels: sum of grad_loss [B,H,W] times penalty(image, target), both [B,H,W,C].
+template <class T>
+void pixel_loss_backward(const Shape& shape, int channels, Penalty penalty, double scale, const T* grad_loss,
+                         const T* image, const T* target, const T* v_pix, const int32_t* faces,
+                         const int32_t* adjacency, const int32_t* group, const int32_t* index_img, T* grad_v,
+                         int threads);
 
 }  // namespace headfit

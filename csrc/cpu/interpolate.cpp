@@ -1,19 +1,56 @@
+#include <algorithm>
+
 #include "core/mesh.h"
-#include "cpu/check.h"
 #include "cpu/cpu.h"
-#include "cpu/parallel.h"
+#include "cpu/runs.h"
 #include "cpu/vertex_sums.h"
 
 namespace headfit {
 namespace {
 
-// Rows of the three vertices of a face in an array [V,C].
-template <class T>
-struct FaceRows {
-    const T* row[3];
+// [V,C] with C known at compile time, or at run time if Fixed = 0.
+template <class T, int Fixed>
+struct Attributes {
+    const T* values;
+    int counted;
+    const int32_t* faces;
 
-    FaceRows(const T* values, int channels, const int32_t* faces, int32_t face) {
-        for (int k = 0; k < 3; ++k) row[k] = values + int64_t(faces[3 * int64_t(face) + k]) * channels;
+    int channels() const { return Fixed > 0 ? Fixed : counted; }
+    int32_t vertex(int32_t face, int k) const { return faces[3 * int64_t(face) + k]; }
+    const T* row(int32_t face, int k) const { return values + int64_t(vertex(face, k)) * channels(); }
+
+    // bary and out at the first of `count` pixels.
+    void blend(int32_t face, int count, const T* bary, T* out) const {
+        const T *v0 = row(face, 0), *v1 = row(face, 1), *v2 = row(face, 2);
+        const int C = channels();
+        for (int i = 0; i < count; ++i, bary += 3, out += C)
+            for (int c = 0; c < C; ++c) out[c] = bary[0] * v0[c] + bary[1] * v1[c] + bary[2] * v2[c];
+    }
+
+    void to_bary(int32_t face, int count, const T* grad_image, T* grad_bary) const {
+        const T* v[3] = {row(face, 0), row(face, 1), row(face, 2)};
+        const int C = channels();
+        for (int i = 0; i < count; ++i, grad_bary += 3, grad_image += C)
+            for (int k = 0; k < 3; ++k) {
+                T total = 0;
+                for (int c = 0; c < C; ++c) total += grad_image[c] * v[k][c];
+                grad_bary[k] = total;
+            }
+    }
+
+    void to_attributes(int32_t face, int count, const T* bary, const T* grad_image, BandSums& sums) const {
+        const int C = channels();
+        double local[3][Fixed > 0 ? Fixed : 1] = {};
+        for (int i = 0; i < count; ++i, bary += 3, grad_image += C)
+            for (int k = 0; k < 3; ++k) {
+                double* sum = Fixed > 0 ? local[k] : sums.at(vertex(face, k));
+                for (int c = 0; c < C; ++c) sum[c] += double(bary[k] * grad_image[c]);
+            }
+        if (Fixed > 0)
+            for (int k = 0; k < 3; ++k) {
+                double* sum = sums.at(vertex(face, k));
+                for (int c = 0; c < C; ++c) sum[c] += local[k][c];
+            }
     }
 };
 
@@ -22,23 +59,23 @@ struct FaceRows {
 template <class T>
 void interpolate(const Shape& shape, int channels, bool shared, const T* attributes, const int32_t* faces,
                  const int32_t* index_img, const T* bary, T* image, int threads) {
+    constexpr int kRows = 8;
     check_faces(shape, faces);
-    check_index_img(shape, index_img);
-    parallel_for(shape.images * shape.height, threads, [&](int64_t line) {
-        const int64_t b = line / shape.height;
-        const T* values = attributes + (shared ? 0 : b * shape.vertices * channels);
-        for (int64_t pixel = line * shape.width; pixel < (line + 1) * shape.width; ++pixel) {
-            T* out = image + pixel * channels;
-            const int32_t face = index_img[pixel];
-            if (face < 0) {
-                for (int c = 0; c < channels; ++c) out[c] = 0;
-                continue;
+    const int64_t rows = shape.images * shape.height;
+    with_channels(channels, [&](auto fixed) {
+        parallel_for((rows + kRows - 1) / kRows, threads, [&](int64_t block) {
+            for (int64_t row = block * kRows; row < std::min((block + 1) * kRows, rows); ++row) {
+                const int64_t first = row * shape.width, b = shared ? 0 : row / shape.height;
+                const Attributes<T, fixed()> values{attributes + b * shape.vertices * channels, channels, faces};
+                for_each_run(index_img + first, shape, [&](int32_t face, int x0, int x1) {
+                    T* out = image + (first + x0) * channels;
+                    if (face < 0)
+                        std::fill(out, out + int64_t(x1 - x0) * channels, T(0));
+                    else
+                        values.blend(face, x1 - x0, bary + 3 * (first + x0), out);
+                });
             }
-            const FaceRows<T> v(values, channels, faces, face);
-            const T* b3 = bary + 3 * pixel;
-            for (int c = 0; c < channels; ++c)
-                out[c] = b3[0] * v.row[0][c] + b3[1] * v.row[1][c] + b3[2] * v.row[2][c];
-        }
+        });
     });
 }
 
@@ -47,34 +84,27 @@ void interpolate_backward(const Shape& shape, int channels, bool shared, const T
                           const int32_t* index_img, const T* bary, const T* grad_image, T* grad_attributes,
                           T* grad_bary, int threads) {
     check_faces(shape, faces);
-    check_index_img(shape, index_img);
-    VertexSums sums(grad_attributes ? shape.vertices : 0, channels, threads);
-    for (int64_t b = 0; b < shape.images; ++b) {
-        const T* values = attributes + (shared ? 0 : b * shape.vertices * channels);
-        sums.add_rows(shape.height, [&](int y, double* sum) {
-            for (int x = 0; x < shape.width; ++x) {
-                const int64_t pixel = (b * shape.height + y) * shape.width + x;
-                const int32_t face = index_img[pixel];
-                const T* g = grad_image + pixel * channels;
-                for (int k = 0; k < 3; ++k) {
-                    if (grad_bary) grad_bary[3 * pixel + k] = 0;
-                    if (face < 0) continue;
-                    const int64_t row = int64_t(faces[3 * int64_t(face) + k]) * channels;
-                    if (grad_bary) {
-                        T total = 0;
-                        for (int c = 0; c < channels; ++c) total += g[c] * values[row + c];
-                        grad_bary[3 * pixel + k] = total;
+    with_channels(channels, [&](auto fixed) {
+        const auto band = [&](int64_t b, int y0, int y1, BandSums& sums) {
+            const T* of_image = attributes + (shared ? 0 : b * shape.vertices * channels);
+            const Attributes<T, fixed()> values{of_image, channels, faces};
+            for (int y = y0; y < y1; ++y) {
+                const int64_t first = (b * shape.height + y) * shape.width;
+                for_each_run(index_img + first, shape, [&](int32_t face, int x0, int x1) {
+                    const int64_t pixel = first + x0;
+                    if (face < 0) {
+                        if (grad_bary) std::fill(grad_bary + 3 * pixel, grad_bary + 3 * (first + x1), T(0));
+                        return;
                     }
-                    if (grad_attributes) {
-                        const T weight = bary[3 * pixel + k];
-                        for (int c = 0; c < channels; ++c) sum[row + c] += double(weight * g[c]);
-                    }
-                }
+                    const T* g = grad_image + pixel * channels;
+                    if (grad_bary) values.to_bary(face, x1 - x0, g, grad_bary + 3 * pixel);
+                    if (grad_attributes) values.to_attributes(face, x1 - x0, bary + 3 * pixel, g, sums);
+                });
             }
-        });
-        if (grad_attributes && !shared) sums.move_to(grad_attributes + b * shape.vertices * channels);
-    }
-    if (grad_attributes && shared) sums.move_to(grad_attributes);
+        };
+        const SumShape sums{shape.images, shape.vertices, channels, shared};
+        sum_over_bands(sums, shape.height, grad_attributes, threads, band);
+    });
 }
 
 #define HEADFIT_INSTANTIATE(T)                                                                                      \

@@ -1,21 +1,31 @@
 // A few pixels of a row at once, in the vector extensions that GCC and Clang share: plain arithmetic, compiled to
-// whatever the target has (SSE2 on any x86-64, NEON on arm64). Passed by reference, since how such types are
-// passed by value depends on the instruction set.
+// whatever the target has. Passed by reference, since how such types are passed by value depends on the instruction
+// set.
 #pragma once
 
 #include <cstdint>
 #include <cstring>
 
+// Functions that are compiled for AVX2 as well as for any x86-64, and chosen by the machine when the library is loaded.
+// What they call must be inlined into them.
+#if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__) && !defined(HEADFIT_SANITIZED)
+#define HEADFIT_CLONES __attribute__((target_clones("avx2", "default")))
+#else
+#define HEADFIT_CLONES
+#endif
+#define HEADFIT_INLINE inline __attribute__((always_inline))
+
 namespace headfit {
 
-constexpr int kLanes = 4;
+constexpr int kLanes = 8;
 
 template <class T>
 struct Lanes {
     typedef T Vector __attribute__((vector_size(kLanes * sizeof(T))));
+    typedef int32_t Integers __attribute__((vector_size(kLanes * sizeof(int32_t))));
     using Mask = decltype(Vector{} < Vector{});  // all bits set in the lanes where it holds
 
-    static bool any(const Mask& mask) {
+    static HEADFIT_INLINE bool any(const Mask& mask) {
         int64_t words[sizeof(Mask) / sizeof(int64_t)], all = 0;
         std::memcpy(words, &mask, sizeof(mask));
         for (int64_t word : words) all |= word;
@@ -23,15 +33,12 @@ struct Lanes {
     }
 
     // Writes the lanes that hold to memory.
-    static void store(const Mask& mask, const Vector& value, T* at) {
-        Vector old;
-        std::memcpy(&old, at, sizeof(old));
-        old = mask ? value : old;
-        std::memcpy(at, &old, sizeof(old));
+    static HEADFIT_INLINE void store(const Mask& mask, const Vector& value, const Vector& old, T* at) {
+        const Vector chosen = mask ? value : old;
+        std::memcpy(at, &chosen, sizeof(chosen));
     }
 
-    static void store(const Mask& mask, int32_t value, int32_t* at) {
-        typedef int32_t Integers __attribute__((vector_size(kLanes * sizeof(int32_t))));
+    static HEADFIT_INLINE void store(const Mask& mask, int32_t value, int32_t* at) {
         const Integers holds = __builtin_convertvector(mask, Integers);
         Integers old;
         std::memcpy(&old, at, sizeof(old));

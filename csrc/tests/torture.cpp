@@ -167,6 +167,11 @@ bool run(Random& random, Kind kind) {
     headfit::edge_grad_backward(shape, channels, grad_image.data(), image.data(), scene.v_pix.data(),
                                 scene.faces.data(), adjacency.data(), group.data(), index_img.data(), grad_v.data(),
                                 threads);
+    finite = finite && all_finite(grad_v);
+    const auto penalty = headfit::Penalty(random.below(5));
+    headfit::pixel_loss_backward(shape, channels, penalty, 0.1, depth.data(), image.data(), grad_image.data(),
+                                 scene.v_pix.data(), scene.faces.data(), adjacency.data(), group.data(),
+                                 index_img.data(), grad_v.data(), threads);
     finite = finite && all_finite(grad_v) && all_finite(image) && all_finite(grad_attributes);
     if (!in_range) std::printf("a face index out of range\n");
     if (!finite && kind != Kind::extreme && kind != Kind::near_plane) {

@@ -36,3 +36,17 @@ def edge_grad_backward(
     grad_v: Tensor,
     threads: int,
 ) -> None: ...
+def pixel_loss_backward(
+    penalty: int,
+    scale: float,
+    grad_loss: Tensor,
+    image: Tensor,
+    target: Tensor,
+    v_pix: Tensor,
+    faces: Tensor,
+    adjacency: Tensor,
+    group: Tensor,
+    index_img: Tensor,
+    grad_v: Tensor,
+    threads: int,
+) -> None: ...

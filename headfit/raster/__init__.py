@@ -1,7 +1,7 @@
 """A differentiable rasterizer for triangle meshes. See `headfit.raster.api` for conventions."""
 
 from headfit.raster._C import NEAR
-from headfit.raster.api import edge_grad, interpolate, rasterize
+from headfit.raster.api import edge_grad, interpolate, pixel_loss, rasterize
 from headfit.raster.topology import Topology
 
-__all__ = ["NEAR", "Topology", "edge_grad", "interpolate", "rasterize"]
+__all__ = ["NEAR", "Topology", "edge_grad", "interpolate", "pixel_loss", "rasterize"]

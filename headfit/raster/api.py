@@ -1,4 +1,4 @@
-"""The differentiable rasterizer: `rasterize`, `interpolate`, `edge_grad`.
+"""The differentiable rasterizer: `rasterize`, `interpolate`, `edge_grad`, `pixel_loss`.
 
 Coordinates: a vertex of `v_pix` is (x, y, z); x, y in pixels from the image's top-left corner (the centre of
 pixel [row i, column j] is (j + 1/2, i + 1/2)), z the depth in camera units, positive in front of the camera.
@@ -12,7 +12,12 @@ added by `edge_grad`. A render is therefore
     index_img, bary, depth = rasterize(v_pix, faces, (H, W))
     image = shade(interpolate(attributes, faces, index_img, bary))
     image = edge_grad(image, v_pix, faces, index_img)
+
+`edge_grad` knows of the loss only its gradient: exact for squared losses of the image. For a robust loss of each pixel,
+leave it out and use `pixel_loss(image, target, v_pix, faces, index_img, kind="charbonnier", scale=0.02)`.
 """
+
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -96,7 +101,8 @@ def edge_grad(
     what lies behind gets exactly 0), an intersection of two surfaces, or a border between groups. Method:
     "Rasterized Edge Gradients", Pidhorskyi et al., ECCV 2024; how it is refined stands in csrc/core.
 
-    Exact up to sampling for squared losses on the image.
+    Exact up to sampling for squared losses on the image, also of a blurred or supersampled one; for others, see
+    `pixel_loss`.
 
     Args:
         image: [B,H,W,C] whatever was computed per pixel from this rasterization; 0 to many channels.
@@ -113,6 +119,84 @@ def edge_grad(
     Raises:
         ValueError: shapes, types or devices do not fit, or an index is out of range.
     """
+    group, topology = _check_edges(image, v_pix, faces, index_img, group, topology)
+    return ops.EdgeGrad.apply(image, v_pix, faces, topology.adjacency, group, index_img)
+
+
+PixelLossKind = Literal["squared", "charbonnier", "huber", "l1", "cross_entropy"]
+
+
+def pixel_loss(
+    image: Tensor,
+    target: Tensor,
+    v_pix: Tensor,
+    faces: Tensor,
+    index_img: Tensor,
+    *,
+    kind: PixelLossKind,
+    scale: float | None = None,
+    group: Tensor | None = None,
+    topology: Topology | None = None,
+) -> Tensor:
+    """A loss for each pixel; in the backward pass the image's jumps move the vertices whose edges make them.
+
+    What `edge_grad` does, for losses that are not squares: there, what a moving boundary changes does not follow from
+    the loss gradient, and is taken from the loss itself (for Charbonnier and L1 the gradient alone is off by up to
+    half of its length, and for L1 points elsewhere). Instead of `edge_grad`, not after it. Weight, mask and add up the
+    result as you like: the derivation needs only that the total is linear in it.
+
+    Args:
+        image: [B,H,W,C] whatever was computed per pixel from this rasterization.
+        target: [B,H,W,C], what it is compared with; gets no gradient.
+        v_pix, faces, index_img, group, topology: as for `edge_grad`.
+        kind: the sum over channels of, with d = image - target,
+            squared: d^2; charbonnier: sqrt(d^2 + scale^2) - scale; l1: |d|;
+            huber: d^2 / 2 up to scale, then scale (|d| - scale / 2);
+            or cross_entropy: -sum target log_softmax(image), target the probabilities of C classes.
+        scale: of charbonnier and huber, in units of the image, > 0.
+
+    Returns:
+        [B,H,W], differentiable with respect to image and v_pix.
+
+    Raises:
+        ValueError: shapes, types or devices do not fit, an index is out of range, or scale is missing.
+    """
+    group, topology = _check_edges(image, v_pix, faces, index_img, group, topology)
+    if target.shape != image.shape or target.dtype != image.dtype:
+        raise ValueError(
+            f"target: expected {image.dtype} {list(image.shape)}, as image, got {target.dtype} {list(target.shape)}"
+        )
+    _check_device(image, target=target)
+    if kind not in get_args(PixelLossKind):
+        raise ValueError(f"kind: expected one of {', '.join(get_args(PixelLossKind))}, got {kind!r}")
+    if kind in ("charbonnier", "huber") and not (scale is not None and scale > 0):
+        raise ValueError(f"scale: {kind} needs one above 0, in units of the image, got {scale}")
+    number, scale = get_args(PixelLossKind).index(kind), scale or 0.0
+    target = target.detach()
+    loss = loss_of_pixels(image, target, kind, scale)
+    return ops.PixelLossEdges.apply(
+        loss, image.detach(), target, v_pix, faces, topology.adjacency, group, index_img, number, scale
+    )
+
+
+def loss_of_pixels(image: Tensor, target: Tensor, kind: PixelLossKind, scale: float) -> Tensor:
+    """The values of `pixel_loss` [...], image and target [...,C]."""
+    if kind == "cross_entropy":
+        return -(target * image.log_softmax(-1)).sum(-1)
+    d = image - target
+    if kind == "squared":
+        return d.square().sum(-1)
+    if kind == "charbonnier":
+        return ((d.square() + scale**2).sqrt() - scale).sum(-1)
+    if kind == "huber":
+        return torch.nn.functional.huber_loss(image, target, reduction="none", delta=scale).sum(-1)
+    return d.abs().sum(-1)
+
+
+def _check_edges(
+    image: Tensor, v_pix: Tensor, faces: Tensor, index_img: Tensor, group: Tensor | None, topology: Topology | None
+) -> tuple[Tensor, Topology]:
+    """Checks what finds jumps; group as int32 and topology, made if they were not given."""
     _check_v_pix(v_pix)
     _check_faces(faces, v_pix)
     _check_index_img(index_img)
@@ -132,7 +216,7 @@ def edge_grad(
         raise ValueError(f"group: expected {len(faces)} integers, got {group.dtype} {list(group.shape)}")
     group = group.to(torch.int32)
     _check_device(image, v_pix=v_pix, faces=faces, index_img=index_img, group=group, topology=topology.adjacency)
-    return ops.EdgeGrad.apply(image, v_pix, faces, topology.adjacency, group, index_img)
+    return group, topology
 
 
 def _check_v_pix(v_pix: Tensor) -> None:

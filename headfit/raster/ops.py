@@ -197,6 +197,83 @@ class EdgeGrad(torch.autograd.Function):
         return grad_image, grad_v, None, None, None, None
 
 
+@torch.library.custom_op("headfit::pixel_loss_backward", mutates_args=(), device_types="cpu")
+def pixel_loss_backward(
+    grad_loss: Tensor,
+    image: Tensor,
+    target: Tensor,
+    v_pix: Tensor,
+    faces: Tensor,
+    adjacency: Tensor,
+    group: Tensor,
+    index_img: Tensor,
+    penalty: int,
+    scale: float,
+) -> Tensor:
+    grad_v = torch.empty_like(v_pix, memory_format=torch.contiguous_format)
+    _C.pixel_loss_backward(
+        penalty,
+        scale,
+        _plain(grad_loss),
+        _plain(image),
+        _plain(target),
+        _plain(v_pix),
+        _plain(faces),
+        _plain(adjacency),
+        _plain(group),
+        _plain(index_img),
+        grad_v,
+        torch.get_num_threads(),
+    )
+    return grad_v
+
+
+@pixel_loss_backward.register_fake
+def _(
+    grad_loss: Tensor,
+    image: Tensor,
+    target: Tensor,
+    v_pix: Tensor,
+    faces: Tensor,
+    adjacency: Tensor,
+    group: Tensor,
+    index_img: Tensor,
+    penalty: int,
+    scale: float,
+) -> Tensor:
+    return torch.empty_like(v_pix, memory_format=torch.contiguous_format)
+
+
+class PixelLossEdges(torch.autograd.Function):
+    """A loss per pixel, as it is; its gradient also goes to the vertices. Image and target only say what it is of."""
+
+    @staticmethod
+    def forward(  # type: ignore[no-untyped-def]
+        ctx,
+        loss: Tensor,
+        image: Tensor,
+        target: Tensor,
+        v_pix: Tensor,
+        faces: Tensor,
+        adjacency: Tensor,
+        group: Tensor,
+        index_img: Tensor,
+        penalty: int,
+        scale: float,
+    ) -> Tensor:
+        ctx.save_for_backward(image, target, v_pix, faces, adjacency, group, index_img)
+        ctx.penalty, ctx.scale = penalty, scale
+        return loss.view_as(loss)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, grad_loss: Tensor):  # type: ignore[no-untyped-def]
+        grad_v = None
+        if ctx.needs_input_grad[3]:
+            grad_v = pixel_loss_backward(grad_loss, *ctx.saved_tensors, ctx.penalty, ctx.scale)
+        return grad_loss, None, None, grad_v, None, None, None, None, None, None
+
+
 def _plain(x: Tensor) -> Tensor:
     """What DLPack takes: no autograd, no strides, no conjugate or negative bit."""
     return x.detach().contiguous()

@@ -20,6 +20,7 @@ from raster_scenes import (
 )
 
 from headfit.raster import NEAR
+from headfit.raster.api import PixelLossKind
 
 TWO_COLOURS = torch.tensor([[0.9, 0.1, 0.3], [0.2, 0.8, 0.6]], dtype=F64)
 
@@ -117,6 +118,10 @@ def test_matches_finite_differences(name: str) -> None:
     assert gradient_error(make()) < bound
 
 
-if __name__ == "__main__":
-    for name, (make, bound) in SCENES.items():
-        print(f"{name:36s} {gradient_error(make()):.4f}   (bound {bound})")
+ROBUST = ("triangle", "occlusion, cells of 2 px", "intersection, oblique line", "cut seam", "fold", "near plane")
+
+
+@pytest.mark.parametrize("kind", ["charbonnier", "huber", "l1"])
+@pytest.mark.parametrize("name", ROBUST)
+def test_robust_losses_match_finite_differences(name: str, kind: PixelLossKind) -> None:
+    assert gradient_error(SCENES[name][0](), kind) < 0.05

@@ -1,11 +1,14 @@
 """The compiled operations against the plain-torch reference, values and gradients."""
 
+from typing import get_args
+
 import pytest
 import torch
 from torch import Tensor
 
 from headfit import raster
-from headfit.raster import reference
+from headfit.raster import reference, reference_edges
+from headfit.raster.api import PixelLossKind, loss_of_pixels
 
 SIZE = (20, 24)
 Scene = tuple[Tensor, Tensor]  # v_pix [2,V,3] float64, faces
@@ -97,6 +100,26 @@ def test_edge_grad(scene: Scene, groups: int, dtype: torch.dtype) -> None:
     grad = random(image.shape, dtype)
     out = raster.edge_grad(image, v, faces, index_img, group=group)
     (got,) = torch.autograd.grad(out, v, grad)
-    want = reference.edge_grad_backward(grad, image, v.detach(), faces, index_img, group=group)
+    want = reference_edges.edge_grad_backward(grad, image, v.detach(), faces, index_img, group=group)
     assert float(want.norm()) > 0
     assert float((got - want).norm()) <= (1e-5 if dtype == torch.float32 else 1e-12) * float(want.norm())
+
+
+@pytest.mark.parametrize("kind", get_args(PixelLossKind))
+def test_pixel_loss(scene: Scene, kind: PixelLossKind) -> None:
+    v, faces = scene[0].clone().requires_grad_(), scene[1]
+    group = torch.arange(len(faces)) % 3
+    index_img, bary, _ = raster.rasterize(v.detach(), faces, SIZE)
+    image = raster.interpolate(random((v.shape[1], 4), v.dtype), faces, index_img, bary).requires_grad_()
+    target = random(image.shape, v.dtype).softmax(-1)
+    weight = random(index_img.shape, v.dtype).clamp(min=0)  # some pixels do not count
+    loss = raster.pixel_loss(image, target, v, faces, index_img, kind=kind, scale=0.3, group=group)
+    plain = loss_of_pixels(image, target, kind, 0.3)
+    assert torch.equal(loss, plain)
+    got, got_image = torch.autograd.grad(loss, [v, image], weight)
+    torch.testing.assert_close(got_image, torch.autograd.grad(plain, image, weight)[0])
+    want = reference_edges.pixel_loss_backward(
+        weight, image.detach(), target, v.detach(), faces, index_img, kind=kind, scale=0.3, group=group
+    )
+    assert float(want.norm()) > 0
+    assert float((got - want).norm()) <= 1e-12 * float(want.norm())
