@@ -33,8 +33,7 @@ HEADFIT_HD inline int previous_corner(int k) { return k == 0 ? 2 : k - 1; }
 
 template <class Real>
 HEADFIT_HD inline bool is_finite(Vec3<Real> v) {
-    using std::isfinite;
-    return isfinite(v.x) && isfinite(v.y) && isfinite(v.z) && v.z != 0;
+    return (v.x * 0 + v.y * 0 + v.z * 0 == 0) & (v.z != 0);  // NaN and infinity times 0 are NaN
 }
 
 template <class Real>

@@ -20,8 +20,8 @@ struct PixelBox {
     HEADFIT_HD bool empty() const { return x0 >= x1 || y0 >= y1; }
 };
 
-// t_k(q) = a_k (q.x - x_k) + b_k (q.y - y_k) = s sign(z_k) E_k(q) is computed from the undirected edge (origin at
-// the vertex of lower index, sign applied last), so two faces that share an edge see the same number up to sign.
+// t_k(q) = a_k (q.x - x_k) + b_k (q.y - y_k) = s sign(z_k) E_k(q), relative to the edge's vertex of lower index: two faces
+// that share an edge then see the very same number up to sign, since a and b of the one are those of the other negated.
 template <class T>
 struct Triangle {
     T a[3], b[3], x[3], y[3];
@@ -32,29 +32,28 @@ struct Triangle {
     HEADFIT_HD T edge(int k, T qx, T qy) const { return a[k] * (qx - x[k]) + b[k] * (qy - y[k]); }
 };
 
-// False for what cannot be seen: no area, or a vertex that is not finite.
+// False for what cannot be seen: no area, or a vertex that is not finite. Free of branches that depend on the data but
+// for the two returns: it is run for every face.
 template <class T>
 HEADFIT_HD inline bool setup_triangle(const Vec3<T> p[3], const int32_t id[3], Triangle<T>& tri) {
     if (!is_finite(p[0]) || !is_finite(p[1]) || !is_finite(p[2])) return false;
     for (int k = 0; k < 3; ++k) {
         const int i = next_corner(k), j = previous_corner(k);
-        const bool forward = id[i] < id[j];
-        const Vec3<T> lo = forward ? p[i] : p[j], hi = forward ? p[j] : p[i];
-        const T sign = forward ? T(1) : T(-1);
-        tri.a[k] = sign * (lo.y - hi.y);
-        tri.b[k] = sign * (hi.x - lo.x);
-        tri.x[k] = lo.x;
-        tri.y[k] = lo.y;
+        const bool lower = id[i] < id[j];
+        tri.a[k] = p[i].y - p[j].y;
+        tri.b[k] = p[j].x - p[i].x;
+        tri.x[k] = lower ? p[i].x : p[j].x;
+        tri.y[k] = lower ? p[i].y : p[j].y;
         tri.side[k] = front_or_behind(p[k]);
         tri.abs_w[k] = tri.side[k] / p[k].z;
     }
     const T area = tri.edge(0, p[0].x, p[0].y);
     if (!(area != 0)) return false;  // also when it overflowed to NaN
+    const T facing = area > 0 ? T(1) : T(-1);
     for (int k = 0; k < 3; ++k) {
-        const T sign = area > 0 ? tri.side[k] : -tri.side[k];
-        tri.a[k] *= sign;
-        tri.b[k] *= sign;
-        const bool top_left = tri.a[k] > 0 || (tri.a[k] == 0 && tri.b[k] > 0);
+        tri.a[k] *= facing * tri.side[k];
+        tri.b[k] *= facing * tri.side[k];
+        const bool top_left = (tri.a[k] > 0) | ((tri.a[k] == 0) & (tri.b[k] > 0));
         tri.threshold[k] = top_left ? T(0) : std::numeric_limits<T>::denorm_min();
     }
     return true;

@@ -81,29 +81,30 @@ constexpr int kMaxWalk = 256;
 template <class Real, class Stored>
 HEADFIT_HD inline Walk<Real> walk(const Surface<Real, Stored>& surface, int32_t face, Vec2<Real> from, Vec2<Real> to) {
     Walk<Real> result;
+    const Vec2<Real> d = to - from;
     Real t = 0;
     int entered = -1;
     for (int step = 0; step < kMaxWalk; ++step) {
+        // Edge functions l_k at the start, positive inside, and their fall c_j - c_i on the way: l_k at the end is
+        //   cross(r_i - d, r_j - d) = cross(r_i, r_j) - (cross(d, r_j) - cross(d, r_i)),   r = p - from, d = to - from.
         Vec3<Real> p[3];
-        Real l0[3], l1[3];  // edge functions at both ends of the segment, positive inside
-        for (int k = 0; k < 3; ++k) p[k] = surface.mesh.corner(face, k);
+        Vec2<Real> r[3];
+        Real l[3], c[3];
         for (int k = 0; k < 3; ++k) {
-            const Vec2<Real> i = screen(p[next_corner(k)]), j = screen(p[previous_corner(k)]);
-            l0[k] = cross(i - from, j - from);
-            l1[k] = cross(i - to, j - to);
+            p[k] = surface.mesh.corner(face, k);
+            r[k] = screen(p[k]) - from;
+            c[k] = cross(d, r[k]);
         }
-        const Real area = l0[0] + l0[1] + l0[2];
+        for (int k = 0; k < 3; ++k) l[k] = cross(r[next_corner(k)], r[previous_corner(k)]);
+        const Real facing = l[0] + l[1] + l[2] >= 0 ? Real(1) : Real(-1);
         int exit = -1;
         Real t_exit = 1;
         for (int k = 0; k < 3; ++k) {
-            const Real inside = (area >= 0 ? Real(1) : Real(-1)) * front_or_behind(p[k]);
-            const Real fall = inside * (l0[k] - l1[k]);
-            if (k == entered || !(fall > 0)) continue;
-            const Real tk = inside * l0[k] / fall;
-            if (tk < t_exit) {
-                t_exit = tk;
-                exit = k;
-            }
+            const Real inside = facing * front_or_behind(p[k]);
+            const Real fall = inside * (c[previous_corner(k)] - c[next_corner(k)]);
+            if (k == entered || !(fall > 0) || !(inside * l[k] < t_exit * fall)) continue;
+            t_exit = inside * l[k] / fall;
+            exit = k;
         }
         t_exit = exit < 0 ? Real(1) : (t_exit > t ? t_exit : t);
         result.face = face;

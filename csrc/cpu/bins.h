@@ -50,7 +50,14 @@ class Binning {
         bins_.resize((shape.faces + chunk_ - 1) / chunk_);
     }
 
+    const TileGrid& grid() const { return grid_; }
     int64_t chunks() const { return int64_t(bins_.size()); }
+
+    bool is_empty(int64_t tile) const {
+        for (const Bins& bins : bins_)
+            if (bins.start[tile] < bins.start[tile + 1]) return false;
+        return true;
+    }
 
     void place_vertices() {
         for (size_t i = 0; i < boxes_.size(); ++i)

@@ -9,10 +9,15 @@
 
 namespace headfit {
 
+// True if low <= values[i] <= high for all i. Without a branch, so that it takes several values at a time.
+inline bool all_between(const int32_t* values, int64_t count, int64_t low, int64_t high) {
+    int32_t outside = 0;
+    for (int64_t i = 0; i < count; ++i) outside |= int32_t(values[i] < int32_t(low)) | int32_t(values[i] > int32_t(high));
+    return outside == 0;
+}
+
 inline void check_faces(const Shape& shape, const int32_t* faces) {
-    bool ok = true;
-    for (int64_t i = 0; i < 3 * shape.faces; ++i) ok &= faces[i] >= 0 && faces[i] < shape.vertices;
-    if (ok) return;
+    if (all_between(faces, 3 * shape.faces, 0, shape.vertices - 1)) return;
     for (int64_t i = 0; i < 3 * shape.faces; ++i)
         if (faces[i] < 0 || faces[i] >= shape.vertices)
             throw std::invalid_argument("faces: face " + std::to_string(i / 3) + " refers to vertex " +
@@ -28,9 +33,8 @@ inline void check_face(const Shape& shape, int32_t face) {
 }
 
 inline void check_adjacency(const Shape& shape, const int32_t* adjacency) {
-    bool ok = true;
-    for (int64_t i = 0; i < 3 * shape.faces; ++i) ok &= adjacency[i] >= -1 && adjacency[i] < shape.faces;
-    if (!ok) throw std::invalid_argument("topology: does not belong to these faces");
+    if (!all_between(adjacency, 3 * shape.faces, -1, shape.faces - 1))
+        throw std::invalid_argument("topology: does not belong to these faces");
 }
 
 }  // namespace headfit

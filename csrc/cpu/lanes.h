@@ -7,9 +7,9 @@
 #include <cstring>
 
 // Functions that are compiled for AVX2 as well as for any x86-64, and chosen by the machine when the library is loaded.
-// What they call must be inlined into them.
+// What they call is inlined into them, or it would be compiled for any x86-64.
 #if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__) && !defined(HEADFIT_SANITIZED)
-#define HEADFIT_CLONES __attribute__((target_clones("avx2", "default")))
+#define HEADFIT_CLONES __attribute__((target_clones("avx2", "default"), flatten))
 #else
 #define HEADFIT_CLONES
 #endif

@@ -37,11 +37,10 @@ struct Edges {
     }
 };
 
-// Draws triangle number n of the tile into its pixels [x0, x1) x [y0, y1); the tile begins at pixel (left, top).
+// Draws a triangle, number n of the tile, into its pixels [x0, x1) x [y0, y1); the tile begins at pixel (left, top).
 template <class T>
-HEADFIT_INLINE void draw(Tile<T>& tile, int32_t n, const PixelBox& box, int left, int top) {
+HEADFIT_INLINE void draw(Tile<T>& tile, const Triangle<T>& tri, int32_t n, const PixelBox& box, int left, int top) {
     using L = Lanes<T>;
-    const Triangle<T>& tri = tile.triangles[n];
     typename L::Vector steps;
     for (int i = 0; i < kLanes; ++i) steps[i] = T(i);
     for (int x = box.x0; x < box.x1; x += kLanes) {
@@ -63,14 +62,6 @@ HEADFIT_INLINE void draw(Tile<T>& tile, int32_t n, const PixelBox& box, int left
             L::store(wins, n, &tile.drawn[y][x]);
         }
     }
-}
-
-HEADFIT_CLONES void draw_triangle(Tile<float>& tile, int32_t n, const PixelBox& box, int left, int top) {
-    draw(tile, n, box, left, top);
-}
-
-HEADFIT_CLONES void draw_triangle(Tile<double>& tile, int32_t n, const PixelBox& box, int left, int top) {
-    draw(tile, n, box, left, top);
 }
 
 // One image of the outputs.
@@ -111,24 +102,31 @@ struct Outputs {
 };
 
 template <class T>
-void draw_tile(const Mesh<T, T>& mesh, const Binning<T>& binning, const PixelBox& limits, int64_t tile_id,
-               Tile<T>& tile, const Outputs<T>& outputs) {
-    bool clean = false;
+HEADFIT_INLINE void draw_tile(const Mesh<T, T>& mesh, const Binning<T>& binning, int64_t tile_id, Tile<T>& tile,
+                              const Outputs<T>& outputs) {
+    const PixelBox limits = binning.grid().box(tile_id);
+    if (binning.is_empty(tile_id)) return outputs.write_background(limits);
+    tile.clear();
     binning.for_each_face(tile_id, [&](int32_t face, const PixelBox& box) {
         const Corners<T> corners(mesh, face);
         Triangle<T> tri;
         if (!setup_triangle(corners.p, corners.id, tri)) return;
-        if (!clean) tile.clear();
-        clean = true;
         tile.triangles.push_back(tri);
         tile.faces.push_back(face);
         const PixelBox inside{box.x0 - limits.x0, box.y0 - limits.y0, box.x1 - limits.x0, box.y1 - limits.y0};
-        draw_triangle(tile, int32_t(tile.faces.size()) - 1, inside, limits.x0, limits.y0);
+        draw(tile, tri, int32_t(tile.faces.size()) - 1, inside, limits.x0, limits.y0);
     });
-    if (clean)
-        outputs.write(tile, limits);
-    else
-        outputs.write_background(limits);
+    outputs.write(tile, limits);
+}
+
+HEADFIT_CLONES void draw_tile_clones(const Mesh<float, float>& mesh, const Binning<float>& binning, int64_t tile_id,
+                                     Tile<float>& tile, const Outputs<float>& outputs) {
+    draw_tile(mesh, binning, tile_id, tile, outputs);
+}
+
+HEADFIT_CLONES void draw_tile_clones(const Mesh<double, double>& mesh, const Binning<double>& binning, int64_t tile_id,
+                                     Tile<double>& tile, const Outputs<double>& outputs) {
+    draw_tile(mesh, binning, tile_id, tile, outputs);
 }
 
 }  // namespace
@@ -151,7 +149,7 @@ void rasterize(const Shape& shape, const T* v_pix, const int32_t* faces, int32_t
         run_workers(int(std::min<int64_t>(threads, std::max<int64_t>(grid.count(), 1))), [&](int) {
             Tile<T> tile;
             for (int64_t i = next++; i < grid.count(); i = next++)
-                draw_tile(mesh, binning, grid.box(i), i, tile, outputs);
+                draw_tile_clones(mesh, binning, i, tile, outputs);
         });
     }
 }
