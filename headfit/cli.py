@@ -162,8 +162,8 @@ def parser() -> argparse.ArgumentParser:
         "Fit the head to a capture: meshes, texture, light and a TensorBoard log in one run folder.",
     )
     fit.usage = (
-        "headfit fit --capture CAPTURE --out RUN [--head HEAD] [--config YAML] [--hold-out CAMERA ...] [--no-landmarks] "
-        "[--resume] [--debug] [group.key=value ...]"
+        "headfit fit --capture CAPTURE --out RUN [--head HEAD] [--config YAML] [--hold-out CAMERA ...] "
+        "[--no-landmarks] [--resume] [--debug] [group.key=value ...]"
     )
     fit.epilog = "Any value of the configuration can be overridden: group.key=value, or --group.key value."
     fit.add_argument("--capture", type=Path, required=True, help="folder with capture.json")

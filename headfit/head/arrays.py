@@ -40,6 +40,7 @@ LANDMARK_COUNT = 68
 OPTIONAL_FLOATS: dict[str, Callable[[Arrays], np.ndarray]] = {
     "pose_correctives": lambda arrays: np.zeros((0, len(arrays["mean"]), 3)),
     "expression_lowest": lambda arrays: np.zeros(len(arrays["expression_names"])),
+    "pivot_expression_basis": lambda arrays: np.zeros((len(arrays["expression_names"]), len(arrays["joint_names"]), 3)),
 }
 
 
@@ -82,6 +83,7 @@ def _shapes(arrays: Arrays) -> dict[str, tuple[int, ...]]:
         "joint_parents": (joints,),
         "pivots": (joints, 3),
         "pivot_basis": (components, joints, 3),
+        "pivot_expression_basis": (units, joints, 3),
         "part_centres": (parts, 3),
         "part_centre_basis": (components, parts, 3),
         "cage_rigid_part": (cage,),

@@ -48,6 +48,7 @@ class HeadModel(nn.Module):
     cage_stiffness: Tensor
     pose_correctives: Tensor
     expression_lowest: Tensor
+    pivot_expression_basis: Tensor
     faces: Tensor
     faces_uv: Tensor
     cage_faces: Tensor
@@ -133,8 +134,8 @@ class HeadModel(nn.Module):
         """Fine vertices [B,V,3] in the head frame, metres. Differentiable in every argument.
 
         identity: [I] or [B,I], ~ N(0,1). expression: [B,E], 0 rest, 1 full.
-        joints: [B,J,6]: axis-angle (radians) about the joint's pivot, which follows identity, then translation
-            (metres), both in the frame of the parent joint or, without one, of the head.
+        joints: [B,J,6]: axis-angle (radians) about the joint's pivot, which follows identity (in some heads expression
+            too), then translation (metres), both in the frame of the parent joint or, without one, of the head.
         offsets: [Vc,3] or [B,Vc,3] metres, added to the cage before anything moves it.
         placement: [R,9] per rigid part: translation (metres), axis-angle (radians) and log-scale about the part's
             centre, applied before expression and skinning.
@@ -145,7 +146,9 @@ class HeadModel(nn.Module):
         if placement is not None:
             rest = self._place(rest, identity, placement)
         moved = rest + torch.tensordot(expression, self.expression_basis, 1)
-        cage = self._skin(moved, identity, joints)
+        pivots = self.pivots + torch.tensordot(identity, self.pivot_basis, 1)
+        pivots = pivots + torch.tensordot(expression, self.pivot_expression_basis, 1)
+        cage = self._skin(moved, pivots, joints)
         transposed = self._csr("subdivision_transposed", (self.cage_count, self.vertex_count))
         return apply_to_vertices(self.subdivision, transposed, cage)
 
@@ -161,11 +164,11 @@ class HeadModel(nn.Module):
         placed = torch.einsum("vij,...vj->...vi", linear[part], local) + centre + translation[part]
         return rest.index_copy(-2, member.nonzero()[:, 0], placed)
 
-    def _skin(self, cage: Tensor, identity: Tensor, joints: Tensor) -> Tensor:
-        """Linear blend skinning of the cage [B,Vc,3] by joints [B,J,6]; the skull is the fixed root."""
+    def _skin(self, cage: Tensor, pivots: Tensor, joints: Tensor) -> Tensor:
+        """Linear blend skinning of the cage [B,Vc,3] by joints [B,J,6] about pivots [B,J,3]; the skull is the fixed
+        root."""
         if not self.joint_parents:
             return cage
-        pivots = self.pivots + torch.tensordot(identity, self.pivot_basis, 1)
         rotations = axis_angle_to_matrix(joints[..., :3])
         eye = torch.eye(3, dtype=cage.dtype, device=cage.device)
         if len(self.pose_correctives):

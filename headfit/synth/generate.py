@@ -126,7 +126,7 @@ class Studio:
         return rgb
 
     def _landmarks(self, seen: Visible, vertices: torch.Tensor, camera: Camera) -> np.ndarray:
-        """iBUG 68 points [68,3] (none if the head does not know them): x, y in pixels of the picture, and 1 where the point is seen, else 0."""
+        """iBUG points [68,3], or none: x, y in pixels of the picture, and 1 where the point is seen, else 0."""
         corners = vertices[self.head.faces[self.head.landmark_faces].long()]
         points = (self.head.landmark_bary[..., None] * corners).sum(1).numpy().astype(np.float64)
         pixels, depth = camera.project(points), camera.to_camera(points)[:, 2]

@@ -23,6 +23,7 @@ def layout(vertices: Float, faces: Int, charts: Int, corner_uvs: Float | None) -
     to a place of its own. Without any, each chart is unrolled from a cylinder round its upright axis, cut at the
     back: surfaces behind each other then share texels.
     """
+    charts = np.unique(charts, return_inverse=True)[1]
     if corner_uvs is None:
         corner_uvs = pack(_unroll(vertices, faces, charts), charts)
     elif corner_uvs.min() < 0 or corner_uvs.max() > 1 or _overlap(corner_uvs, charts):

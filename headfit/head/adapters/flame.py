@@ -68,6 +68,8 @@ def _load(path: Path) -> dict[str, Float]:
         if not isinstance(content[key], np.ndarray) or content[key].dtype.kind not in "fiu":
             raise HeadfitError(f"{path}: {key} is not an array of numbers")
         data[key] = content[key].astype(np.float64)
+        if not np.isfinite(data[key]).all():
+            raise HeadfitError(f"{path}: {key} holds values that are not finite")
     vertices = len(data["v_template"])
     wanted: dict[str, tuple[int, ...]] = {
         "v_template": (vertices, 3),
@@ -92,11 +94,20 @@ def _joints(data: dict[str, Float], head: ImportedHead) -> list[Joint]:
     column = {int(number): index for index, number in enumerate(table[1])}
     regressor = data["J_regressor"]
     pivots = regressor @ head.vertices
-    pivot_basis = np.einsum("jv,kvd->kjd", regressor, head.identity)
+    by_identity, by_expression = (
+        np.einsum("jv,kvd->kjd", regressor, basis) for basis in (head.identity, head.expression)
+    )
     # A root has no column as parent (it is stored as -1 or as the largest unsigned number).
     parents = [column.get(int(parent), -1) for parent in table[0]]
     return [
-        Joint(JOINTS[j], parents[j] - 1 if parents[j] > 0 else -1, pivots[j], pivot_basis[:, j], data["weights"][:, j])
+        Joint(
+            name=JOINTS[j],
+            parent=parents[j] - 1 if parents[j] > 0 else -1,
+            pivot=pivots[j],
+            pivot_basis=by_identity[:, j],
+            weights=data["weights"][:, j],
+            pivot_expression=by_expression[:, j],
+        )
         for j in range(1, len(JOINTS))
     ]
 

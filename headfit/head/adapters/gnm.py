@@ -99,6 +99,8 @@ def _check(path: Path, data: dict[str, np.ndarray]) -> None:
     for key, shape in wanted.items():
         if key in data and data[key].shape != shape:
             raise HeadfitError(f"{path}: {key} has shape {data[key].shape}, expected {shape}")
+        if key in data and not np.isfinite(data[key]).all():
+            raise HeadfitError(f"{path}: {key} holds values that are not finite")
     if data["triangles"].min(initial=0) < 0 or data["triangles"].max(initial=0) >= vertices:
         raise HeadfitError(f"{path}: triangles names vertices that are not there")
 

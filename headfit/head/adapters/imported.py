@@ -27,14 +27,15 @@ SIGMAS = 3.0
 
 @dataclass
 class Joint:
-    """A joint: its `parent` by index (-1: the skull), pivot `[3]` and what identity does to it `[I,3]`, and how far it
-    moves each vertex `[V]`, in [0,1]."""
+    """A joint: its `parent` by index (-1: the skull), pivot `[3]`, what identity does to it `[I,3]`, how far it moves
+    each vertex `[V]`, in [0,1], and what expression does to the pivot `[E,3]` (None: nothing)."""
 
     name: str
     parent: int
     pivot: Float
     pivot_basis: Float
     weights: Float
+    pivot_expression: Float | None = None
 
 
 @dataclass
@@ -122,6 +123,10 @@ class ImportedHead:
             "expression_names": np.array(self.units, dtype=np.str_),
             "rigid_part_names": np.array(rigid_names, dtype=np.str_),
         }
+        moved = [joint.pivot_expression for joint in self.joints]
+        if any(basis is not None for basis in moved):
+            still = np.zeros((len(self.units), 3))
+            result["pivot_expression_basis"] = np.stack([still if b is None else b for b in moved], 1)
         if self.pose_correctives is not None:
             result["pose_correctives"] = self.pose_correctives
         return result | self._landmark_arrays()

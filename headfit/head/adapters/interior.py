@@ -7,7 +7,7 @@ correctives move the cavity's rim as they move the lips; the jaw's joint carries
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -133,9 +133,7 @@ def _joints(head: ImportedHead, patch: _Patch, place: Placement) -> list[Joint]:
     joints = []
     for index, joint in enumerate(head.joints):
         share = skull[index] * free + (lower if index == jaw else 0)
-        joints.append(
-            Joint(joint.name, joint.parent, joint.pivot, joint.pivot_basis, np.concatenate([joint.weights, share]))
-        )
+        joints.append(replace(joint, weights=np.concatenate([joint.weights, share])))
     bearer = int(skull.argmax()) if skull.max(initial=0) > 0.5 else -1
     for name in new:
         pivot = place.rigid(ours.pivots[ours.joint_names.index(name)].double().numpy()[None])

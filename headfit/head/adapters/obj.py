@@ -41,6 +41,8 @@ def read_mesh(path: Path) -> RawMesh:
         raise
     except Exception as error:  # trimesh fails in many ways
         raise HeadfitError(f"{path}: cannot be read as a mesh ({error})") from error
+    if not np.isfinite(mesh.vertices).all():
+        raise HeadfitError(f"{path}: holds vertices that are not finite")
     if not len(mesh.faces):
         raise HeadfitError(f"{path}: has no faces")
     if mesh.faces.min() < 0 or mesh.faces.max() >= len(mesh.vertices):
@@ -58,6 +60,8 @@ def read_positions(path: Path, count: int) -> Float:
             raise HeadfitError(f"{path}: cannot be read as an OBJ file ({error})") from error
     else:
         vertices = read_mesh(path).vertices
+    if not np.isfinite(vertices).all():
+        raise HeadfitError(f"{path}: holds vertices that are not finite")
     if len(vertices) != count:
         raise HeadfitError(f"{path}: has {len(vertices)} vertices, the neutral mesh has {count}")
     return vertices

@@ -50,6 +50,11 @@ def _empty_array(_: Any, shape: Any, dtype: Any) -> np.ndarray:
     return np.ndarray.__new__(np.ndarray, shape, dtype)
 
 
+def _from_buffer(raw: Any, dtype: Any, shape: Any, order: str) -> np.ndarray:
+    """What numpy's `_frombuffer` does, by which protocol 5 spells an array."""
+    return np.frombuffer(raw, dtype=dtype).reshape(shape, order=order)  # type: ignore[call-overload]
+
+
 def _scalar(dtype: np.dtype, data: Any = None) -> Any:
     if dtype.hasobject:
         raise pickle.UnpicklingError("a scalar of python objects")
@@ -64,12 +69,23 @@ def _encode(text: str, encoding: str = "latin1") -> bytes:
     return text.encode("latin1")
 
 
+def _new_holder(kind: Any, base: Any, state: Any) -> Any:
+    """`copyreg._reconstructor`, by which protocols 0 and 1 spell a new object, for holders only."""
+    if not (isinstance(kind, type) and issubclass(kind, _Holder)):
+        raise pickle.UnpicklingError(f"a new object of {kind}")
+    return kind()
+
+
 _ALLOWED: dict[tuple[str, str], Any] = {("numpy", "ndarray"): np.ndarray, ("numpy", "dtype"): np.dtype}
 _ALLOWED[("_codecs", "encode")] = _encode
-_ALLOWED[("builtins", "set")] = set  # among a chumpy array's bookkeeping
+for _python in (("builtins", "copyreg"), ("__builtin__", "copy_reg")):  # the names of Python 3 and 2
+    _ALLOWED[(_python[0], "set")] = set  # among a chumpy array's bookkeeping
+    _ALLOWED[(_python[0], "object")] = object
+    _ALLOWED[(_python[1], "_reconstructor")] = _new_holder
 for _core in ("numpy.core", "numpy._core"):
     _ALLOWED[(f"{_core}.multiarray", "_reconstruct")] = _empty_array
     _ALLOWED[(f"{_core}.multiarray", "scalar")] = _scalar
+    _ALLOWED[(f"{_core}.numeric", "_frombuffer")] = _from_buffer
 for _name, _class in (("csc", _Csc), ("csr", _Csr)):
     for _module in (f"scipy.sparse.{_name}", f"scipy.sparse._{_name}", "scipy.sparse"):
         _ALLOWED[(_module, f"{_name}_matrix")] = _class
