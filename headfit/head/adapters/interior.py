@@ -19,6 +19,9 @@ from headfit.head.adapters.registration import LANDMARK_WEIGHT, Placement, our_h
 
 MOUTH = ("mouth_cavity", "upper_teeth", "upper_gums", "lower_teeth", "lower_gums", "tongue")
 EYES = ("left_eye", "right_eye")
+#: Landmarks by which what keeps its shape is placed: the lids' of each eye, and the lips' for all else.
+NEAR = {"left_eye": slice(42, 48), "right_eye": slice(36, 42)}
+LIPS = slice(48, 68)
 #: Metres over which the cavity stops following the lips.
 RIM = 0.008
 #: Landmarks of the skull that no jaw moves: bridge of the nose and eye corners.
@@ -44,7 +47,10 @@ def attach(head: ImportedHead) -> ImportedHead:
     wanted = MOUTH if head.vertices_of(*EYES).size else (*MOUTH, *EYES)
     patch = _cut(np.isin(ours.parts, wanted))
     soft = np.isin(patch.ids, np.unique(ours.faces[ours.parts == "mouth_cavity"]))
-    at_rest = np.where(soft[:, None], place.bend(ours.vertices[patch.ids]), place.rigid(ours.vertices[patch.ids]))
+    at_rest = np.where(soft[:, None], place.bend(ours.vertices[patch.ids]), place.rigid(ours.vertices[patch.ids], LIPS))
+    for name in EYES:
+        ball = np.isin(patch.ids, np.unique(ours.faces[ours.parts == name]))
+        at_rest[ball] = place.rigid(ours.vertices[patch.ids[ball]], NEAR[name])
     follow, hold = _following(head, at_rest, soft)
 
     def with_patch(basis: Float) -> Float:
@@ -136,7 +142,7 @@ def _joints(head: ImportedHead, patch: _Patch, place: Placement) -> list[Joint]:
         joints.append(replace(joint, weights=np.concatenate([joint.weights, share])))
     bearer = int(skull.argmax()) if skull.max(initial=0) > 0.5 else -1
     for name in new:
-        pivot = place.rigid(ours.pivots[ours.joint_names.index(name)].double().numpy()[None])
+        pivot = place.rigid(ours.pivots[ours.joint_names.index(name)].double().numpy()[None], NEAR.get(name, LIPS))
         follow = _carried(head, pivot)[:, 0]
         weights = np.concatenate([np.zeros(len(head.vertices)), column[name]])
         joints.append(Joint(name, jaw if name == "tongue" else bearer, pivot[0], follow, weights))

@@ -71,20 +71,25 @@ def our_head() -> OurHead:
 class Placement:
     """Takes points of our default head `[N,3]` to another head, by the landmarks both have.
 
-    `rigid` is a similarity; `bend` adds what it leaves at the landmarks, fading with distance.
+    `rigid` is a similarity, shifted so that given landmarks agree on average; `bend` adds to the similarity what it
+    leaves at all landmarks, fading with distance.
     """
 
     def __init__(self, landmarks: Float) -> None:
         ours = our_head().landmarks
         self.scale, self.rotation, self.shift = similarity(ours, landmarks, LANDMARK_WEIGHT)
-        there = self.rigid(ours)
-        self._rest = RBFInterpolator(there, landmarks - there, kernel="linear", degree=0, smoothing=SMOOTHING)
+        there = self._similar(ours)
+        self._left = landmarks - there
+        self._rest = RBFInterpolator(there, self._left, kernel="linear", degree=0, smoothing=SMOOTHING)
 
-    def rigid(self, points: Float) -> Float:
+    def _similar(self, points: Float) -> Float:
         return self.scale * points @ self.rotation.T + self.shift
 
+    def rigid(self, points: Float, near: slice) -> Float:
+        return self._similar(points) + self._left[near].mean(0)
+
     def bend(self, points: Float) -> Float:
-        there = self.rigid(points)
+        there = self._similar(points)
         return there + self._rest(there)
 
 
