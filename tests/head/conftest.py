@@ -23,12 +23,14 @@ EYES = ("left_eye", "right_eye")
 @dataclass
 class Sculpture:
     """A head as a sculptor would hand it over: metres, our frame. parts: faces per name of the default head's part;
-    landmarks: nearest vertex of the skin to each of the 68; points: where they truly lie."""
+    landmarks: nearest vertex of the skin to each of the 68; points: where they truly lie; jaw: how far the jaw moves
+    each vertex."""
 
     vertices: np.ndarray
     parts: dict[str, np.ndarray]
     landmarks: np.ndarray
     points: np.ndarray
+    jaw: np.ndarray
 
     def cut(self, *names: str) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray], np.ndarray]:
         """(vertex ids, faces, parts, landmarks) of some parts as a mesh of its own."""
@@ -63,7 +65,8 @@ def sculpture() -> Sculpture:
     corners = fine[head.faces.long().numpy()[head.landmark_faces.numpy()]]
     points = np.einsum("lc,lcd->ld", head.landmark_bary.double().numpy(), corners)
     skin = np.unique(parts["skin"])
-    return Sculpture(cage, parts, skin[KDTree(cage[skin]).query(points)[1]], points)
+    jaw = head.skinning_weights[:, 1 + head.joint_names.index("jaw")].double().numpy()
+    return Sculpture(cage, parts, skin[KDTree(cage[skin]).query(points)[1]], points, jaw)
 
 
 def smooth_shapes(vertices: np.ndarray, count: int, size: float, seed: int = 0) -> np.ndarray:
@@ -89,14 +92,13 @@ def flame(sculpture: Sculpture) -> FlameFiles:
     ids, faces, parts, landmarks = sculpture.cut("skin", *EYES)
     vertices = sculpture.vertices[ids]
     count = len(vertices)
-    neck, jaw, left, right = (np.zeros(count) for _ in range(4))
+    left, right, jaw = np.zeros(count), np.zeros(count), sculpture.jaw[ids].copy()
     left[np.unique(parts["left_eye"])] = 1
     right[np.unique(parts["right_eye"])] = 1
     height = vertices[:, 1]
     lip = vertices[landmarks[62], 1]
-    jaw[(height < lip) & (vertices[:, 2] > 0.02)] = 1
-    jaw[np.unique([*np.unique(parts["left_eye"]), *np.unique(parts["right_eye"])])] = 0
-    neck[:] = np.clip((height - height.min()) / 0.05, 0, 1) * (1 - jaw - left - right)
+    jaw[(left + right) > 0] = 0
+    neck = np.clip((height - height.min()) / 0.05, 0, 1) * (1 - jaw - left - right)
     weights = np.stack([1 - neck - jaw - left - right, neck, jaw, left, right], 1)
     regressor = np.zeros((5, count))
     hinge = (np.abs(vertices[:, 2]) < 0.02) & (height > lip) & (height < lip + 0.05)  # before the ears
@@ -217,8 +219,14 @@ def obj_text(vertices: np.ndarray, faces: list[list[int]], uvs: bool = False) ->
 
 
 def quads(faces: np.ndarray) -> list[list[int]]:
-    """Pairs of triangles (a, b, c), (a, c, d) as quads."""
-    return [[a, b, c, d] for (a, b, c), (_, _, d) in faces.reshape(-1, 2, 3).tolist()]
+    """Pairs of triangles (a, b, c), (a, c, d) as quads; others as they are."""
+    polygons: list[list[int]] = []
+    for face in faces.tolist():
+        if polygons and len(polygons[-1]) == 3 and [polygons[-1][0], polygons[-1][2]] == face[:2]:
+            polygons[-1].append(face[2])
+        else:
+            polygons.append(face)
+    return polygons
 
 
 @pytest.fixture(scope="session")

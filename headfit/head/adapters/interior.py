@@ -1,8 +1,8 @@
 """Our mouth interior, and eyes, for heads that have none.
 
 Teeth, gums and tongue are carried over by a similarity (they keep their shape), the cavity is bent so that its rim
-meets the lips. They follow the head they are put in: identity moves them as it moves the landmarks; units and pose
-correctives move the cavity's rim as they move the lips; the jaw's joint carries the lower half.
+meets the lips. They follow the head they are put in: identity moves them as it moves the landmarks; the cavity's
+rim goes where units, pose correctives and joints take the lips; the jaw's joint carries the lower half.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def attach(head: ImportedHead) -> ImportedHead:
         expression=with_patch(head.expression),
         units=head.units,
         lowest=head.lowest,
-        joints=_joints(head, patch, place),
+        joints=_joints(head, patch, place, follow, hold),
         landmarks=head.landmarks,
     )
     if head.pose_correctives is not None:
@@ -123,15 +123,18 @@ def _carried(head: ImportedHead, points: Float) -> Float:
     return np.einsum("nl,kld->knd", _carrying(head.landmark_points(), points), on_landmarks)
 
 
-def _joints(head: ImportedHead, patch: _Patch, place: Placement) -> list[Joint]:
+def _joints(head: ImportedHead, patch: _Patch, place: Placement, follow: sp.csr_matrix, hold: Float) -> list[Joint]:
     """The head's joints, carrying the patch too, and ours that it lacks: the tongue's if there is a jaw, the eyes' if
-    they are ours."""
+    they are ours. `follow` and `hold` as of `_following`: the rim goes where the lips go."""
     assert head.landmarks is not None
     ours = our_head().model
     fine = (ours.subdivision @ ours.skinning_weights).double().numpy()[patch.ids]
     column = {name: fine[:, 1 + index] for index, name in enumerate(ours.joint_names)}
     skull = np.array([joint.weights[head.landmarks[0][list(SKULL_POINTS), 0]].mean() for joint in head.joints])
     jaw = head.joint_index("jaw")
+    if jaw >= 0:  # a trace of the jaw in the skin there is no motion of the skull
+        skull *= skull.sum() / max(skull.sum() - skull[jaw], 1e-9)
+        skull[jaw] = 0
     new = [name for name in ("tongue", *EYES) if head.joint_index(name) < 0 and column[name].any()]
     new = [name for name in new if name != "tongue" or jaw >= 0]
     lower = column["jaw"] + (0 if "tongue" in new else column["tongue"]) if jaw >= 0 else np.zeros(len(fine))
@@ -139,13 +142,14 @@ def _joints(head: ImportedHead, patch: _Patch, place: Placement) -> list[Joint]:
     joints = []
     for index, joint in enumerate(head.joints):
         share = skull[index] * free + (lower if index == jaw else 0)
+        share = hold * (follow @ joint.weights) + (1 - hold) * share
         joints.append(replace(joint, weights=np.concatenate([joint.weights, share])))
     bearer = int(skull.argmax()) if skull.max(initial=0) > 0.5 else -1
     for name in new:
         pivot = place.rigid(ours.pivots[ours.joint_names.index(name)].double().numpy()[None], NEAR.get(name, LIPS))
-        follow = _carried(head, pivot)[:, 0]
-        weights = np.concatenate([np.zeros(len(head.vertices)), column[name]])
-        joints.append(Joint(name, jaw if name == "tongue" else bearer, pivot[0], follow, weights))
+        weights = np.concatenate([np.zeros(len(head.vertices)), (1 - hold) * column[name]])
+        parent = jaw if name == "tongue" else bearer
+        joints.append(Joint(name, parent, pivot[0], _carried(head, pivot)[:, 0], weights))
     return joints
 
 

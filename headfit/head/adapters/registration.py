@@ -22,6 +22,8 @@ LANDMARK_WEIGHT = np.r_[np.full(17, 0.1), np.ones(31), np.full(20, 2.0)]
 SMOOTHING = 1e-3
 #: Closest points farther apart than this (metres), or with normals less alike than this, are not matched.
 REACH, ALIKE = 0.015, 0.5
+#: What one standard deviation of identity costs, in squared metres of every point, in the first round and at last.
+PRIOR = 1e-6, 1e-8
 ROUNDS = 25
 
 
@@ -142,7 +144,7 @@ def find_landmarks(head: ImportedHead) -> tuple[Int, Float]:
             target_normals[nearest[good]],
             total_basis[:, sample[good]],
             coefficients,
-            ridge=1e-3 * scale**2 * 0.5 ** min(number, 10) + 1e-6 * scale**2,
+            prior=scale**2 * max(PRIOR[0] * 0.5**number, PRIOR[1]),
         )
         centre = here[good].mean(0)
         rotation = (1 + grow) * _rotation(turn)
@@ -158,7 +160,7 @@ def find_landmarks(head: ImportedHead) -> tuple[Int, Float]:
 
 
 def _step(
-    here: Float, target: Float, normal: Float, basis: Float, coefficients: Float, ridge: float
+    here: Float, target: Float, normal: Float, basis: Float, coefficients: Float, prior: float
 ) -> tuple[Float, Float, Float, float]:
     """One Gauss-Newton step of the point-to-plane distance: change of coefficients, turn, shift, relative growth."""
     arm = here - here.mean(0)
@@ -169,7 +171,7 @@ def _step(
     count = len(coefficients)
     # The prior holds the coefficients themselves near 0, not their change.
     damping = np.zeros(columns.shape[1])
-    damping[:count] = ridge * 1e-3 * len(here)
+    damping[:count] = prior * len(here)
     right = columns.T @ residual
     right[:count] -= damping[:count] * coefficients
     solved = np.linalg.solve(columns.T @ columns + np.diag(damping + 1e-12), right)
