@@ -65,6 +65,9 @@ def test_the_attacks_do_run_in_the_ordinary_reader(tmp_path):
         b"\x80\x04\x8c\x05numpy\x8c\x0endarray.tofile\x93.",  # a dotted name under an admitted one
         b"Psomething outside\n.",
         b"\x80\x02\x82\x01.",  # the extension registry
+        b"\x80\x02c_codecs\nencode\nN}U\x0c__defaults__)s\x86b.",  # sets an attribute of a function
+        b"\x80\x02c_codecs\nencode\n}U\x01xK\x01sb.",
+        b"\x80\x02cnumpy\nndarray\nN}U\x05stateK\x01s\x86b.",  # and of a class
     ],
 )
 def test_crafted_opcodes_are_refused(tmp_path, monkeypatch, payload):
@@ -76,9 +79,28 @@ def test_crafted_opcodes_are_refused(tmp_path, monkeypatch, payload):
     assert os.listdir(tmp_path) == ["model.pkl"]
 
 
+@pytest.mark.parametrize("what", ["type", "indices", "shape"])
+def test_forged_arrays_are_refused(tmp_path, what):
+    """Bytes as python objects would be pointers; indices beyond a sparse matrix would be written to."""
+    matrix = sp.csr_matrix(np.eye(3))
+    array = np.arange(3.0)
+    path = tmp_path / "model.pkl"
+    if what == "type":
+        forged = pickle.dumps({"x": array}, protocol=2).replace(b"f8", b"O8")
+        path.write_bytes(forged)
+    else:
+        if what == "indices":
+            matrix.indices[1] = 10**6
+        else:
+            matrix._shape = (3, 1)
+        path.write_bytes(pickle.dumps({"x": matrix}))
+    with pytest.raises(HeadfitError, match=r"x: (an array of python objects|not a sparse matrix)"):
+        load_arrays(path)
+
+
 def test_holders_cannot_be_made_of_other_classes(tmp_path):
     path = tmp_path / "model.pkl"
-    path.write_bytes(b"ccopy_reg\n_reconstructor\n(cnumpy\nndarray\nc__builtin__\nobject\nNtR.")
+    path.write_bytes(b"ccopy_reg\n_reconstructor\n(c__builtin__\nset\nc__builtin__\nobject\nNtR.")
     with pytest.raises(HeadfitError, match="a new object of"):
         load_arrays(path)
 

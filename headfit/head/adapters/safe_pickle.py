@@ -1,13 +1,16 @@
 """Reading pickled arrays without running what a pickle may ask for.
 
-A pickle is a program: it can call anything it can name. This reader lets it name numpy's array constructors and
-`set`; scipy's sparse containers, chumpy's array wrapper and torch's tensors become holders of their data that run no
-code; and it refuses everything else.
+A pickle is a program: it can call anything it can name. This reader gives the few names that files of arrays use to
+small holders of our own, which only keep what they are handed, and refuses every other name. Numpy's own constructors
+are not among them, since a forged type description could make them take numbers for pointers: arrays are built
+afterwards, from bytes and a checked type.
 """
 
 from __future__ import annotations
 
 import pickle
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -45,21 +48,51 @@ class _Chumpy(_Holder):
     """A chumpy array (FLAME 2020): a wrapper with the numbers under the key `x`."""
 
 
-def _empty_array(_: Any, shape: Any, dtype: Any) -> np.ndarray:
-    """What numpy's `_reconstruct` does, for plain arrays only; the pickle's state fills it afterwards."""
-    return np.ndarray.__new__(np.ndarray, shape, dtype)
+class _Dtype(_Holder):
+    """A type of numbers: its code (as f8) and byte order."""
+
+    def __init__(self, code: Any, *_: Any) -> None:
+        self.code = str(code)
+
+    @property
+    def is_object(self) -> bool:
+        return self.code.startswith("O")
+
+    def numpy(self) -> np.dtype:
+        """The type; UnpicklingError for anything but plain numbers and texts."""
+        order = self.state[1] if isinstance(self.state, tuple) and len(self.state) > 1 else "="
+        if not re.fullmatch(r"[?]|[biufcSU][0-9]+", self.code) or order not in ("<", ">", "=", "|"):
+            raise pickle.UnpicklingError(f"an array of {order!r} {self.code!r}")
+        return np.dtype(self.code if order == "|" else order + self.code)
 
 
-def _from_buffer(raw: Any, dtype: Any, shape: Any, order: str) -> np.ndarray:
-    """What numpy's `_frombuffer` does, by which protocol 5 spells an array."""
-    return np.frombuffer(raw, dtype=dtype).reshape(shape, order=order)  # type: ignore[call-overload]
+class _Array(_Holder):
+    """An array; its state is (version, shape, type, whether in Fortran's order, bytes or list of objects)."""
+
+    def value(self) -> Any:
+        """The array, or for one of python objects their list; UnpicklingError where the state is none of an array."""
+        if not (isinstance(self.state, tuple) and len(self.state) == 5 and isinstance(self.state[2], _Dtype)):
+            raise pickle.UnpicklingError("an array without a state")
+        _, shape, dtype, fortran, raw = self.state
+        if dtype.is_object:
+            return raw
+        flat = np.frombuffer(_bytes(raw), dtype=dtype.numpy())
+        return flat.reshape(shape, order="F" if fortran else "C").copy()
 
 
-def _scalar(dtype: np.dtype, data: Any = None) -> Any:
-    if dtype.hasobject:
-        raise pickle.UnpicklingError("a scalar of python objects")
-    raw = data.encode("latin1") if isinstance(data, str) else data
-    return np.frombuffer(raw, dtype=dtype)[0]
+def _bytes(raw: Any) -> bytes:
+    return raw.encode("latin1") if isinstance(raw, str) else bytes(raw)
+
+
+def _from_buffer(raw: Any, dtype: Any, shape: Any, order: str) -> _Array:
+    """numpy's `_frombuffer`, by which protocol 5 spells an array."""
+    array = _Array()
+    array.state = (1, shape, dtype, order == "F", raw)
+    return array
+
+
+def _scalar(dtype: _Dtype, data: Any = b"") -> Any:
+    return np.frombuffer(_bytes(data), dtype=dtype.numpy())[0]
 
 
 def _encode(text: str, encoding: str = "latin1") -> bytes:
@@ -76,16 +109,31 @@ def _new_holder(kind: Any, base: Any, state: Any) -> Any:
     return kind()
 
 
-_ALLOWED: dict[tuple[str, str], Any] = {("numpy", "ndarray"): np.ndarray, ("numpy", "dtype"): np.dtype}
-_ALLOWED[("_codecs", "encode")] = _encode
+class _Call:
+    """A function that a pickle may call but, unlike a bare function, not alter."""
+
+    __slots__ = ("_function",)
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self._function(*arguments)
+
+    def __setstate__(self, state: Any) -> None:
+        raise pickle.UnpicklingError("a function with a state")
+
+
+_ALLOWED: dict[tuple[str, str], Any] = {("numpy", "ndarray"): _Array, ("numpy", "dtype"): _Dtype}
+_ALLOWED[("_codecs", "encode")] = _Call(_encode)
 for _python in (("builtins", "copyreg"), ("__builtin__", "copy_reg")):  # the names of Python 3 and 2
     _ALLOWED[(_python[0], "set")] = set  # among a chumpy array's bookkeeping
     _ALLOWED[(_python[0], "object")] = object
-    _ALLOWED[(_python[1], "_reconstructor")] = _new_holder
+    _ALLOWED[(_python[1], "_reconstructor")] = _Call(_new_holder)
 for _core in ("numpy.core", "numpy._core"):
-    _ALLOWED[(f"{_core}.multiarray", "_reconstruct")] = _empty_array
-    _ALLOWED[(f"{_core}.multiarray", "scalar")] = _scalar
-    _ALLOWED[(f"{_core}.numeric", "_frombuffer")] = _from_buffer
+    _ALLOWED[(f"{_core}.multiarray", "_reconstruct")] = _Array
+    _ALLOWED[(f"{_core}.multiarray", "scalar")] = _Call(_scalar)
+    _ALLOWED[(f"{_core}.numeric", "_frombuffer")] = _Call(_from_buffer)
 for _name, _class in (("csc", _Csc), ("csr", _Csr)):
     for _module in (f"scipy.sparse.{_name}", f"scipy.sparse._{_name}", "scipy.sparse"):
         _ALLOWED[(_module, f"{_name}_matrix")] = _class
@@ -128,8 +176,9 @@ def load_arrays(path: Path) -> dict[str, Any]:
         raise
     except Exception as error:  # a damaged pickle can fail in any way
         raise HeadfitError(f"{path}: not readable as a pickle of arrays ({error})") from error
-    if isinstance(content, np.ndarray) and content.shape == () and content.dtype.hasobject:
-        content = content.item()
+    if isinstance(content, _Array) and isinstance(content.state, tuple) and len(content.state) == 5:
+        objects = content.state[4]  # numpy.save of a dictionary: an array of one object
+        content = objects[0] if isinstance(objects, list) and len(objects) == 1 else content
     if not isinstance(content, dict):
         raise HeadfitError(f"{path}: holds a {type(content).__name__}, expected a dictionary of arrays")
     return {str(key): _plain(value, f"{path}: {key}") for key, value in content.items()}
@@ -153,11 +202,19 @@ def _plain(value: Any, where: str) -> Any:
         shape = value.state.get("_shape", value.state.get("shape")) if isinstance(value.state, dict) else None
         parts = [_plain(_entry(value, name, where), where) for name in ("data", "indices", "indptr")]
         try:
-            return kind(tuple(parts), shape=shape).toarray()
+            matrix = kind(tuple(parts), shape=shape)
+            matrix.check_format(full_check=True)  # scipy trusts the indices otherwise, and writes where they point
+            return matrix.toarray()
         except (TypeError, ValueError, IndexError) as error:
             raise HeadfitError(f"{where}: not a sparse matrix ({error})") from error
-    if isinstance(value, np.ndarray) and value.dtype.hasobject:
-        raise HeadfitError(f"{where}: an array of python objects, expected numbers")
+    if isinstance(value, _Array):
+        try:
+            found = value.value()
+        except (pickle.UnpicklingError, TypeError, ValueError, AttributeError) as error:
+            raise HeadfitError(f"{where}: not an array of numbers ({error})") from error
+        if not isinstance(found, np.ndarray):
+            raise HeadfitError(f"{where}: an array of python objects, expected numbers")
+        return found
     return value
 
 
