@@ -7,7 +7,6 @@ import numpy as np
 
 from headfit.assets import asset_path
 from headfit.errors import HeadfitError
-from headfit.head.adapters import import_head
 from headfit.head.arrays import Arrays, check_arrays
 from headfit.head.model import HeadModel
 
@@ -20,10 +19,16 @@ def load(name: str | Path = "default") -> HeadModel:
     Raises HeadfitError where there is no such model, or where the file is damaged or not a head model.
     """
     path = _find(name)
-    imported = import_head(path)
-    arrays = imported.arrays() if imported else _read_npz(path)
+    arrays = _read_npz(path) if str(name) in _known() else _read_any(path)
     check_arrays(arrays, str(path))
     return HeadModel(arrays)
+
+
+def _read_any(path: Path) -> Arrays:
+    from headfit.head.adapters import import_head  # only now: its mesh readers take a second to import
+
+    imported = import_head(path)
+    return imported.arrays() if imported else _read_npz(path)
 
 
 def _read_npz(path: Path) -> Arrays:

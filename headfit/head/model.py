@@ -30,6 +30,7 @@ class HeadModel(nn.Module):
     Cage: `mean` [Vc,3], `cage_faces` [Fc,3], `cage_stiffness` [Vc] relative resistance to free offsets,
     `cage_rigid_part` [Vc] index into `rigid_part_names` or -1.
     Units: `expression_lowest` [E] is 0 for an activation and -1 for one that acts both ways.
+    `pivot_expression_basis` [E,J,3]: what units do to the joints' pivots, metres.
     `pose_correctives` [9 J or 0,Vc,3]: metres per entry of (R - I), row by row, of each joint's rotation R.
     Names: `expression_names` (ARKit units in the default head), `joint_names`, `rigid_part_names`.
     Any of identity components, units, joints and rigid parts may be none.

@@ -10,9 +10,10 @@ import re
 from pathlib import Path
 
 import numpy as np
+from scipy.spatial import KDTree
 
 from headfit.errors import HeadfitError
-from headfit.head.adapters.imported import ImportedHead, Int, Joint, Text
+from headfit.head.adapters.imported import Float, ImportedHead, Int, Joint, Text
 from headfit.head.adapters.names import unit_name
 from headfit.head.adapters.obj import read_mesh, read_positions
 from headfit.head.adapters.registration import transfer_labels
@@ -66,10 +67,7 @@ def read(folder: Path) -> ImportedHead:
         landmarks=(np.repeat(np.array(LANDMARKS)[:, None], 3, 1), np.tile([1.0, 0.0, 0.0], (68, 1))),
     )
     identities, expressions = _shape_files(folder)
-    head.identity = np.stack([_shape(path, head)[:used] for path in identities] or [np.zeros((0, used, 3))])
-    head.identity = head.identity.reshape(-1, used, 3)
-    head.expression = np.stack([_shape(path, head) for path in expressions] or [np.zeros((0, used, 3))])
-    head.expression = head.expression.reshape(-1, used, 3)
+    head.identity, head.expression = _shapes(identities, head), _shapes(expressions, head)
     head.units = [unit_name(path.stem) for path in expressions]
     head.lowest = np.zeros(len(head.units))
     head.labels = _find_tongue(head)
@@ -84,8 +82,13 @@ def _shape_files(folder: Path) -> tuple[list[Path], list[Path]]:
     return identities, [path for path in shapes if path not in identities]
 
 
-def _shape(path: Path, head: ImportedHead) -> np.ndarray:
-    return read_positions(path, VERTICES)[: len(head.vertices)] * METRES - head.vertices
+def _shapes(paths: list[Path], head: ImportedHead) -> Float:
+    """What each file moves: `[N,V,3]` metres."""
+    used = len(head.vertices)
+    result = np.zeros((len(paths), used, 3))
+    for shape, path in zip(result, paths, strict=True):
+        shape[:] = read_positions(path, VERTICES)[:used] * METRES - head.vertices
+    return result
 
 
 def _find_tongue(head: ImportedHead) -> Text:
@@ -95,8 +98,6 @@ def _find_tongue(head: ImportedHead) -> Text:
     teeth = head.vertices_of("upper_teeth", "lower_teeth")
     if not len(mine) or not len(teeth):
         return labels
-    from scipy.spatial import KDTree
-
     tree = KDTree(head.vertices[teeth])
     piece = face_components(head.faces[mine], len(head.vertices))
     for number in np.unique(piece):

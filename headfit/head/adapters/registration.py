@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from scipy.interpolate import RBFInterpolator
 from scipy.spatial import KDTree
+from scipy.spatial.transform import Rotation
 
 from headfit.assets import asset_path
 from headfit.head.adapters.imported import Float, ImportedHead, Int, Text
@@ -25,6 +26,8 @@ REACH, ALIKE = 0.015, 0.5
 #: What one standard deviation of identity costs, in squared metres of every point, in the first round and at last.
 PRIOR = 1e-6, 1e-8
 ROUNDS = 25
+#: With fewer matches than this there is nothing to go by.
+FEWEST = 50
 
 
 @dataclass(frozen=True)
@@ -113,50 +116,47 @@ def transfer_labels(head: ImportedHead) -> Text:
 
 
 def find_landmarks(head: ImportedHead) -> tuple[Int, Float]:
-    """The 68 landmarks, to the nearest vertex, of a head whose labels name both eyes: our default head is scaled and
-    placed by the eyes, then deformed to its skin by closest points (Besl & McKay 1992; point to plane), through
-    identity, turn, shift and scale together.
-    """
+    """The 68 landmarks, to the nearest vertex, of a head whose labels name both eyes: where our default head has them
+    when it is laid over the other one's skin."""
     ours = our_head()
-    eyes = np.stack([_middle(head.vertices[head.vertices_of(name)]) for name in ("left_eye", "right_eye")])
-    our_eyes = ours.eye_centres()
-    scale = np.linalg.norm(eyes[0] - eyes[1]) / np.linalg.norm(our_eyes[0] - our_eyes[1])
-    sample = _face_sample(ours)
-    points = scale * (ours.vertices - our_eyes.mean(0)) + eyes.mean(0)
-    subdivision = ours.model.subdivision
-    # One column per component: how the fine vertices move, metres per standard deviation.
-    basis = np.stack([(subdivision @ b).double().numpy() for b in ours.model.identity_basis]) * scale
-    skin = head.faces[np.isin(head.labels, ("skin",))]
-    targets, target_normals = _surface_points(head.vertices, skin)
-    tree = KDTree(targets)
-    coefficients, total_basis = np.zeros(len(basis)), basis
-    for number in range(ROUNDS):
-        moved = points + np.tensordot(coefficients, total_basis, 1)
-        here, normals = moved[sample], _normals(moved, ours.faces)[sample]
-        distance, nearest = tree.query(here)
-        alike = (normals * target_normals[nearest]).sum(1) > ALIKE
-        good = alike & (distance < REACH * scale)
-        if good.sum() < 50:
-            break
-        step, turn, shift, grow = _step(
-            here[good],
-            targets[nearest[good]],
-            target_normals[nearest[good]],
-            total_basis[:, sample[good]],
-            coefficients,
-            prior=scale**2 * max(PRIOR[0] * 0.5**number, PRIOR[1]),
-        )
-        centre = here[good].mean(0)
-        rotation = (1 + grow) * _rotation(turn)
-        coefficients = coefficients + step
-        points = (points - centre) @ rotation.T + centre + shift
-        total_basis = total_basis @ rotation.T
-    moved = points + np.tensordot(coefficients, total_basis, 1)
-    corners = moved[ours.faces[ours.model.landmark_faces.numpy()]]
+    skin = head.faces[head.labels == "skin"]
+    corners = _laid_over(head, skin)[ours.faces[ours.model.landmark_faces.numpy()]]
     found = np.einsum("lc,lcd->ld", ours.model.landmark_bary.double().numpy(), corners)
     candidates = np.unique(skin)
     vertex = candidates[KDTree(head.vertices[candidates]).query(found)[1]]
     return np.repeat(vertex[:, None], 3, 1), np.tile([1.0, 0.0, 0.0], (len(vertex), 1))
+
+
+def _laid_over(head: ImportedHead, skin: Int) -> Float:
+    """Our vertices `[V,3]`, scaled and placed by the eyes, then moved to the skin `[F,3]` of the head by closest points
+    (Besl & McKay 1992; distance to the plane), through identity, turn, shift and scale together."""
+    ours = our_head()
+    eyes = np.stack([_middle(head.vertices[head.vertices_of(name)]) for name in ("left_eye", "right_eye")])
+    our_eyes = ours.eye_centres()
+    scale = float(np.linalg.norm(eyes[0] - eyes[1]) / np.linalg.norm(our_eyes[0] - our_eyes[1]))
+    sample = _face_sample(ours)
+    points = scale * (ours.vertices - our_eyes.mean(0)) + eyes.mean(0)
+    # How the fine vertices move, metres per standard deviation.
+    basis = scale * np.stack([(ours.model.subdivision @ b).double().numpy() for b in ours.model.identity_basis])
+    targets, target_normals = _surface_points(head.vertices, skin)
+    tree = KDTree(targets)
+    coefficients = np.zeros(len(basis))
+    for number in range(ROUNDS):
+        moved = points + np.tensordot(coefficients, basis, 1)
+        here, normals = moved[sample], _normals(moved, ours.faces)[sample]
+        distance, nearest = tree.query(here)
+        good = (distance < REACH * scale) & ((normals * target_normals[nearest]).sum(1) > ALIKE)
+        if good.sum() < FEWEST:
+            break
+        here, target, normal = here[good], targets[nearest[good]], target_normals[nearest[good]]
+        prior = scale**2 * max(PRIOR[0] * 0.5**number, PRIOR[1])
+        step, turn, shift, grow = _step(here, target, normal, basis[:, sample[good]], coefficients, prior)
+        similar = (1 + grow) * Rotation.from_rotvec(turn).as_matrix()
+        centre = here.mean(0)
+        coefficients = coefficients + step
+        points = (points - centre) @ similar.T + centre + shift
+        basis = basis @ similar.T
+    return points + np.tensordot(coefficients, basis, 1)
 
 
 def _step(
@@ -176,12 +176,6 @@ def _step(
     right[:count] -= damping[:count] * coefficients
     solved = np.linalg.solve(columns.T @ columns + np.diag(damping + 1e-12), right)
     return solved[:count], solved[count : count + 3], solved[count + 3 : count + 6], float(solved[-1])
-
-
-def _rotation(turn: Float) -> Float:
-    from scipy.spatial.transform import Rotation
-
-    return Rotation.from_rotvec(turn).as_matrix()
 
 
 def _face_sample(ours: OurHead) -> Int:
