@@ -33,6 +33,7 @@ def _fit(args: argparse.Namespace) -> None:
     from headfit.fitting.config import load_config
     from headfit.fitting.run import CONFIG as RUN_CONFIG
     from headfit.fitting.run import fit
+    from headfit.head import resolve
 
     # `--hold-out cam02 seed=1`: argparse takes the override for one more camera.
     hold_out = [word for word in args.hold_out if "=" not in word]
@@ -42,6 +43,7 @@ def _fit(args: argparse.Namespace) -> None:
     config = load_config(args.config or base, overrides_as_dotlist(words))
     # Absolute, so that the run folder can be read from anywhere.
     config.capture, config.out, config.resume = str(args.capture.resolve()), str(args.out), args.resume
+    config.head = resolve(args.head or config.head)
     config.hold_out = hold_out or config.hold_out
     config.use_landmarks = config.use_landmarks and not args.no_landmarks
     fit(config)
@@ -73,10 +75,19 @@ def _evaluate(args: argparse.Namespace) -> None:
 
 
 def _synth(args: argparse.Namespace) -> None:
+    from headfit.head import load
     from headfit.synth import synthesize
 
     width, height = args.size
-    synthesize(args.out, cameras=args.cameras, frames=args.frames, width=width, height=height, seed=args.seed)
+    synthesize(
+        args.out,
+        head=load(args.head),
+        cameras=args.cameras,
+        frames=args.frames,
+        width=width,
+        height=height,
+        seed=args.seed,
+    )
     print(f"synthesized: {args.out}")
 
 
@@ -120,6 +131,9 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter):
         return super()._get_help_string(action) if has_default and not action.required else action.help
 
 
+HEAD_HELP = "head model: a name, an npz, an ICT-FaceKit folder, a FLAME or GNM file, a YAML that names a mesh"
+
+
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
     top = argparse.ArgumentParser(
@@ -148,12 +162,13 @@ def parser() -> argparse.ArgumentParser:
         "Fit the head to a capture: meshes, texture, light and a TensorBoard log in one run folder.",
     )
     fit.usage = (
-        "headfit fit --capture CAPTURE --out RUN [--config YAML] [--hold-out CAMERA ...] [--no-landmarks] "
-        "[--resume] [--debug] [group.key=value ...]"
+        "headfit fit --capture CAPTURE --out RUN [--head HEAD] [--config YAML] [--hold-out CAMERA ...] "
+        "[--no-landmarks] [--resume] [--debug] [group.key=value ...]"
     )
     fit.epilog = "Any value of the configuration can be overridden: group.key=value, or --group.key value."
     fit.add_argument("--capture", type=Path, required=True, help="folder with capture.json")
     fit.add_argument("--out", type=Path, required=True, metavar="RUN", help="run folder to write")
+    fit.add_argument("--head", metavar="HEAD", help=f"{HEAD_HELP} (default: the configuration's)")
     fit.add_argument(
         "--config",
         type=Path,
@@ -191,8 +206,9 @@ def parser() -> argparse.ArgumentParser:
         help="ground-truth vertex ids to report too, STOP excluded; repeatable (default: none)",
     )
 
-    synth = verb("synth", _synth, "Render a small capture of the default head, with masks, landmarks and ground truth.")
+    synth = verb("synth", _synth, "Render a small capture of a head model, with masks, landmarks and ground truth.")
     synth.add_argument("out", type=Path, metavar="OUT", help="capture folder to write")
+    synth.add_argument("--head", metavar="HEAD", default="default", help=HEAD_HELP)
     synth.add_argument("--cameras", type=_whole(1), default=6, help="number of cameras on an arc before the face")
     synth.add_argument("--frames", type=_whole(1), default=8, help="number of frames, 12 per second")
     synth.add_argument("--size", type=_size, default="192x256", metavar="WIDTHxHEIGHT", help="picture size, pixels")

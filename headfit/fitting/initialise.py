@@ -14,6 +14,7 @@ from headfit.capture.capture import Capture, DamagedFile
 from headfit.capture.centroids import label_centroids
 from headfit.capture.triangulate import triangulate
 from headfit.errors import HeadfitError
+from headfit.head.similarity import robust_similarity
 
 if TYPE_CHECKING:
     from headfit.fitting.module import HeadFit
@@ -22,50 +23,29 @@ Float = NDArray[np.float64]
 
 #: The jaw line (iBUG points 0-16) is where each view's outline happens to be, not a point of the skin.
 LANDMARK_WEIGHT = np.r_[np.full(17, 0.1), np.ones(51)]
-#: Distance (metres) at which a triangulated point counts half in the alignment.
-POINT_SCALE = 0.006
-
-
-def similarity(source: Float, target: Float, weight: Float, scale: float | None = None) -> tuple[float, Float, Float]:
-    """Scale s, rotation R `[3,3]` and translation t that best take `source [N,3]` to `target [N,3]` (Umeyama 1991).
-
-    A given `scale` is kept.
-    """
-    w = weight / weight.sum()
-    a, b = w @ source, w @ target
-    x, y = source - a, target - b
-    u, d, vt = np.linalg.svd((y * w[:, None]).T @ x)
-    sign = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
-    rotation = (u * sign) @ vt
-    if scale is None:
-        scale = float((d * sign).sum() / (w @ (x**2).sum(1)))
-    return scale, rotation, b - scale * rotation @ a
-
-
-def robust_similarity(
-    source: Float, target: Float, weight: Float, scale: float | None = None
-) -> tuple[float, Float, Float]:
-    """`similarity` with points that lie off counting less (Cauchy weights, `POINT_SCALE`)."""
-    w = weight
-    for _ in range(10):
-        s, rotation, t = similarity(source, target, w, scale)
-        distance = np.linalg.norm(s * source @ rotation.T + t - target, axis=1)
-        w = weight / (1 + (distance / POINT_SCALE) ** 2)
-    return s, rotation, t
+#: Regions of masks and model by whose centres the head is placed where there are no landmarks.
+PLACING_REGIONS = ("left_eye", "right_eye", "lips")
 
 
 def initialise(fit: HeadFit) -> None:
     """Set pose and scale of every frame, and which landmarks are believed.
 
     Raises:
-        HeadfitError: neither landmarks nor masks show where the head is in any frame.
+        HeadfitError: neither landmarks nor masks show where the head is in any frame, or the head model knows neither
+            its landmarks nor its eyes and lips.
     """
+    lacking = [] if fit.use_landmarks else _lacking_labels(fit)
+    if lacking:
+        raise HeadfitError(
+            f"head model {fit.config.head}: cannot be placed: without landmarks a fit needs faces labelled "
+            f"{', '.join(lacking)}. Name 68 landmarks or these labels in the head's YAML (docs/other-heads.md)."
+        )
     capture, cameras = fit.capture, fit.data.training_cameras
     found: dict[int, tuple[Float, Float, Float]] = {}  # frame: model points, world points, weights
     frames = range(len(capture.frames))
     bar = tqdm(frames, desc="place the head", unit="frame", leave=False, disable=None, file=sys.stderr)
     for frame in bar:
-        points = _landmark_points(fit, frame, cameras) if fit.config.use_landmarks else None
+        points = _landmark_points(fit, frame, cameras) if fit.use_landmarks else None
         points = points or _label_points(fit, frame, cameras)
         if points:
             found[frame] = points
@@ -114,21 +94,31 @@ def _read_landmarks(capture: Capture, camera: int, frame: int) -> Float | None:
 def _label_points(fit: HeadFit, frame: int, cameras: list[int]) -> tuple[Float, Float, Float] | None:
     """Model and world centroids of eyes and lips, as the masks of this frame show them."""
     world = label_centroids(fit.capture, frame, cameras)
-    if not {"left_eye", "right_eye", "lips"} <= set(world):
+    if not set(PLACING_REGIONS) <= set(world) or _lacking_labels(fit):
         return None
     vertices = _mean_head(fit)[0]
     model = {name: _visible_centroid(fit, vertices, name) for name in world}
-    names = [name for name in world if name in model]
+    names = list(world)
     weight = np.array([0.2 if name == "head" else 1.0 for name in names])
     return np.stack([model[n] for n in names]), np.stack([world[n] for n in names]), weight
 
 
+def _faces_of(fit: HeadFit, name: str) -> torch.Tensor:
+    """Faces `[N,3]` of the model in a region of `label_centroids`."""
+    head = fit.geometry.head
+    names = {"lips": ("lips", "upper_lip", "lower_lip"), "head": tuple(head.label_names)}.get(name, (name,))
+    wanted = torch.tensor([head.label_names.index(n) for n in names if n in head.label_names], dtype=torch.int64)
+    return head.faces[torch.isin(head.face_labels, wanted)].long()
+
+
+def _lacking_labels(fit: HeadFit) -> list[str]:
+    """The regions needed to place the head by masks that the head model has no faces for."""
+    return [name for name in PLACING_REGIONS if not len(_faces_of(fit, name))]
+
+
 def _visible_centroid(fit: HeadFit, vertices: torch.Tensor, name: str) -> Float:
     """The model's point for a mask centroid: for eyes the cornea's side of the ball, for lips their faces' mean."""
-    head = fit.geometry.head
-    names = {"lips": ("upper_lip", "lower_lip"), "head": tuple(head.label_names)}.get(name, (name,))
-    wanted = torch.tensor([head.label_names.index(n) for n in names if n in head.label_names])
-    chosen = torch.unique(head.faces[torch.isin(head.face_labels, wanted)].long())
+    chosen = torch.unique(_faces_of(fit, name))
     points = vertices[chosen]
     if name.endswith("_eye"):
         points = points[points[:, 2] > points[:, 2].quantile(0.9)]

@@ -69,7 +69,7 @@ def landmark_loss(points: Tensor, target: Tensor, weight: Tensor, area: Tensor, 
     return (huber * weight).sum() / weight.sum().clamp_min(1.0)
 
 
-def expression_prior(expression: Tensor) -> Tensor:
-    """Units `[N,52]` are activations: small is likely, below 0 or above 1 is hardly ever meant."""
-    outside = F.relu(-expression) + F.relu(expression - 1)
+def expression_prior(expression: Tensor, lowest: Tensor) -> Tensor:
+    """Units `[N,E]` are activations: small is likely, below `lowest [E]` or above 1 is hardly ever meant."""
+    outside = F.relu(lowest - expression) + F.relu(expression - 1)
     return (expression.square() + 20 * outside.square()).sum(-1).mean()

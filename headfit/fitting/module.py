@@ -84,6 +84,11 @@ class HeadFit(pl.LightningModule):
         return self.config.stages[self.stage_name]
 
     @property
+    def use_landmarks(self) -> bool:
+        """Whether landmarks are compared: the settings want it, and the head model has some."""
+        return self.config.use_landmarks and self.geometry.head.has_landmarks
+
+    @property
     def has_texture(self) -> bool:
         """Whether the texture holds colours yet."""
         return bool(self.texture_started)
@@ -134,7 +139,7 @@ class HeadFit(pl.LightningModule):
         if weights.photometric:
             normals = self.renderer.normals(v_frames)[frame_of_view]
             terms["photometric"] = self._photometric_term(batch, seen, normals, target, area)
-        if weights.landmark and self.config.use_landmarks:
+        if weights.landmark and self.use_landmarks:
             terms["landmark"] = self._landmark_term(batch, v_frames[frame_of_view], cameras, area)
         terms |= self._priors(frames, offsets)
         scale = asdict(weights)
@@ -187,10 +192,10 @@ class HeadFit(pl.LightningModule):
     def _priors(self, frames: Tensor, offsets: Tensor) -> dict[str, Tensor]:
         p = self.geometry
         return {
-            "identity": p.identity.square().mean(),
-            "expression": losses.expression_prior(p.expression[frames]),
+            "identity": p.identity.square().sum() / max(1, len(p.identity)),
+            "expression": losses.expression_prior(p.expression[frames], p.head.expression_lowest),
             "joints": p.joints_raw[frames].square().sum((1, 2)).mean(),
-            "placement": p.placement_raw.square().sum(1).mean(),
+            "placement": p.placement_raw.square().sum() / max(1, len(p.placement_raw)),
             "offsets": p.smooth.bending(offsets),
         }
 
@@ -211,6 +216,20 @@ class HeadFit(pl.LightningModule):
 
     def on_before_zero_grad(self, optimizer: Any) -> None:
         self.geometry.clamp()
+
+    # ---- checkpoints -------------------------------------------------------------------------------------------
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["head"] = {"name": self.config.head, "fingerprint": self.geometry.head.fingerprint}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Raises HeadfitError where the checkpoint was made with another head: its numbers mean nothing on this one."""
+        made_with = checkpoint.get("head")
+        if made_with and made_with["fingerprint"] != self.geometry.head.fingerprint:
+            raise HeadfitError(
+                f"the checkpoint was made with another head model (then {made_with['name']}, now {self.config.head}, "
+                "with other contents); give the head of that time, or start a new run"
+            )
 
     # ---- results -----------------------------------------------------------------------------------------------
 

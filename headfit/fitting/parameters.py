@@ -19,10 +19,10 @@ TRANSLATION_UNIT = 0.05
 class FitParameters(nn.Module):
     """Unknowns of the geometry: some shared by the whole capture, some one row per frame.
 
-    Shared: identity `[100]` (standard deviations), log_scale `[]`, placement_raw `[R,9]` of the rigid inner parts,
+    Shared: identity `[I]` (standard deviations), log_scale `[]`, placement_raw `[R,9]` of the rigid inner parts,
     offset_field `[Vc,3]` (metres, see SmoothOffsets).
     Per frame (rows): rotation `[F,3]` (axis-angle on top of the initial rotation), translation `[F,3]` (metres, world),
-    expression `[F,52]`, joints_raw `[F,J,6]`. `placement` and `joints` give the raw ones in radians and metres.
+    expression `[F,E]`, joints_raw `[F,J,6]`. `placement` and `joints` give the raw ones in radians and metres.
 
     v_world = exp(log_scale) * R v_head + translation.
 
@@ -86,14 +86,14 @@ class FitParameters(nn.Module):
         return self.log_scale.exp() * v_head @ rotation.transpose(1, 2) + self.translation[frames][:, None]
 
     def landmarks(self, v_world: Tensor) -> Tensor:
-        """The 68 points `[N,68,3]` on vertices `[N,V,3]`."""
+        """The model's landmarks `[N,68,3]` on vertices `[N,V,3]`."""
         corners = v_world[:, self.head.faces[self.head.landmark_faces].long()]
         return (corners * self.head.landmark_bary[..., None]).sum(2)
 
     @torch.no_grad()
     def clamp(self) -> None:
         """Keep units and joints inside what the model means by them."""
-        self.expression.clamp_(-0.15, 1.2)
+        self.expression.copy_(self.expression.maximum(self.head.expression_lowest - 0.15).clamp_(max=1.2))
 
     def groups(self) -> list[dict[str, Any]]:
         """Optimiser groups: name, parameters, and how FitAdam shall treat them."""

@@ -201,13 +201,14 @@ def load_run(path: str | Path) -> Run:
     """Open a run folder.
 
     Raises:
-        HeadfitError: no configuration or checkpoint there, it is of another version, or the capture has moved.
+        HeadfitError: no configuration or checkpoint there, it is of another version or head, or the capture has moved.
     """
     path = Path(path)
     if not (path / CONFIG).exists() or not (path / CHECKPOINT).exists():
         raise HeadfitError(f"{path}: no finished run here (expected {CONFIG} and {CHECKPOINT})")
     module = build(load_config(path / CONFIG))
     checkpoint = torch.load(path / CHECKPOINT, map_location="cpu", weights_only=False)
+    module.on_load_checkpoint(checkpoint)
     try:
         module.load_state_dict(checkpoint["state_dict"])
     except RuntimeError as error:

@@ -1,4 +1,4 @@
-"""Finding and reading a baked head model."""
+"""Finding and reading a head model: ours by name, ours from an npz file, or somebody else's."""
 
 import zipfile
 from pathlib import Path
@@ -7,33 +7,59 @@ import numpy as np
 
 from headfit.assets import asset_path
 from headfit.errors import HeadfitError
-from headfit.head.model import REQUIRED_ARRAYS, HeadModel
+from headfit.head.arrays import Arrays, check_arrays
+from headfit.head.model import HeadModel
 
 
 def load(name: str | Path = "default") -> HeadModel:
-    """A head model by the name of its folder under `models/`, or by the path of its npz file.
+    """A head model by the name of its folder under `models/`, or by a path.
 
+    A path may be an npz in our own layout, or a model of another maker (docs/other-heads.md): an ICT-FaceKit folder,
+    a FLAME pickle or npz, a GNM Head npz, or a YAML file that describes a mesh.
     Raises HeadfitError where there is no such model, or where the file is damaged or not a head model.
     """
     path = _find(name)
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise HeadfitError(f"{path}: cannot be read as a head model ({error})") from error
-    missing = sorted(REQUIRED_ARRAYS - arrays.keys())
-    if missing:
-        raise HeadfitError(f"{path}: not a head model, lacks {', '.join(missing)}")
+    arrays = _read_npz(path) if str(name) in _known() else _read_any(path)
+    check_arrays(arrays, str(path))
     return HeadModel(arrays)
 
 
+def _read_any(path: Path) -> Arrays:
+    from headfit.head.adapters import import_head  # only now: its mesh readers take a second to import
+
+    imported = import_head(path)
+    return imported.arrays() if imported else _read_npz(path)
+
+
+def _read_npz(path: Path) -> Arrays:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {key: archive[key] for key in archive.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise HeadfitError(f"{path}: cannot be read as a head model ({error})") from error
+
+
+def resolve(name: str | Path) -> str:
+    """The name of a head model as any folder understands it: a name under `models/`, or an absolute path.
+
+    Raises HeadfitError where there is no such model.
+    """
+    path = _find(name)
+    return str(name) if str(name) in _known() else str(path.resolve())
+
+
+def _known() -> list[str]:
+    return sorted(path.parent.name for path in asset_path("models").glob("*/head.npz"))
+
+
 def _find(name: str | Path) -> Path:
-    if Path(name).suffix == ".npz":
-        if not Path(name).is_file():
-            raise HeadfitError(f"head model {name}: no such file")
+    known = _known()
+    if str(name) in known:
+        return asset_path("models") / name / "head.npz"
+    if Path(name).exists():
         return Path(name)
-    models = asset_path("models")
-    known = sorted(path.parent.name for path in models.glob("*/head.npz"))
-    if str(name) not in known:
-        raise HeadfitError(f"no head model named {str(name)!r}: known are {', '.join(known)}, or give an .npz file")
-    return models / name / "head.npz"
+    if Path(name).suffix or len(Path(name).parts) > 1:
+        raise HeadfitError(f"head model {name}: no such file or folder")
+    raise HeadfitError(
+        f"no head model named {str(name)!r}: known are {', '.join(known)}, or give a path (docs/other-heads.md)"
+    )

@@ -5,6 +5,7 @@ control mesh): identity, expression, free offsets and skinning move its Vc verti
 takes them to the V vertices of the fine mesh (Catmull-Clark for skin, cavity and tongue, the identity for solids).
 """
 
+import hashlib
 import warnings
 from collections.abc import Mapping
 
@@ -13,46 +14,26 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor, nn
 
+from headfit.head.arrays import FLOATS, INDICES, NAMES, OPTIONAL_FLOATS
 from headfit.head.rotation import axis_angle_to_matrix
 from headfit.head.sparse import apply_to_vertices
-
-_FLOATS = (
-    "mean",
-    "identity_basis",
-    "expression_basis",
-    "skinning_weights",
-    "pivots",
-    "pivot_basis",
-    "part_centres",
-    "part_centre_basis",
-    "uvs",
-    "landmark_bary",
-    "cage_stiffness",
-)
-_INDICES = {
-    "faces": torch.int32,
-    "faces_uv": torch.int32,
-    "cage_faces": torch.int32,
-    "face_labels": torch.int64,
-    "face_parts": torch.int64,
-    "landmark_faces": torch.int64,
-    "cage_rigid_part": torch.int64,
-    "neck_loop": torch.int64,
-}
-_NAMES = ("label_names", "part_names", "joint_names", "expression_names", "rigid_part_names")
-_OTHER = ("joint_parents", "subdivision_data", "subdivision_indices", "subdivision_indptr")
-REQUIRED_ARRAYS = frozenset((*_FLOATS, *_INDICES, *_NAMES, *_OTHER))
 
 
 class HeadModel(nn.Module):
     """Buffers only, nothing trainable; not part of a checkpoint, since it is rebuilt from its file.
 
     Topology: `faces` [F,3], `faces_uv` [F,3] into `uvs` [T,2] (u right, v up), `face_labels` [F] into `label_names`,
-    `face_parts` [F] into `part_names`, `neck_loop` [N] fine vertices round the open neck, in order.
-    Landmarks: `landmark_faces` [68], `landmark_bary` [68,3], iBUG order (point 0 on the subject's right).
+    `face_parts` [F] into `part_names`, `neck_loop` [N] fine vertices round the open neck, in order; empty for a
+    closed head.
+    Landmarks: `landmark_faces` [68], `landmark_bary` [68,3], iBUG order (point 0 on the subject's right); none for a
+    head whose landmarks are unknown.
     Cage: `mean` [Vc,3], `cage_faces` [Fc,3], `cage_stiffness` [Vc] relative resistance to free offsets,
     `cage_rigid_part` [Vc] index into `rigid_part_names` or -1.
-    Names: `expression_names` (52 ARKit units), `joint_names`, `rigid_part_names`.
+    Units: `expression_lowest` [E] is 0 for an activation and -1 for one that acts both ways.
+    `pivot_expression_basis` [E,J,3]: what units do to the joints' pivots, metres.
+    `pose_correctives` [9 J or 0,Vc,3]: metres per entry of (R - I), row by row, of each joint's rotation R.
+    Names: `expression_names` (ARKit units in the default head), `joint_names`, `rigid_part_names`.
+    Any of identity components, units, joints and rigid parts may be none.
     """
 
     mean: Tensor
@@ -66,6 +47,9 @@ class HeadModel(nn.Module):
     uvs: Tensor
     landmark_bary: Tensor
     cage_stiffness: Tensor
+    pose_correctives: Tensor
+    expression_lowest: Tensor
+    pivot_expression_basis: Tensor
     faces: Tensor
     faces_uv: Tensor
     cage_faces: Tensor
@@ -81,16 +65,17 @@ class HeadModel(nn.Module):
     rigid_part_names: tuple[str, ...]
 
     def __init__(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """`arrays`: the contents of a head model's npz (see models/default/card.md)."""
+        """`arrays`: the contents of a head model's npz (see models/default/card.md), checked by `check_arrays`."""
         super().__init__()
-        for name in _FLOATS:
+        for name in (*FLOATS, *OPTIONAL_FLOATS):
             # Bases are stored as integers times a step.
-            values = arrays[name].astype(np.float32) * np.float32(arrays.get(f"{name}_step", 1.0))
+            given = arrays[name] if name in arrays else OPTIONAL_FLOATS[name](arrays)
+            values = given.astype(np.float32) * np.float32(arrays.get(f"{name}_step", 1.0))
             self.register_buffer(name, torch.from_numpy(values), persistent=False)
-        for name, dtype in _INDICES.items():
+        for name, dtype in INDICES.items():
             indices = torch.from_numpy(arrays[name].astype(np.int64)).to(dtype)
             self.register_buffer(name, indices, persistent=False)
-        for name in _NAMES:
+        for name in NAMES:
             setattr(self, name, tuple(str(n) for n in arrays[name]))
         self.joint_parents = tuple(int(p) for p in arrays["joint_parents"])
         csr = (arrays[f"subdivision_{part}"] for part in ("data", "indices", "indptr"))
@@ -121,6 +106,20 @@ class HeadModel(nn.Module):
         return len(self.mean)
 
     @property
+    def has_landmarks(self) -> bool:
+        """Whether the 68 landmarks are known on this head."""
+        return len(self.landmark_faces) > 0
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of all arrays and names: two heads with one fingerprint are the same function."""
+        digest = hashlib.sha256(repr([getattr(self, name) for name in (*NAMES, "joint_parents")]).encode())
+        for name, values in sorted(self.named_buffers()):
+            digest.update(f"{name} {tuple(values.shape)}".encode())
+            digest.update(values.detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+    @property
     def subdivision(self) -> Tensor:
         """The cage -> fine matrix [V, Vc], sparse CSR; rows sum to 1."""
         return self._csr("subdivision", (self.vertex_count, self.cage_count))
@@ -135,9 +134,9 @@ class HeadModel(nn.Module):
     ) -> Tensor:
         """Fine vertices [B,V,3] in the head frame, metres. Differentiable in every argument.
 
-        identity: [100] or [B,100], ~ N(0,1). expression: [B,52], 0 rest, 1 full.
-        joints: [B,J,6]: axis-angle (radians) about the joint's pivot, which follows identity, then translation
-            (metres), both in the frame of the parent joint or, without one, of the head.
+        identity: [I] or [B,I], ~ N(0,1). expression: [B,E], 0 rest, 1 full.
+        joints: [B,J,6]: axis-angle (radians) about the joint's pivot, which follows identity (in some heads expression
+            too), then translation (metres), both in the frame of the parent joint or, without one, of the head.
         offsets: [Vc,3] or [B,Vc,3] metres, added to the cage before anything moves it.
         placement: [R,9] per rigid part: translation (metres), axis-angle (radians) and log-scale about the part's
             centre, applied before expression and skinning.
@@ -148,7 +147,9 @@ class HeadModel(nn.Module):
         if placement is not None:
             rest = self._place(rest, identity, placement)
         moved = rest + torch.tensordot(expression, self.expression_basis, 1)
-        cage = self._skin(moved, identity, joints)
+        pivots = self.pivots + torch.tensordot(identity, self.pivot_basis, 1)
+        pivots = pivots + torch.tensordot(expression, self.pivot_expression_basis, 1)
+        cage = self._skin(moved, pivots, joints)
         transposed = self._csr("subdivision_transposed", (self.cage_count, self.vertex_count))
         return apply_to_vertices(self.subdivision, transposed, cage)
 
@@ -164,10 +165,15 @@ class HeadModel(nn.Module):
         placed = torch.einsum("vij,...vj->...vi", linear[part], local) + centre + translation[part]
         return rest.index_copy(-2, member.nonzero()[:, 0], placed)
 
-    def _skin(self, cage: Tensor, identity: Tensor, joints: Tensor) -> Tensor:
-        """Linear blend skinning of the cage [B,Vc,3] by joints [B,J,6]; the skull is the fixed root."""
-        pivots = self.pivots + torch.tensordot(identity, self.pivot_basis, 1)
+    def _skin(self, cage: Tensor, pivots: Tensor, joints: Tensor) -> Tensor:
+        """Linear blend skinning of the cage [B,Vc,3] by joints [B,J,6] about pivots [B,J,3]; the skull is the fixed
+        root."""
+        if not self.joint_parents:
+            return cage
         rotations = axis_angle_to_matrix(joints[..., :3])
+        eye = torch.eye(3, dtype=cage.dtype, device=cage.device)
+        if len(self.pose_correctives):
+            cage = cage + torch.tensordot((rotations - eye).flatten(1), self.pose_correctives, 1)
         shifts = pivots - (rotations @ pivots[..., None])[..., 0] + joints[..., 3:]
         world_rotations: list[Tensor] = []
         world_shifts: list[Tensor] = []
@@ -179,7 +185,6 @@ class HeadModel(nn.Module):
             world_rotations.append(rotation)
             world_shifts.append(shift)
         # Motion relative to the root: R - I and t, so that the skull's weight needs no transform of its own.
-        eye = torch.eye(3, dtype=cage.dtype, device=cage.device)
         transform = torch.cat([torch.stack(world_rotations, 1) - eye, torch.stack(world_shifts, 1)[..., None]], -1)
         blended = torch.einsum("vj,bjrc->bvrc", self.skinning_weights[:, 1:], transform)
         return cage + (blended[..., :3] @ cage[..., None])[..., 0] + blended[..., 3]

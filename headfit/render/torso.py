@@ -19,7 +19,7 @@ class Torso:
     """Collar vertices and faces over an ordered loop of the head's vertices.
 
     Args:
-        neck_loop: `[N]` vertex indices around the open neck border, in order.
+        neck_loop: `[N]` vertex indices around the open neck border, in order; empty for a closed head.
         vertex_count: number of head vertices; collar vertices are numbered from there.
     """
 
@@ -37,6 +37,8 @@ class Torso:
     @torch.no_grad()
     def vertices(self, v_world: Tensor) -> Tensor:
         """Collar vertices `[B,rings*N,3]` of heads `v_world [B,V,3]`; they carry no gradient: nothing pulls on them."""
+        if not len(self.neck_loop):
+            return v_world[:, :0]  # a closed head has no cut, and no collar
         loop = v_world[:, self.neck_loop]
         centre = loop.mean(1, keepdim=True)
         spoke = loop - centre

@@ -31,8 +31,11 @@ LANDMARK_TOLERANCE = 0.002  # metres: landmarks this far behind the visible surf
 BACKGROUND = (0.17, 0.19, 0.20)  # display values
 
 
-def synthesize(out: Path, *, cameras: int, frames: int, width: int, height: int, seed: int) -> None:
-    """Write a capture of the default head to the folder `out`: images, masks, landmarks, ground truth.
+def synthesize(
+    out: Path, *, cameras: int, frames: int, width: int, height: int, seed: int, head: HeadModel | None = None
+) -> None:
+    """Write a capture of a head model (default: ours) to the folder `out`: images, masks, ground truth, and landmarks
+    if the model knows them.
 
     cameras, frames: how many of each; width, height in pixels. Everything follows from the seed.
     Raises HeadfitError where `out` holds a capture already.
@@ -40,8 +43,8 @@ def synthesize(out: Path, *, cameras: int, frames: int, width: int, height: int,
     if (out / "capture.json").exists():
         raise HeadfitError(f"{out}: already holds a capture; delete it or choose another folder")
     rng = np.random.default_rng(seed)
-    head = load("default")
-    performance = perform(frames, len(head.identity_basis), head.expression_names, head.joint_names, rng)
+    head = head or load("default")
+    performance = perform(frames, head, rng)
     rest, vertices = pose(head, performance)
     skin = rest[head.faces[head.face_labels == head.label_names.index("skin")].long().unique()]
     target = ((skin.amin(0) + skin.amax(0)) / 2).numpy().astype(np.float64)
@@ -58,9 +61,10 @@ def synthesize(out: Path, *, cameras: int, frames: int, width: int, height: int,
         picture = np.round(np.clip(noisy, 0, 1) * 255).astype(np.uint8)
         _save_png(out / "images" / rig[camera].id / f"{names[frame]}.png", picture)
         _save_png(out / "masks" / rig[camera].id / f"{names[frame]}.png", label)
-        path = out / "landmarks" / rig[camera].id / f"{names[frame]}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(landmarks.round(3).tolist()), encoding="utf-8")
+        if head.has_landmarks:
+            path = out / "landmarks" / rig[camera].id / f"{names[frame]}.json"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(landmarks.round(3).tolist()), encoding="utf-8")
     # Last, so that a folder with a capture.json is a whole capture.
     (out / "capture.json").write_text(json.dumps(_manifest(out.name, rig, names, studio.classes), indent=1))
 
@@ -122,7 +126,7 @@ class Studio:
         return rgb
 
     def _landmarks(self, seen: Visible, vertices: torch.Tensor, camera: Camera) -> np.ndarray:
-        """iBUG 68 points [68,3]: x, y in pixels of the picture, and 1 where the point is seen, else 0."""
+        """iBUG points [68,3], or none: x, y in pixels of the picture, and 1 where the point is seen, else 0."""
         corners = vertices[self.head.faces[self.head.landmark_faces].long()]
         points = (self.head.landmark_bary[..., None] * corners).sum(1).numpy().astype(np.float64)
         pixels, depth = camera.project(points), camera.to_camera(points)[:, 2]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from headfit.head import HeadModel
+
+UNNAMED_SPREAD = 0.2  # standard deviation of units that are statistical components, of their full range
 IDENTITY_SPREAD = 0.8  # standard deviations of the identity basis: recognisably someone, never a caricature
 
 
@@ -52,28 +55,30 @@ class Performance:
     head_translation: np.ndarray
 
 
-def perform(
-    frames: int,
-    identity_count: int,
-    expression_names: Sequence[str],
-    joint_names: Sequence[str],
-    rng: np.random.Generator,
-) -> Performance:
-    """A performance of `frames` frames that eases through all key poses, evenly in time."""
-    expression = np.zeros((len(KEY_POSES), len(expression_names)))
-    joints = np.zeros((len(KEY_POSES), len(joint_names), 6))
+def perform(frames: int, head: HeadModel, rng: np.random.Generator) -> Performance:
+    """A performance of `frames` frames that eases through all key poses, evenly in time.
+
+    Units and joints of the key poses that the head lacks are left out; its units that act both ways, which no key pose
+    knows by name, take random values.
+    """
+    expression = np.zeros((len(KEY_POSES), len(head.expression_names)))
+    joints = np.zeros((len(KEY_POSES), len(head.joint_names), 6))
     rotation = np.zeros((len(KEY_POSES), 3))
     for key, pose in enumerate(KEY_POSES):
         for name, weight in pose.units.items():
-            expression[key, expression_names.index(name)] = weight
+            # Some heads split a unit in two halves.
+            expression[key, np.isin(head.expression_names, [name, f"{name}Left", f"{name}Right"])] = weight
         for name, degrees in pose.joints.items():
-            joints[key, joint_names.index(name), :3] = np.deg2rad(degrees)
+            joints[key, np.isin(head.joint_names, name), :3] = np.deg2rad(degrees)
         rotation[key] = np.deg2rad(pose.head)
     expression *= rng.uniform(0.85, 1.0, expression.shape)
+    both_ways = head.expression_lowest.numpy() < 0
+    if both_ways.any():
+        expression[:, both_ways] = rng.normal(scale=UNNAMED_SPREAD, size=(len(KEY_POSES), int(both_ways.sum())))
     translation = rng.normal(scale=0.003, size=(len(KEY_POSES), 3))
     ease = _ease_weights(frames, len(KEY_POSES))
     return Performance(
-        identity=rng.normal(size=identity_count) * IDENTITY_SPREAD,
+        identity=rng.normal(size=len(head.identity_basis)) * IDENTITY_SPREAD,
         expression=ease @ expression,
         joints=np.einsum("fk,kjc->fjc", ease, joints),
         head_rotation=ease @ rotation,

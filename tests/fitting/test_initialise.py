@@ -1,7 +1,7 @@
 import cv2
 import numpy as np
 
-from headfit.fitting.initialise import robust_similarity, similarity
+from headfit.head.similarity import robust_similarity, similarity
 
 
 def scene(seed: int = 0):

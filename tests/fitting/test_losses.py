@@ -64,4 +64,7 @@ def test_landmarks_that_are_missing_do_not_count():
 def test_units_outside_their_range_cost_more():
     inside, outside = torch.zeros(1, 52), torch.zeros(1, 52)
     inside[0, 3], outside[0, 3] = 0.5, -0.5
-    assert expression_prior(outside) > 10 * expression_prior(inside)
+    activation, signed = torch.zeros(52), -torch.ones(52)
+    assert expression_prior(outside, activation) > 10 * expression_prior(inside, activation)
+    assert expression_prior(outside, signed) == expression_prior(inside, signed)
+    assert expression_prior(4 * outside, signed) > 10 * expression_prior(inside, signed)

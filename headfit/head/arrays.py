@@ -1,0 +1,116 @@
+"""The arrays a head model is made of, whoever makes them: names, shapes, and one check for all of them."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import torch
+
+from headfit.errors import HeadfitError
+
+Arrays = Mapping[str, np.ndarray]
+
+FLOATS = (
+    "mean",
+    "identity_basis",
+    "expression_basis",
+    "skinning_weights",
+    "pivots",
+    "pivot_basis",
+    "part_centres",
+    "part_centre_basis",
+    "uvs",
+    "landmark_bary",
+    "cage_stiffness",
+)
+INDICES = {
+    "faces": torch.int32,
+    "faces_uv": torch.int32,
+    "cage_faces": torch.int32,
+    "face_labels": torch.int64,
+    "face_parts": torch.int64,
+    "landmark_faces": torch.int64,
+    "cage_rigid_part": torch.int64,
+    "neck_loop": torch.int64,
+}
+NAMES = ("label_names", "part_names", "joint_names", "expression_names", "rigid_part_names")
+OTHER = ("joint_parents", "subdivision_data", "subdivision_indices", "subdivision_indptr")
+REQUIRED_ARRAYS = frozenset((*FLOATS, *INDICES, *NAMES, *OTHER))
+LANDMARK_COUNT = 68
+#: Arrays that a head model may lack, and what then stands for them.
+OPTIONAL_FLOATS: dict[str, Callable[[Arrays], np.ndarray]] = {
+    "pose_correctives": lambda arrays: np.zeros((0, len(arrays["mean"]), 3)),
+    "expression_lowest": lambda arrays: np.zeros(len(arrays["expression_names"])),
+    "pivot_expression_basis": lambda arrays: np.zeros((len(arrays["expression_names"]), len(arrays["joint_names"]), 3)),
+}
+
+
+def check_arrays(arrays: Arrays, source: str) -> None:
+    """Every array of a head model is there, fits the others, is finite, and points at what exists.
+
+    Raises HeadfitError, which begins with `source` and names the array.
+    """
+    missing = sorted(REQUIRED_ARRAYS - arrays.keys())
+    if missing:
+        raise HeadfitError(f"{source}: not a head model, lacks {', '.join(missing)}")
+    for name, wanted in _shapes(arrays).items():
+        if name in arrays and arrays[name].shape != wanted:
+            raise HeadfitError(f"{source}: {name} has shape {arrays[name].shape}, expected {wanted}")
+    for name in (*FLOATS, *OPTIONAL_FLOATS):
+        if name in arrays and not np.isfinite(arrays[name]).all():
+            raise HeadfitError(f"{source}: {name} holds values that are not finite")
+    for name, (least, count) in _ranges(arrays).items():
+        values = arrays[name].astype(np.int64)
+        if values.size and (values.min() < least or values.max() >= count):
+            raise HeadfitError(f"{source}: {name} points outside {least} to {count - 1}")
+    if any(parent >= joint for joint, parent in enumerate(arrays["joint_parents"].astype(np.int64))):
+        raise HeadfitError(f"{source}: joint_parents: a joint must come after its parent")
+    if len(arrays["landmark_faces"]) not in (0, LANDMARK_COUNT):
+        raise HeadfitError(f"{source}: {len(arrays['landmark_faces'])} landmarks, expected {LANDMARK_COUNT} or none")
+
+
+def _shapes(arrays: Arrays) -> dict[str, tuple[int, ...]]:
+    cage, components, units = len(arrays["mean"]), len(arrays["identity_basis"]), len(arrays["expression_names"])
+    joints, parts = len(arrays["joint_names"]), len(arrays["rigid_part_names"])
+    faces, landmarks = len(arrays["faces"]), len(arrays["landmark_faces"])
+    correctives = len(arrays["pose_correctives"]) if "pose_correctives" in arrays else 0
+    return {
+        "mean": (cage, 3),
+        "identity_basis": (components, cage, 3),
+        "expression_basis": (units, cage, 3),
+        "expression_lowest": (units,),
+        "skinning_weights": (cage, joints + 1),
+        "pose_correctives": (9 * joints if correctives else 0, cage, 3),
+        "joint_parents": (joints,),
+        "pivots": (joints, 3),
+        "pivot_basis": (components, joints, 3),
+        "pivot_expression_basis": (units, joints, 3),
+        "part_centres": (parts, 3),
+        "part_centre_basis": (components, parts, 3),
+        "cage_rigid_part": (cage,),
+        "cage_stiffness": (cage,),
+        "cage_faces": (len(arrays["cage_faces"]), 3),
+        "faces": (faces, 3),
+        "faces_uv": (faces, 3),
+        "face_labels": (faces,),
+        "face_parts": (faces,),
+        "uvs": (len(arrays["uvs"]), 2),
+        "landmark_bary": (landmarks, 3),
+        "neck_loop": (arrays["neck_loop"].size,),
+    }
+
+
+def _ranges(arrays: Arrays) -> dict[str, tuple[int, int]]:
+    """Per index array: the least value, and one more than the largest."""
+    vertices, cage = len(arrays["subdivision_indptr"]) - 1, len(arrays["mean"])
+    return {
+        "faces": (0, vertices),
+        "neck_loop": (0, vertices),
+        "cage_faces": (0, cage),
+        "subdivision_indices": (0, cage),
+        "faces_uv": (0, len(arrays["uvs"])),
+        "face_labels": (0, len(arrays["label_names"])),
+        "face_parts": (0, len(arrays["part_names"])),
+        "landmark_faces": (0, len(arrays["faces"])),
+        "cage_rigid_part": (-1, len(arrays["rigid_part_names"])),
+        "joint_parents": (-1, len(arrays["joint_names"])),
+    }
