@@ -88,7 +88,7 @@ def initialise(fit: HeadFit) -> None:
 
 def _landmark_points(fit: HeadFit, frame: int, cameras: list[int]) -> tuple[Float, Float, Float] | None:
     """Model and world points of the landmarks that at least two cameras agree on; notes those that disagree."""
-    seen = [(camera, _read_landmarks(fit.capture, camera, frame)) for camera in cameras]
+    seen = [(camera, read_landmarks(fit.capture, camera, frame)) for camera in cameras]
     seen = [(camera, points) for camera, points in seen if points is not None]
     if len(seen) < 2:
         return None
@@ -104,7 +104,8 @@ def _landmark_points(fit: HeadFit, frame: int, cameras: list[int]) -> tuple[Floa
     return model[good], world[good], LANDMARK_WEIGHT[good]
 
 
-def _read_landmarks(capture: Capture, camera: int, frame: int) -> Float | None:
+def read_landmarks(capture: Capture, camera: int, frame: int) -> Float | None:
+    """Landmarks `[68,3]` of one view, or None where there are none or they are damaged."""
     try:
         return capture.landmarks(camera, frame)
     except DamagedFile:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,17 @@ from headfit.render import Appearance, CameraBatch, HeadRenderer, Visible
 #: Classes whose colour may move the geometry: lit like a smooth surface. Inside the mouth and the eyes darkness is
 #: shadow and the highlight wanders; there colour only fills the texture.
 PHOTOMETRIC_CLASSES = ("skin", "lips", "upper_lip", "lower_lip")
+
+
+@dataclass(frozen=True)
+class ShownColours:
+    """Images `[B,H,W,3]` of some views; their render, the image itself where the head is not compared; bool `[B,H,W]`
+    pixels where head meets head, and of those the ones whose colour may move the geometry."""
+
+    image: Tensor
+    rendered: Tensor
+    on_head: Tensor
+    lit: Tensor
 
 
 class HeadFit(pl.LightningModule):
@@ -164,6 +175,21 @@ class HeadFit(pl.LightningModule):
     ) -> Tensor:
         """Colour against the image. Where colour is not compared, the image itself stands in for the render: so only
         jumps between compared pixels, and no border to an unknown background, move the geometry."""
+        shown = self.compare_colours(batch, seen, normals, target)
+        lit, image = shown.lit, shown.image
+        moving = self.renderer.move_edges(torch.where(lit[..., None], shown.rendered, image), seen)
+        filling = losses.photometric_loss(shown.rendered, image, (shown.on_head & ~lit).float(), area)
+        return losses.photometric_loss(moving, image, lit.float(), area) + filling
+
+    def compare_colours(self, batch: ViewBatch, seen: Visible, normals: Tensor, target: Tensor) -> ShownColours:
+        """Render the colours of a batch where they can be compared with its images.
+
+        Args:
+            batch: the views.
+            seen: their visibility.
+            normals: unit vertex normals `[B,V,3]` of the same heads.
+            target: `batch.label_prob` in [0,1].
+        """
         image = batch.image.float() / 255
         has_mask = (batch.label_weight > 0).flatten(1).any(1)[:, None, None]
         on_head = seen.head & batch.image_valid[:, None, None] & ((target[..., 0] < 0.01) | ~has_mask)
@@ -175,9 +201,7 @@ class HeadFit(pl.LightningModule):
         still = ~lit.flatten()[pixels]
         colours = self.renderer.shade(seen, normals, self.appearance, batch.camera, pixels, still)
         rendered = image.flatten(0, 2).index_put((pixels,), colours).view_as(image)
-        moving = self.renderer.move_edges(torch.where(lit[..., None], rendered, image), seen)
-        filling = losses.photometric_loss(rendered, image, (on_head & ~lit).float(), area)
-        return losses.photometric_loss(moving, image, lit.float(), area) + filling
+        return ShownColours(image, rendered, on_head, lit)
 
     def _landmark_term(self, batch: ViewBatch, v_views: Tensor, cameras: CameraBatch, area: Tensor) -> Tensor:
         points = cameras.project(self.geometry.landmarks(v_views))[..., :2]

@@ -6,7 +6,6 @@ import ctypes
 import json
 import platform
 import subprocess
-import sys
 import warnings
 from dataclasses import asdict, replace
 from importlib.metadata import version
@@ -27,6 +26,7 @@ from headfit.capture.labels import label_classes
 from headfit.errors import HeadfitError
 from headfit.fitting.callbacks import CHECKPOINT, KeepLast, Pictures, StageProgress
 from headfit.fitting.config import FitConfig, load_config, save_config
+from headfit.fitting.health import examine, format_health
 from headfit.fitting.initialise import initialise
 from headfit.fitting.module import HeadFit
 from headfit.head import HeadModel, load
@@ -93,7 +93,7 @@ def fit(config: FitConfig) -> Run:
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         warnings.filterwarnings("ignore", message=".*number of training batches.*smaller than the logging interval.*")
         trainer.fit(module, ckpt_path=str(checkpoint) if checkpoint else None, weights_only=False)
-    report_skipped(module.data, run)
+    report_health(module, run, trainer)
     return Run(run, module)
 
 
@@ -132,13 +132,16 @@ def keep_freed_memory() -> None:
         libc.mallopt(MALLOPT_TRIM_THRESHOLD, 2**31 - 1)
 
 
-def report_skipped(data: CaptureData, run: Path) -> None:
-    """Say which files could not be used, and keep the list."""
-    total = sum(len(files) for files in data.skipped.values())
-    (run / "skipped.json").write_text(json.dumps(data.skipped, indent=1))
-    if total:
-        counts = ", ".join(f"{len(files)} {kind}" for kind, files in data.skipped.items() if files)
-        print(f"skipped: {counts}; listed in {run / 'skipped.json'}", file=sys.stderr)
+def report_health(module: HeadFit, run: Path, trainer: pl.Trainer) -> None:
+    """Say where a person should look, and which files could not be used; keep both in the run folder."""
+    health = examine(module)
+    health.save(run)
+    (run / "skipped.json").write_text(json.dumps(health.ignored, indent=1))
+    summary = format_health(health)
+    print(summary)
+    writer = trainer.logger.experiment  # type: ignore[union-attr]
+    writer.add_text("health", "```\n" + summary + "\n```", trainer.global_step)
+    writer.flush()
 
 
 def environment() -> dict[str, Any]:
