@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +10,11 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 from tqdm import tqdm
 
+from headfit.fitting.checkpoints import keep_checkpoint
 from headfit.fitting.pictures import view_sheet, write_picture
 
 if TYPE_CHECKING:
     from headfit.fitting.module import HeadFit
-
-CHECKPOINT = "checkpoints/last.ckpt"
 
 
 class StageProgress(Callback):
@@ -52,17 +51,13 @@ class StageProgress(Callback):
 
 
 class KeepLast(Callback):
-    """A checkpoint after every chunk of steps, written beside the old one and then put in its place in one motion:
-    a run killed at any moment, also while writing, leaves a whole checkpoint behind."""
+    """A checkpoint after every chunk of steps: see `keep_checkpoint`."""
 
     def __init__(self, run: Path) -> None:
-        self.path = run / CHECKPOINT
+        self.run = run
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = self.path.with_suffix(".writing")
-        trainer.save_checkpoint(fresh, weights_only=False)
-        os.replace(fresh, self.path)
+        keep_checkpoint(self.run, partial(trainer.save_checkpoint, weights_only=False))
 
 
 class Pictures(Callback):

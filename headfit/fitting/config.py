@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from headfit.errors import HeadfitError
+from headfit.fitting.checkpoints import write_whole
 
 #: Parameter groups a stage may move (headfit.fitting.parameters says what each is).
 GROUPS = (
@@ -116,7 +117,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> FitConfig:
 
 def save_config(config: FitConfig, path: Path) -> None:
     """Write the resolved settings, so that the run can be repeated from its folder alone."""
-    path.write_text(OmegaConf.to_yaml(OmegaConf.structured(config)))
+    write_whole(path, OmegaConf.to_yaml(OmegaConf.structured(config)))
 
 
 def first_line(error: Exception) -> str:

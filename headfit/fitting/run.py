@@ -24,7 +24,8 @@ from headfit.capture.capture import Capture
 from headfit.capture.data import CaptureData
 from headfit.capture.labels import label_classes
 from headfit.errors import HeadfitError
-from headfit.fitting.callbacks import CHECKPOINT, KeepLast, Pictures, StageProgress
+from headfit.fitting.callbacks import KeepLast, Pictures, StageProgress
+from headfit.fitting.checkpoints import CHECKPOINT, find_checkpoint, load_checkpoint
 from headfit.fitting.config import FitConfig, load_config, save_config
 from headfit.fitting.health import examine, format_health
 from headfit.fitting.initialise import initialise
@@ -99,13 +100,12 @@ def fit(config: FitConfig) -> Run:
 
 def _claim(run: Path, config: FitConfig) -> Path | None:
     """Make the run folder, or find the checkpoint to go on from; None: start at the first step."""
-    checkpoint = run / CHECKPOINT
     if config.resume:
         if not (run / CONFIG).exists():
             raise HeadfitError(f"{run}: nothing to resume: no {CONFIG} there; start without --resume")
         _require_same_settings(run, config)
-        return checkpoint if checkpoint.exists() else None
-    if checkpoint.exists():
+        return find_checkpoint(run)
+    if (run / CHECKPOINT).exists():
         raise HeadfitError(f"{run}: already holds a run; continue it with --resume, or choose another --out")
     run.mkdir(parents=True, exist_ok=True)
     return None
@@ -207,10 +207,10 @@ def load_run(path: str | Path) -> Run:
         HeadfitError: no configuration or checkpoint there, it is of another version, or the capture has moved.
     """
     path = Path(path)
-    if not (path / CONFIG).exists() or not (path / CHECKPOINT).exists():
-        raise HeadfitError(f"{path}: no finished run here (expected {CONFIG} and {CHECKPOINT})")
+    if not (path / CONFIG).exists():
+        raise HeadfitError(f"{path}: no finished run here (there is no {CONFIG})")
     module = build(load_config(path / CONFIG))
-    checkpoint = torch.load(path / CHECKPOINT, map_location="cpu", weights_only=False)
+    checkpoint = load_checkpoint(path)
     try:
         module.load_state_dict(checkpoint["state_dict"])
     except RuntimeError as error:

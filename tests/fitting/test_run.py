@@ -16,7 +16,7 @@ import torch
 
 from headfit.errors import HeadfitError
 from headfit.fitting import losses
-from headfit.fitting.callbacks import CHECKPOINT
+from headfit.fitting.checkpoints import CHECKPOINT, PREVIOUS
 from headfit.fitting.module import HeadFit
 from headfit.fitting.run import fit, load_run
 
@@ -99,6 +99,22 @@ def test_a_killed_run_resumes_to_the_same_numbers(config, settings, capture_path
     assert resumed.module.latest == whole.module.latest
     expected, found = saved_state(whole.path), saved_state(resumed.path)
     assert [name for name in expected if not torch.equal(expected[name], found[name])] == []
+
+
+def test_a_torn_checkpoint_gives_way_to_the_one_before_it(config, capsys):
+    whole = fit(replace(config, out=config.out + "-whole"))
+    torn = fit(config)
+    last = torn.path / CHECKPOINT
+    last.write_bytes(last.read_bytes()[: last.stat().st_size // 2])
+    resumed = fit(replace(config, resume=True))
+    assert "last.ckpt is damaged" in capsys.readouterr().err
+    assert resumed.module.latest == whole.module.latest
+    expected, found = saved_state(whole.path), saved_state(resumed.path)
+    assert [name for name in expected if not torch.equal(expected[name], found[name])] == []
+    for name in (CHECKPOINT, PREVIOUS):
+        (torn.path / name).write_bytes(b"PK")
+    with pytest.raises(HeadfitError, match="no whole checkpoint before it"):
+        fit(replace(config, resume=True))
 
 
 def _step(run: Path) -> int:
