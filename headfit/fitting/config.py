@@ -13,6 +13,8 @@ from omegaconf.errors import OmegaConfBaseException
 from headfit.errors import HeadfitError
 from headfit.fitting.checkpoints import write_whole
 
+#: The settings of a run, in its folder.
+CONFIG = "config.yaml"
 #: Parameter groups a stage may move (headfit.fitting.parameters says what each is).
 GROUPS = (
     "rotation",
@@ -68,6 +70,7 @@ class Stage:
 class FitConfig:
     """Everything `headfit fit` needs; `stages` run in the order in which they stand.
 
+    init_from: run folder of a fit of the same person, whose head, texture and light are taken over.
     deterministic: one seed gives the same bits in every run with as many threads, also across a kill and --resume. It
     costs nothing measurable on a CPU.
     """
@@ -75,6 +78,7 @@ class FitConfig:
     capture: str = ""
     out: str = ""
     head: str = "default"
+    init_from: str = ""
     hold_out: list[str] = field(default_factory=list)
     use_landmarks: bool = True
     resume: bool = False

@@ -26,14 +26,14 @@ from headfit.capture.labels import label_classes
 from headfit.errors import HeadfitError
 from headfit.fitting.callbacks import KeepLast, Pictures, StageProgress
 from headfit.fitting.checkpoints import CHECKPOINT, find_checkpoint, load_checkpoint
-from headfit.fitting.config import FitConfig, load_config, save_config
+from headfit.fitting.config import CONFIG, FitConfig, load_config, save_config
 from headfit.fitting.health import examine, format_health
 from headfit.fitting.initialise import initialise
+from headfit.fitting.known import like_known, take_known
 from headfit.fitting.module import HeadFit
 from headfit.head import HeadModel, load
 from headfit.render import CameraBatch
 
-CONFIG = "config.yaml"
 #: Numbers of glibc's malloc.h.
 MALLOPT_TRIM_THRESHOLD, MALLOPT_MMAP_THRESHOLD = -1, -3
 #: Settings that a resumed run may change: they do not alter its numbers.
@@ -68,6 +68,7 @@ def fit(config: FitConfig) -> Run:
             that is not finite.
     """
     run = Path(config.out)
+    config = like_known(config) if config.init_from else config
     checkpoint = _claim(run, config)
     keep_freed_memory()
     module = build(config)
@@ -88,6 +89,8 @@ def fit(config: FitConfig) -> Run:
         }
     )
     if checkpoint is None:
+        if config.init_from:
+            print(take_known(module))
         initialise(module)
     with warnings.catch_warnings():
         # Lightning suggests worker processes; views come from the in-process cache, decoded once.
