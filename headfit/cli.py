@@ -46,7 +46,6 @@ def _fit(args: argparse.Namespace) -> None:
     config.init_from = str(args.init_from.resolve()) if args.init_from else config.init_from
     config.use_landmarks = config.use_landmarks and not args.no_landmarks
     fit(config)
-    print(f"fitted: {args.out}")
 
 
 def _export(args: argparse.Namespace) -> None:

@@ -71,6 +71,7 @@ class FitConfig:
     """Everything `headfit fit` needs; `stages` run in the order in which they stand.
 
     init_from: run folder of a fit of the same person, whose head, texture and light are taken over.
+    cache_gib: bound on the memory of decoded views, of all processes together.
     deterministic: one seed gives the same bits in every run with as many threads, also across a kill and --resume. It
     costs nothing measurable on a CPU.
     """

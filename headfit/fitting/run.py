@@ -6,6 +6,7 @@ import ctypes
 import json
 import platform
 import subprocess
+import sys
 import warnings
 from dataclasses import asdict, replace
 from importlib.metadata import version
@@ -25,12 +26,13 @@ from headfit.capture.data import CaptureData
 from headfit.capture.labels import label_classes
 from headfit.errors import HeadfitError
 from headfit.fitting.callbacks import KeepLast, Pictures, StageProgress
-from headfit.fitting.checkpoints import CHECKPOINT, find_checkpoint, load_checkpoint
+from headfit.fitting.checkpoints import CHECKPOINT, find_checkpoint, load_checkpoint, write_whole
 from headfit.fitting.config import CONFIG, FitConfig, load_config, save_config
 from headfit.fitting.health import examine, format_health
 from headfit.fitting.initialise import initialise
 from headfit.fitting.known import like_known, take_known
 from headfit.fitting.module import HeadFit
+from headfit.fitting.parallel import OwnGradientSum
 from headfit.head import HeadModel, load
 from headfit.render import CameraBatch
 
@@ -55,7 +57,7 @@ def build(config: FitConfig) -> HeadFit:
         classes,
         hold_out=config.hold_out,
         seed=config.seed,
-        cache_bytes=int(config.cache_gib * 2**30),
+        cache_bytes=int(config.cache_gib * 2**30) // _processes(config),
     )
     return HeadFit(config, capture, data, head, classes)
 
@@ -72,8 +74,8 @@ def fit(config: FitConfig) -> Run:
     checkpoint = _claim(run, config)
     keep_freed_memory()
     module = build(config)
-    save_config(replace(config, resume=False), run / CONFIG)
-    (run / "environment.json").write_text(json.dumps(environment(), indent=1))
+    processes = _processes(config)
+    _require_a_view_each(module, processes)
     trainer = pl.Trainer(
         **{
             "logger": TensorBoardLogger(run, name=None, version="tensorboard"),
@@ -85,20 +87,43 @@ def fit(config: FitConfig) -> Run:
             "enable_model_summary": False,
             "log_every_n_steps": 1,
             "deterministic": config.deterministic,
+            "strategy": OwnGradientSum() if processes > 1 else "auto",
             **config.trainer,
         }
     )
+    if trainer.is_global_zero:
+        save_config(replace(config, resume=False), run / CONFIG)
+        write_whole(run / "environment.json", json.dumps(environment(), indent=1))
     if checkpoint is None:
         if config.init_from:
-            print(take_known(module))
+            print(take_known(module), file=sys.stderr)
         initialise(module)
     with warnings.catch_warnings():
         # Lightning suggests worker processes; views come from the in-process cache, decoded once.
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         warnings.filterwarnings("ignore", message=".*number of training batches.*smaller than the logging interval.*")
         trainer.fit(module, ckpt_path=str(checkpoint) if checkpoint else None, weights_only=False)
-    report_health(module, run, trainer)
+    if trainer.is_global_zero:
+        report_health(module, run, trainer)
+        print(f"fitted: {run}")
     return Run(run, module)
+
+
+def _processes(config: FitConfig) -> int:
+    """Number of processes that the trainer's settings ask for; what Lightning shall find out itself counts as 1."""
+    devices, nodes = config.trainer.get("devices", 1), config.trainer.get("num_nodes", 1)
+    return devices * nodes if isinstance(devices, int) else 1
+
+
+def _require_a_view_each(module: HeadFit, processes: int) -> None:
+    for name, stage in module.config.stages.items():
+        frames = min(stage.frames_per_step, len(module.capture.frames))
+        views = frames * min(stage.views_per_frame, module.data.sampler.fewest_cameras)
+        if views < processes:
+            raise HeadfitError(
+                f"stage {name}: a step of {views} views cannot be shared by {processes} processes; raise "
+                "frames_per_step or views_per_frame, or lower trainer.devices"
+            )
 
 
 def _claim(run: Path, config: FitConfig) -> Path | None:
