@@ -30,24 +30,24 @@ def _landmarks(args: argparse.Namespace) -> None:
 
 def _fit(args: argparse.Namespace) -> None:
     from headfit.assets import asset_path
-    from headfit.fitting.config import load_config
-    from headfit.fitting.run import CONFIG as RUN_CONFIG
+    from headfit.fitting.config import CONFIG, load_config
     from headfit.fitting.run import fit
     from headfit.head import resolve
 
     # `--hold-out cam02 seed=1`: argparse takes the override for one more camera.
     hold_out = [word for word in args.hold_out if "=" not in word]
     words = [word for word in args.hold_out if "=" in word] + args.overrides
-    saved = args.out / RUN_CONFIG
-    base = saved if args.resume and saved.exists() else asset_path("configs/fit.yaml")
+    saved = args.out / CONFIG
+    packaged = asset_path("configs/track.yaml" if args.init_from else "configs/fit.yaml")
+    base = saved if args.resume and saved.exists() else packaged
     config = load_config(args.config or base, overrides_as_dotlist(words))
     # Absolute, so that the run folder can be read from anywhere.
     config.capture, config.out, config.resume = str(args.capture.resolve()), str(args.out), args.resume
     config.head = resolve(args.head or config.head)
     config.hold_out = hold_out or config.hold_out
+    config.init_from = str(args.init_from.resolve()) if args.init_from else config.init_from
     config.use_landmarks = config.use_landmarks and not args.no_landmarks
     fit(config)
-    print(f"fitted: {args.out}")
 
 
 def _export(args: argparse.Namespace) -> None:
@@ -163,7 +163,7 @@ def parser() -> argparse.ArgumentParser:
     )
     fit.usage = (
         "headfit fit --capture CAPTURE --out RUN [--head HEAD] [--config YAML] [--hold-out CAMERA ...] "
-        "[--no-landmarks] [--resume] [--debug] [group.key=value ...]"
+        "[--no-landmarks] [--init-from RUN] [--resume] [--debug] [group.key=value ...]"
     )
     fit.epilog = "Any value of the configuration can be overridden: group.key=value, or --group.key value."
     fit.add_argument("--capture", type=Path, required=True, help="folder with capture.json")
@@ -173,7 +173,8 @@ def parser() -> argparse.ArgumentParser:
         "--config",
         type=Path,
         metavar="YAML",
-        help="configuration (default: the packaged configs/fit.yaml; with --resume, the run's own)",
+        help="configuration (default: the packaged configs/fit.yaml; with --init-from, configs/track.yaml; with "
+        "--resume, the run's own)",
     )
     fit.add_argument(
         "--hold-out",
@@ -184,6 +185,12 @@ def parser() -> argparse.ArgumentParser:
         help="camera ids kept from the fit, to score it (default: none)",
     )
     fit.add_argument("--no-landmarks", action="store_true", help="leave the capture's landmarks unused (default: off)")
+    fit.add_argument(
+        "--init-from",
+        type=Path,
+        metavar="RUN",
+        help="run of the same person: its head, texture and light are kept, new frames are fitted (default: none)",
+    )
     fit.add_argument("--resume", action="store_true", help="go on from the last checkpoint in RUN (default: off)")
 
     export = verb("export", _export, "Write the fitted meshes, one file a frame, in metres and world axes.")

@@ -16,7 +16,7 @@ import pytorch_lightning as pl
 
 from headfit.capture.capture import Capture
 from headfit.capture.labels import LabelClasses
-from headfit.capture.sampler import ViewSampler
+from headfit.capture.sampler import ViewSampler, share_of
 from headfit.capture.views import Pair, ViewBatch, ViewReader
 from headfit.errors import HeadfitError
 
@@ -25,13 +25,18 @@ BATCHES_AHEAD = 2
 
 @dataclass(frozen=True)
 class Chunk:
-    """The training steps of one Lightning epoch: `steps` of them from `first_step`, at one image scale."""
+    """The training steps of one Lightning epoch: `steps` of them from `first_step`, at one image scale.
+
+    Of `processes` that work together, number `rank` gets its consecutive share of each step's views.
+    """
 
     first_step: int
     steps: int
     scale: float
     frames_per_step: int
     views_per_frame: int
+    rank: int = 0
+    processes: int = 1
 
 
 class CaptureData(pl.LightningDataModule):
@@ -96,7 +101,11 @@ class ChunkBatches:
     def __iter__(self) -> Iterator[ViewBatch]:
         chunk = self._chunk
         plan = (
-            self._data.sampler.sample_views(step, chunk.frames_per_step, chunk.views_per_frame)
+            share_of(
+                self._data.sampler.sample_views(step, chunk.frames_per_step, chunk.views_per_frame),
+                chunk.rank,
+                chunk.processes,
+            )
             for step in range(chunk.first_step, chunk.first_step + chunk.steps)
         )
         return self._data.batches(plan, chunk.scale)

@@ -34,6 +34,11 @@ class ViewSampler:
         self._groups = [list(group) for group in camera_groups]
         self._seed = seed
 
+    @property
+    def fewest_cameras(self) -> int:
+        """Cameras of the smallest group."""
+        return min(map(len, self._groups))
+
     def sample_views(self, step: int, frames_per_step: int, views_per_frame: int) -> list[Pair]:
         """Distinct frames, each with distinct cameras; fewer of either where there are not as many.
 
@@ -74,6 +79,11 @@ class ViewSampler:
         generator = np.random.default_rng((self._seed, *key, round_index))
         order: list[int] = generator.permutation(total).tolist()
         return order
+
+
+def share_of(views: list[Pair], rank: int, processes: int) -> list[Pair]:
+    """The consecutive views that are process `rank`'s; shares differ by one view at most."""
+    return views[len(views) * rank // processes : len(views) * (rank + 1) // processes]
 
 
 def _draws_per_round(total: int, count: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +10,11 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 from tqdm import tqdm
 
+from headfit.fitting.checkpoints import CHECKPOINT, keep_checkpoint
 from headfit.fitting.pictures import view_sheet, write_picture
 
 if TYPE_CHECKING:
     from headfit.fitting.module import HeadFit
-
-CHECKPOINT = "checkpoints/last.ckpt"
 
 
 class StageProgress(Callback):
@@ -27,7 +26,12 @@ class StageProgress(Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         fit: HeadFit = pl_module  # type: ignore[assignment]
         self._bar = tqdm(
-            total=fit.plan.steps, initial=trainer.global_step, unit="step", dynamic_ncols=True, smoothing=0.05
+            total=fit.plan.steps,
+            initial=trainer.global_step,
+            unit="step",
+            dynamic_ncols=True,
+            smoothing=0.05,
+            disable=not trainer.is_global_zero,
         )
 
     def on_train_batch_end(
@@ -52,17 +56,17 @@ class StageProgress(Callback):
 
 
 class KeepLast(Callback):
-    """A checkpoint after every chunk of steps, written beside the old one and then put in its place in one motion:
-    a run killed at any moment, also while writing, leaves a whole checkpoint behind."""
+    """A checkpoint after every chunk of steps: see `keep_checkpoint`."""
 
     def __init__(self, run: Path) -> None:
-        self.path = run / CHECKPOINT
+        self.run = run
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = self.path.with_suffix(".writing")
-        trainer.save_checkpoint(fresh, weights_only=False)
-        os.replace(fresh, self.path)
+        save = partial(trainer.save_checkpoint, weights_only=False)
+        if trainer.is_global_zero:
+            keep_checkpoint(self.run, save)
+        else:
+            save(self.run / CHECKPOINT)  # writes nothing, but the first process waits for it
 
 
 class Pictures(Callback):
@@ -80,7 +84,7 @@ class Pictures(Callback):
         fit: HeadFit = pl_module  # type: ignore[assignment]
         step = trainer.global_step
         end_of_stage = fit.chunk.ends_stage
-        if not (end_of_stage or step - self._last >= self.every):
+        if not trainer.is_global_zero or not (end_of_stage or step - self._last >= self.every):
             return
         self._last = step
         pictures = {f"views/{name}": sheet for name, sheet in view_sheet(fit)}

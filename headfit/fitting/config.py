@@ -11,7 +11,10 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from headfit.errors import HeadfitError
+from headfit.fitting.checkpoints import write_whole
 
+#: The settings of a run, in its folder.
+CONFIG = "config.yaml"
 #: Parameter groups a stage may move (headfit.fitting.parameters says what each is).
 GROUPS = (
     "rotation",
@@ -67,6 +70,8 @@ class Stage:
 class FitConfig:
     """Everything `headfit fit` needs; `stages` run in the order in which they stand.
 
+    init_from: run folder of a fit of the same person, whose head, texture and light are taken over.
+    cache_gib: bound on the memory of decoded views, of all processes together.
     deterministic: one seed gives the same bits in every run with as many threads, also across a kill and --resume. It
     costs nothing measurable on a CPU.
     """
@@ -74,6 +79,7 @@ class FitConfig:
     capture: str = ""
     out: str = ""
     head: str = "default"
+    init_from: str = ""
     hold_out: list[str] = field(default_factory=list)
     use_landmarks: bool = True
     resume: bool = False
@@ -116,7 +122,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> FitConfig:
 
 def save_config(config: FitConfig, path: Path) -> None:
     """Write the resolved settings, so that the run can be repeated from its folder alone."""
-    path.write_text(OmegaConf.to_yaml(OmegaConf.structured(config)))
+    write_whole(path, OmegaConf.to_yaml(OmegaConf.structured(config)))
 
 
 def first_line(error: Exception) -> str:

@@ -28,7 +28,7 @@ PLACING_REGIONS = ("left_eye", "right_eye", "lips")
 
 
 def initialise(fit: HeadFit) -> None:
-    """Set pose and scale of every frame, and which landmarks are believed.
+    """Set pose and scale (kept when the person is known) of every frame, and which landmarks are believed.
 
     Raises:
         HeadfitError: neither landmarks nor masks show where the head is in any frame, or the head model knows neither
@@ -54,7 +54,10 @@ def initialise(fit: HeadFit) -> None:
             f"{capture.path}: cannot place the head: no frame has landmarks, or masks with both eyes and the lips, "
             "in two or more cameras. Run `headfit landmarks`, or add masks."
         )
-    scale = float(np.median([robust_similarity(*points)[0] for points in found.values()]))
+    if fit.config.init_from:
+        scale = float(fit.geometry.log_scale.detach().exp())
+    else:
+        scale = float(np.median([robust_similarity(*points)[0] for points in found.values()]))
     poses = {frame: robust_similarity(*points, scale=scale)[1:] for frame, points in found.items()}
     known = np.array(sorted(poses))
     geometry = fit.geometry
@@ -68,7 +71,7 @@ def initialise(fit: HeadFit) -> None:
 
 def _landmark_points(fit: HeadFit, frame: int, cameras: list[int]) -> tuple[Float, Float, Float] | None:
     """Model and world points of the landmarks that at least two cameras agree on; notes those that disagree."""
-    seen = [(camera, _read_landmarks(fit.capture, camera, frame)) for camera in cameras]
+    seen = [(camera, read_landmarks(fit.capture, camera, frame)) for camera in cameras]
     seen = [(camera, points) for camera, points in seen if points is not None]
     if len(seen) < 2:
         return None
@@ -80,11 +83,12 @@ def _landmark_points(fit: HeadFit, frame: int, cameras: list[int]) -> tuple[Floa
     if good[17:].sum() < 6:
         return None
     with torch.no_grad():
-        model = fit.geometry.landmarks(_mean_head(fit))[0].double().numpy()
+        model = fit.geometry.landmarks(_rest_head(fit))[0].double().numpy()
     return model[good], world[good], LANDMARK_WEIGHT[good]
 
 
-def _read_landmarks(capture: Capture, camera: int, frame: int) -> Float | None:
+def read_landmarks(capture: Capture, camera: int, frame: int) -> Float | None:
+    """Landmarks `[68,3]` of one view, or None where there are none or they are damaged."""
     try:
         return capture.landmarks(camera, frame)
     except DamagedFile:
@@ -96,7 +100,7 @@ def _label_points(fit: HeadFit, frame: int, cameras: list[int]) -> tuple[Float, 
     world = label_centroids(fit.capture, frame, cameras)
     if not set(PLACING_REGIONS) <= set(world) or _lacking_labels(fit):
         return None
-    vertices = _mean_head(fit)[0]
+    vertices = _rest_head(fit)[0]
     model = {name: _visible_centroid(fit, vertices, name) for name in world}
     names = list(world)
     weight = np.array([0.2 if name == "head" else 1.0 for name in names])
@@ -125,12 +129,14 @@ def _visible_centroid(fit: HeadFit, vertices: torch.Tensor, name: str) -> Float:
     return points.mean(0).double().numpy()
 
 
-def _mean_head(fit: HeadFit) -> torch.Tensor:
-    """Vertices `[1,V,3]` of the head with every parameter at zero, in the head frame."""
-    head = fit.geometry.head
+def _rest_head(fit: HeadFit) -> torch.Tensor:
+    """Vertices `[1,V,3]` of the head at rest, in the head frame: the mean head, or a person who is known."""
+    geometry = fit.geometry
     with torch.no_grad():
-        return head(
-            torch.zeros(len(head.identity_basis)),
-            torch.zeros(1, len(head.expression_names)),
-            torch.zeros(1, len(head.joint_names), 6),
+        return geometry.head(
+            geometry.identity,
+            torch.zeros_like(geometry.expression[:1]),
+            torch.zeros_like(geometry.joints_raw[:1]),
+            offsets=geometry.offsets(),
+            placement=geometry.placement,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from headfit.errors import HeadfitError
 from headfit.fitting import losses
 from headfit.fitting.config import FitConfig, Stage
 from headfit.fitting.optimizer import FitAdam
+from headfit.fitting.parallel import sum_gradients, summed, take_from_first
 from headfit.fitting.parameters import FitParameters
 from headfit.fitting.schedule import Plan, PlannedChunk
 from headfit.fitting.texture_start import start_appearance
@@ -27,6 +28,17 @@ from headfit.render import Appearance, CameraBatch, HeadRenderer, Visible
 #: Classes whose colour may move the geometry: lit like a smooth surface. Inside the mouth and the eyes darkness is
 #: shadow and the highlight wanders; there colour only fills the texture.
 PHOTOMETRIC_CLASSES = ("skin", "lips", "upper_lip", "lower_lip")
+
+
+@dataclass(frozen=True)
+class ShownColours:
+    """Images `[B,H,W,3]` of some views; their render, the image itself where the head is not compared; bool `[B,H,W]`
+    pixels where head meets head, and of those the ones whose colour may move the geometry."""
+
+    image: Tensor
+    rendered: Tensor
+    on_head: Tensor
+    lit: Tensor
 
 
 class HeadFit(pl.LightningModule):
@@ -104,8 +116,12 @@ class HeadFit(pl.LightningModule):
 
     def train_dataloader(self) -> Any:
         """The views of the current chunk of steps; Lightning asks anew for every epoch."""
-        self.data.chunk = self.plan.data_chunk(self.chunk, self.capture)
+        chunk = self.plan.data_chunk(self.chunk, self.capture)
+        self.data.chunk = replace(chunk, rank=self.trainer.global_rank, processes=self.trainer.world_size)
         return self.data.train_dataloader()
+
+    def on_train_start(self) -> None:
+        take_from_first(self)
 
     def on_train_epoch_start(self) -> None:
         optimizer = self.optimizers(use_pl_optimizer=False)
@@ -114,6 +130,7 @@ class HeadFit(pl.LightningModule):
             if self.stage.rates.get("texture") and not self.has_texture:
                 start_appearance(self, self.plan.data_chunk(self.chunk, self.capture).scale)
                 self.texture_started.fill_(True)
+                take_from_first(self.appearance)
         for group in optimizer.param_groups:  # type: ignore[union-attr]
             moves = self.stage.rates.get(group["name"], 0.0) > 0
             for parameter in group["params"]:
@@ -141,11 +158,19 @@ class HeadFit(pl.LightningModule):
             terms["photometric"] = self._photometric_term(batch, seen, normals, target, area)
         if weights.landmark and self.use_landmarks:
             terms["landmark"] = self._landmark_term(batch, v_frames[frame_of_view], cameras, area)
-        terms |= self._priors(frames, offsets)
+        terms |= self._priors(batch.frame, offsets)
+        share = self._shares(batch)
+        terms = {name: term * share[int(name == "landmark")] for name, term in terms.items()}
         scale = asdict(weights)
         total = torch.stack([scale[name] * term for name, term in terms.items() if scale[name]]).sum()
         self._watch(total, terms)
         return total
+
+    def _shares(self, batch: ViewBatch) -> Tensor:
+        """`[2]`: what this process's mean over views, and its weighted mean over landmarks, count in the whole step."""
+        trust = self.landmark_trust[batch.frame, batch.camera]
+        own = torch.stack([trust.new_tensor(len(batch.frame)), (batch.landmark_weight * trust).sum()])
+        return own.clamp_min(1.0) / summed(own).clamp_min(1.0)
 
     def view_cameras(self, batch: ViewBatch) -> CameraBatch:
         """The cameras of a batch, at the batch's image size."""
@@ -169,6 +194,21 @@ class HeadFit(pl.LightningModule):
     ) -> Tensor:
         """Colour against the image. Where colour is not compared, the image itself stands in for the render: so only
         jumps between compared pixels, and no border to an unknown background, move the geometry."""
+        shown = self.compare_colours(batch, seen, normals, target)
+        lit, image = shown.lit, shown.image
+        moving = self.renderer.move_edges(torch.where(lit[..., None], shown.rendered, image), seen)
+        filling = losses.photometric_loss(shown.rendered, image, (shown.on_head & ~lit).float(), area)
+        return losses.photometric_loss(moving, image, lit.float(), area) + filling
+
+    def compare_colours(self, batch: ViewBatch, seen: Visible, normals: Tensor, target: Tensor) -> ShownColours:
+        """Render the colours of a batch where they can be compared with its images.
+
+        Args:
+            batch: the views.
+            seen: their visibility.
+            normals: unit vertex normals `[B,V,3]` of the same heads.
+            target: `batch.label_prob` in [0,1].
+        """
         image = batch.image.float() / 255
         has_mask = (batch.label_weight > 0).flatten(1).any(1)[:, None, None]
         on_head = seen.head & batch.image_valid[:, None, None] & ((target[..., 0] < 0.01) | ~has_mask)
@@ -180,9 +220,7 @@ class HeadFit(pl.LightningModule):
         still = ~lit.flatten()[pixels]
         colours = self.renderer.shade(seen, normals, self.appearance, batch.camera, pixels, still)
         rendered = image.flatten(0, 2).index_put((pixels,), colours).view_as(image)
-        moving = self.renderer.move_edges(torch.where(lit[..., None], rendered, image), seen)
-        filling = losses.photometric_loss(rendered, image, (on_head & ~lit).float(), area)
-        return losses.photometric_loss(moving, image, lit.float(), area) + filling
+        return ShownColours(image, rendered, on_head, lit)
 
     def _landmark_term(self, batch: ViewBatch, v_views: Tensor, cameras: CameraBatch, area: Tensor) -> Tensor:
         points = cameras.project(self.geometry.landmarks(v_views))[..., :2]
@@ -190,6 +228,7 @@ class HeadFit(pl.LightningModule):
         return losses.landmark_loss(points, batch.landmarks, batch.landmark_weight * trust, area)
 
     def _priors(self, frames: Tensor, offsets: Tensor) -> dict[str, Tensor]:
+        """Of the views' frames `[B]`, each as often as it has views: a mean over views splits over processes."""
         p = self.geometry
         return {
             "identity": p.identity.square().sum() / max(1, len(p.identity)),
@@ -200,19 +239,25 @@ class HeadFit(pl.LightningModule):
         }
 
     def _watch(self, total: Tensor, terms: dict[str, Tensor]) -> None:
-        if not torch.isfinite(total):
-            bad = [name for name, term in terms.items() if not torch.isfinite(term)]
+        names = list(terms)
+        sums = summed(torch.stack([total, *terms.values()]).detach())
+        if not torch.isfinite(sums[0]):
+            bad = [name for name, term in zip(names, sums[1:], strict=True) if not torch.isfinite(term)]
             raise HeadfitError(
                 f"step {self.global_step} (stage {self.stage_name}): loss {', '.join(bad) or 'sum'} is not finite; "
                 "stopped, the last good checkpoint is kept. Lower the stage's rates or check the capture."
             )
-        values = {name: term.item() for name, term in terms.items()}
+        values = dict(zip(names, sums[1:].tolist(), strict=True))
         shown = ("mask", "photometric", "landmark")
         self.latest = {name: values[name] for name in shown if name in values}
         self.log_dict({f"loss/{self.stage_name}/{name}": value for name, value in values.items()})
-        self.log("loss/total", total.detach())
+        self.log("loss/total", sums[0])
         groups = self.optimizers(use_pl_optimizer=False).param_groups  # type: ignore[union-attr]
         self.log_dict({f"rate/{group['name']}": group["lr"] for group in groups if group["lr"] > 0})
+
+    def on_after_backward(self) -> None:
+        groups = self.optimizers(use_pl_optimizer=False).param_groups  # type: ignore[union-attr]
+        sum_gradients(parameter for group in groups for parameter in group["params"])
 
     def on_before_zero_grad(self, optimizer: Any) -> None:
         self.geometry.clamp()

@@ -25,14 +25,17 @@ from headfit.capture.capture import Capture
 from headfit.capture.data import CaptureData
 from headfit.capture.labels import label_classes
 from headfit.errors import HeadfitError
-from headfit.fitting.callbacks import CHECKPOINT, KeepLast, Pictures, StageProgress
-from headfit.fitting.config import FitConfig, load_config, save_config
+from headfit.fitting.callbacks import KeepLast, Pictures, StageProgress
+from headfit.fitting.checkpoints import CHECKPOINT, find_checkpoint, load_checkpoint, write_whole
+from headfit.fitting.config import CONFIG, FitConfig, load_config, save_config
+from headfit.fitting.health import examine, format_health
 from headfit.fitting.initialise import initialise
+from headfit.fitting.known import like_known, take_known
 from headfit.fitting.module import HeadFit
+from headfit.fitting.parallel import OwnGradientSum
 from headfit.head import HeadModel, load
 from headfit.render import CameraBatch
 
-CONFIG = "config.yaml"
 #: Numbers of glibc's malloc.h.
 MALLOPT_TRIM_THRESHOLD, MALLOPT_MMAP_THRESHOLD = -1, -3
 #: Settings that a resumed run may change: they do not alter its numbers.
@@ -54,7 +57,7 @@ def build(config: FitConfig) -> HeadFit:
         classes,
         hold_out=config.hold_out,
         seed=config.seed,
-        cache_bytes=int(config.cache_gib * 2**30),
+        cache_bytes=int(config.cache_gib * 2**30) // _processes(config),
     )
     return HeadFit(config, capture, data, head, classes)
 
@@ -67,11 +70,12 @@ def fit(config: FitConfig) -> Run:
             that is not finite.
     """
     run = Path(config.out)
+    config = like_known(config) if config.init_from else config
     checkpoint = _claim(run, config)
     keep_freed_memory()
     module = build(config)
-    save_config(replace(config, resume=False), run / CONFIG)
-    (run / "environment.json").write_text(json.dumps(environment(), indent=1))
+    processes = _processes(config)
+    _require_a_view_each(module, processes)
     trainer = pl.Trainer(
         **{
             "logger": TensorBoardLogger(run, name=None, version="tensorboard"),
@@ -83,29 +87,53 @@ def fit(config: FitConfig) -> Run:
             "enable_model_summary": False,
             "log_every_n_steps": 1,
             "deterministic": config.deterministic,
+            "strategy": OwnGradientSum() if processes > 1 else "auto",
             **config.trainer,
         }
     )
+    if trainer.is_global_zero:
+        save_config(replace(config, resume=False), run / CONFIG)
+        write_whole(run / "environment.json", json.dumps(environment(), indent=1))
     if checkpoint is None:
+        if config.init_from:
+            print(take_known(module), file=sys.stderr)
         initialise(module)
     with warnings.catch_warnings():
         # Lightning suggests worker processes; views come from the in-process cache, decoded once.
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         warnings.filterwarnings("ignore", message=".*number of training batches.*smaller than the logging interval.*")
         trainer.fit(module, ckpt_path=str(checkpoint) if checkpoint else None, weights_only=False)
-    report_skipped(module.data, run)
+    if trainer.is_global_zero:
+        report_health(module, run, trainer)
+        print(f"fitted: {run}")
     return Run(run, module)
+
+
+def _processes(config: FitConfig) -> int:
+    """Number of processes that the trainer's settings ask for; what Lightning shall find out itself counts as 1."""
+    devices, nodes = config.trainer.get("devices", 1), config.trainer.get("num_nodes", 1)
+    return devices * nodes if isinstance(devices, int) else 1
+
+
+def _require_a_view_each(module: HeadFit, processes: int) -> None:
+    for name, stage in module.config.stages.items():
+        frames = min(stage.frames_per_step, len(module.capture.frames))
+        views = frames * min(stage.views_per_frame, module.data.sampler.fewest_cameras)
+        if views < processes:
+            raise HeadfitError(
+                f"stage {name}: a step of {views} views cannot be shared by {processes} processes; raise "
+                "frames_per_step or views_per_frame, or lower trainer.devices"
+            )
 
 
 def _claim(run: Path, config: FitConfig) -> Path | None:
     """Make the run folder, or find the checkpoint to go on from; None: start at the first step."""
-    checkpoint = run / CHECKPOINT
     if config.resume:
         if not (run / CONFIG).exists():
             raise HeadfitError(f"{run}: nothing to resume: no {CONFIG} there; start without --resume")
         _require_same_settings(run, config)
-        return checkpoint if checkpoint.exists() else None
-    if checkpoint.exists():
+        return find_checkpoint(run)
+    if (run / CHECKPOINT).exists():
         raise HeadfitError(f"{run}: already holds a run; continue it with --resume, or choose another --out")
     run.mkdir(parents=True, exist_ok=True)
     return None
@@ -132,13 +160,16 @@ def keep_freed_memory() -> None:
         libc.mallopt(MALLOPT_TRIM_THRESHOLD, 2**31 - 1)
 
 
-def report_skipped(data: CaptureData, run: Path) -> None:
-    """Say which files could not be used, and keep the list."""
-    total = sum(len(files) for files in data.skipped.values())
-    (run / "skipped.json").write_text(json.dumps(data.skipped, indent=1))
-    if total:
-        counts = ", ".join(f"{len(files)} {kind}" for kind, files in data.skipped.items() if files)
-        print(f"skipped: {counts}; listed in {run / 'skipped.json'}", file=sys.stderr)
+def report_health(module: HeadFit, run: Path, trainer: pl.Trainer) -> None:
+    """Say where a person should look, and which files could not be used; keep both in the run folder."""
+    health = examine(module)
+    health.save(run)
+    (run / "skipped.json").write_text(json.dumps(health.ignored, indent=1))
+    summary = format_health(health)
+    print(summary)
+    writer = trainer.logger.experiment  # type: ignore[union-attr]
+    writer.add_text("health", "```\n" + summary + "\n```", trainer.global_step)
+    writer.flush()
 
 
 def environment() -> dict[str, Any]:
@@ -204,10 +235,10 @@ def load_run(path: str | Path) -> Run:
         HeadfitError: no configuration or checkpoint there, it is of another version or head, or the capture has moved.
     """
     path = Path(path)
-    if not (path / CONFIG).exists() or not (path / CHECKPOINT).exists():
-        raise HeadfitError(f"{path}: no finished run here (expected {CONFIG} and {CHECKPOINT})")
+    if not (path / CONFIG).exists():
+        raise HeadfitError(f"{path}: no finished run here (there is no {CONFIG})")
     module = build(load_config(path / CONFIG))
-    checkpoint = torch.load(path / CHECKPOINT, map_location="cpu", weights_only=False)
+    checkpoint = load_checkpoint(path)
     module.on_load_checkpoint(checkpoint)
     try:
         module.load_state_dict(checkpoint["state_dict"])

@@ -16,7 +16,7 @@ import torch
 
 from headfit.errors import HeadfitError
 from headfit.fitting import losses
-from headfit.fitting.callbacks import CHECKPOINT
+from headfit.fitting.checkpoints import CHECKPOINT, PREVIOUS
 from headfit.fitting.module import HeadFit
 from headfit.fitting.run import fit, load_run
 
@@ -101,6 +101,22 @@ def test_a_killed_run_resumes_to_the_same_numbers(config, settings, capture_path
     assert [name for name in expected if not torch.equal(expected[name], found[name])] == []
 
 
+def test_a_torn_checkpoint_gives_way_to_the_one_before_it(config, capsys):
+    whole = fit(replace(config, out=config.out + "-whole"))
+    torn = fit(config)
+    last = torn.path / CHECKPOINT
+    last.write_bytes(last.read_bytes()[: last.stat().st_size // 2])
+    resumed = fit(replace(config, resume=True))
+    assert "last.ckpt is damaged" in capsys.readouterr().err
+    assert resumed.module.latest == whole.module.latest
+    expected, found = saved_state(whole.path), saved_state(resumed.path)
+    assert [name for name in expected if not torch.equal(expected[name], found[name])] == []
+    for name in (CHECKPOINT, PREVIOUS):
+        (torn.path / name).write_bytes(b"PK")
+    with pytest.raises(HeadfitError, match="no whole checkpoint before it"):
+        fit(replace(config, resume=True))
+
+
 def _step(run: Path) -> int:
     return torch.load(run / CHECKPOINT, weights_only=False)["global_step"]
 
@@ -161,7 +177,8 @@ def test_damaged_files_are_skipped_counted_and_listed(config, capture_path, tmp_
     assert len(listed) == 2
     assert any("images/cam00/000001.png" in line for line in listed)
     assert any("masks/cam02/000000.png" in line for line in listed)
-    assert "skipped: 1 damaged mask, 1 damaged image" in capsys.readouterr().err
+    printed = capsys.readouterr().out
+    assert "2 files ignored" in printed and "images/cam00/000001.png" in printed
     assert all(np.isfinite(value) for value in run.module.latest.values())
 
 

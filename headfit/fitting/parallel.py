@@ -1,0 +1,51 @@
+"""One fit over several processes: each computes a share of every step's views, and all take the same step.
+
+Lightning starts the processes and connects them. Its wrapper for the model is not used: it fixes which parameters have
+gradients when it is made, and the stages of a fit change that. Every process holds all parameters; sums over processes
+(of gradients, counts and losses) are the same bits everywhere, so the copies stay equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+import torch.distributed as dist
+from pytorch_lightning.strategies import DDPStrategy
+from torch import Tensor, nn
+
+
+class OwnGradientSum(DDPStrategy):
+    """Lightning's processes without its wrapper: the module sums gradients itself, see `sum_gradients`."""
+
+    def configure_ddp(self) -> None:
+        """Leave the model as it is."""
+
+
+def summed(values: Tensor) -> Tensor:
+    """`values` summed over all processes, on each of them."""
+    if dist.is_initialized():
+        values = values.clone()
+        dist.all_reduce(values)
+    return values
+
+
+@torch.no_grad()
+def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
+    """Replace every gradient by its sum over all processes; None counts as 0."""
+    if not dist.is_initialized():
+        return
+    moving = [p for p in parameters if p.requires_grad]
+    gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in moving]
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
+    dist.all_reduce(flat)
+    for parameter, part in zip(moving, flat.split([p.numel() for p in moving]), strict=True):
+        parameter.grad = part.view_as(parameter)
+
+
+@torch.no_grad()
+def take_from_first(module: nn.Module) -> None:
+    """Give every process the first one's parameters and buffers."""
+    for value in module.state_dict().values() if dist.is_initialized() else ():
+        if value.is_floating_point():  # the rest is decided by the settings alone
+            dist.broadcast(value, src=0)

@@ -1,0 +1,60 @@
+"""Two processes against one: the same step, to float noise."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from headfit.capture.sampler import share_of
+from headfit.errors import HeadfitError
+from headfit.fitting.checkpoints import CHECKPOINT
+from headfit.fitting.config import load_config
+from headfit.fitting.run import fit
+
+
+def run(capture: Path, settings: Path, out: Path, *words: str) -> dict[str, torch.Tensor]:
+    """The parameters after `headfit fit`, in a process of its own; its children are Lightning's."""
+    command = [sys.executable, "-m", "headfit.cli", "fit", "--capture", str(capture), "--out", str(out)]
+    done = subprocess.run([*command, "--config", str(settings), *words], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.count("fitted:") == done.stdout.count("health:") == 1
+    return torch.load(out / CHECKPOINT, weights_only=False)["state_dict"]
+
+
+def losses(out: Path) -> dict[str, list[float]]:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(out / "tensorboard"))
+    events.Reload()
+    return {tag: [e.value for e in events.Scalars(tag)] for tag in events.Tags()["scalars"] if tag.startswith("loss")}
+
+
+def test_two_processes_make_the_steps_of_one(capture_path, settings, tmp_path):
+    """They share two frames of two views in the first stage, and unevenly one frame of three views in the second."""
+    words = ["stages.photo.frames_per_step=1", "stages.photo.views_per_frame=3"]
+    one = run(capture_path, settings, tmp_path / "one", *words)
+    two = run(capture_path, settings, tmp_path / "two", *words, "--trainer.devices", "2")
+    expected, found = losses(tmp_path / "one"), losses(tmp_path / "two")
+    assert expected.keys() == found.keys()
+    for tag, values in expected.items():
+        assert found[tag] == pytest.approx(values, rel=2e-3, abs=1e-7), tag
+    for name in ("rotation", "translation", "log_scale", "identity", "expression", "joints_raw", "placement_raw"):
+        moved = one[f"geometry.{name}"].abs().max().clamp_min(1e-6)
+        error = (two[f"geometry.{name}"] - one[f"geometry.{name}"]).abs().max()
+        assert error < 0.01 * moved, f"{name}: {error} of {moved}"
+
+
+def test_shares_are_whole_and_even():
+    views = [(frame, camera) for frame in range(3) for camera in range(3)]
+    shares = [share_of(views, rank, 4) for rank in range(4)]
+    assert [view for share in shares for view in share] == views
+    assert {len(share) for share in shares} == {2, 3}
+
+
+def test_more_processes_than_views_are_refused(capture_path, settings, tmp_path):
+    config = load_config(settings, ["trainer.devices=9"])
+    config.capture, config.out = str(capture_path), str(tmp_path / "run")
+    with pytest.raises(HeadfitError, match="4 views cannot be shared by 9 processes"):
+        fit(config)
