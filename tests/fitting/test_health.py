@@ -10,10 +10,10 @@ import torch
 
 from headfit.fitting.config import load_config
 from headfit.fitting.health import HEALTH, Health, examine, format_health
-from headfit.fitting.initialise import similarity
 from headfit.fitting.module import HeadFit
 from headfit.fitting.run import build, fit
 from headfit.fitting.texture_start import start_appearance
+from headfit.head.similarity import similarity
 from headfit.synth import synthesize
 
 STAGES = """

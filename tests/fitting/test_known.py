@@ -13,9 +13,9 @@ from headfit import cli
 from headfit.errors import HeadfitError
 from headfit.fitting.checkpoints import CHECKPOINT
 from headfit.fitting.config import load_config, save_config
-from headfit.fitting.initialise import similarity
 from headfit.fitting.known import PERSON, take_known
 from headfit.fitting.run import build, fit, load_run
+from headfit.head.similarity import similarity
 from headfit.synth import synthesize
 
 TRACK = Path(__file__).parents[2] / "configs/track.yaml"
