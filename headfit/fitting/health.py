@@ -37,7 +37,7 @@ RESOLUTION, VIEWS, MOST_VIEWS = 256, 16, 1024
 BLUR = 2.0
 #: A view is badly explained when a residual is this many times what is usual for its camera and its frame, and lies
 #: this many standard deviations (robust, of the logarithm, over all views) above it.
-HIGH_RATIO, HIGH_SIGMAS = 1.4, 8.0
+HIGH_RATIO, HIGH_SIGMAS = {"mask": 1.8, "colour": 1.4}, 8.0
 #: Residuals below these are as good as none: ratios of less mean nothing.
 LEAST = {"mask": 0.005, "colour": 0.004}
 #: A camera is off when its pictures lie further from the model than this share of the head's size in them, by more
@@ -187,7 +187,7 @@ def _high_residuals(fit: HeadFit, views: _Views) -> list[HighResidual]:
         of_frame = _median_of_group(log, views.frame)
         for usual in (log - of_frame, of_frame - np.nanmedian(of_frame)):  # one view of the frame, or the whole frame
             sigma = 1.4826 * np.nanmedian(np.abs(usual)) if np.isfinite(usual).any() else 0.0
-            high |= np.nan_to_num(usual) > max(np.log(HIGH_RATIO), HIGH_SIGMAS * sigma)
+            high |= np.nan_to_num(usual) > max(np.log(HIGH_RATIO[name]), HIGH_SIGMAS * sigma)
     return [
         HighResidual(
             frame=fit.capture.frames[frame],

@@ -8,7 +8,7 @@ from torch import Tensor
 
 #: Difference at which a pixel counts half: what is wrong by more is another thing there, not the same thing elsewhere.
 RESIDUAL_SCALE = 0.1
-STEPS = 8
+STEPS = 5
 #: Pixels beyond which a shift is not believed: the blurred borders no longer meet.
 LARGEST = 12.0
 
