@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "core/jump_loss.h"
+#include "core/texture.h"
 
 namespace headfit {
 
@@ -49,5 +50,17 @@ void pixel_loss_backward(const Shape& shape, int channels, Penalty penalty, doub
                          const T* image, const T* target, const T* v_pix, const int32_t* faces,
                          const int32_t* adjacency, const int32_t* group, const int32_t* index_img, T* grad_v,
                          int threads);
+
+// pyramid [B,N,C], or [N,C] if `shared`, the texels of all levels; uv [B,H,W,2]; group [F] the chart of each face, or
+// null. image [B,H,W,C]; level [B,H,W], which the backward pass needs again; 0 on background.
+template <class T>
+void sample_texture(const Shape& shape, const MipShape& mips, int channels, bool shared, const T* pyramid, const T* uv,
+                    const int32_t* index_img, const int32_t* group, T* image, T* level, int threads);
+
+// At fixed levels. grad_pyramid (shaped like pyramid) and grad_uv [B,H,W,2] are overwritten; either may be null.
+template <class T>
+void sample_texture_backward(const Shape& shape, const MipShape& mips, int channels, bool shared, const T* pyramid,
+                             const T* uv, const int32_t* index_img, const T* level, const T* grad_image,
+                             T* grad_pyramid, T* grad_uv, int threads);
 
 }  // namespace headfit

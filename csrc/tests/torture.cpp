@@ -130,6 +130,26 @@ bool all_finite(const std::vector<T>& values) {
     return std::all_of(values.begin(), values.end(), [](T x) { return std::isfinite(x); });
 }
 
+// A texture at points that are anywhere, some of them nowhere. Whether all that comes out is finite.
+template <class T>
+bool sample_and_back(Random& random, const Shape& shape, const std::vector<int32_t>& index_img,
+                     const std::vector<int32_t>& group, const std::vector<T>& anything, int threads) {
+    const int levels = 1 + random.below(4), channels = random.below(4);
+    const headfit::MipShape mips{(1 + random.below(3)) << (levels - 1), (1 + random.below(3)) << (levels - 1), levels};
+    const bool shared = random.below(2) == 0;
+    std::vector<T> pyramid((shared ? 1 : shape.images) * mips.texels() * channels, T(0.5));
+    std::vector<T> uv(2 * index_img.size()), level(index_img.size()), image(index_img.size() * channels);
+    const double spread = random.below(2) == 0 ? 1e12 : 1;
+    for (size_t i = 0; i < uv.size(); ++i)
+        uv[i] = random.below(50) == 0 ? std::numeric_limits<T>::quiet_NaN() : T(spread * anything[i]);
+    headfit::sample_texture(shape, mips, channels, shared, pyramid.data(), uv.data(), index_img.data(), group.data(),
+                            image.data(), level.data(), threads);
+    std::vector<T> grad_pyramid(pyramid.size()), grad_uv(uv.size());
+    headfit::sample_texture_backward(shape, mips, channels, shared, pyramid.data(), uv.data(), index_img.data(),
+                                     level.data(), image.data(), grad_pyramid.data(), grad_uv.data(), threads);
+    return all_finite(image) && all_finite(level) && all_finite(grad_pyramid) && all_finite(grad_uv);
+}
+
 template <class T>
 bool run(Random& random, Kind kind) {
     const Scene<T> scene = make_scene<T>(random, kind);
@@ -173,6 +193,7 @@ bool run(Random& random, Kind kind) {
                                  scene.v_pix.data(), scene.faces.data(), adjacency.data(), group.data(),
                                  index_img.data(), grad_v.data(), threads);
     finite = finite && all_finite(grad_v) && all_finite(image) && all_finite(grad_attributes);
+    finite = sample_and_back<T>(random, shape, index_img, group, bary, threads) && finite;
     if (!in_range) std::printf("a face index out of range\n");
     if (!finite && kind != Kind::extreme && kind != Kind::near_plane) {
         std::printf("a value that is not finite\n");

@@ -50,3 +50,29 @@ def pixel_loss_backward(
     grad_v: Tensor,
     threads: int,
 ) -> None: ...
+def sample_texture(
+    pyramid: Tensor,
+    height: int,
+    width: int,
+    levels: int,
+    uv: Tensor,
+    index_img: Tensor,
+    group: Tensor | None,
+    faces: int,
+    image: Tensor,
+    level: Tensor,
+    threads: int,
+) -> None: ...
+def sample_texture_backward(
+    pyramid: Tensor,
+    height: int,
+    width: int,
+    levels: int,
+    uv: Tensor,
+    index_img: Tensor,
+    level: Tensor,
+    grad_image: Tensor,
+    grad_pyramid: Tensor | None,
+    grad_uv: Tensor | None,
+    threads: int,
+) -> None: ...

@@ -2,6 +2,7 @@
 
 from headfit.raster._C import NEAR
 from headfit.raster.api import edge_grad, interpolate, pixel_loss, rasterize
+from headfit.raster.texture import sample_texture
 from headfit.raster.topology import Topology
 
-__all__ = ["NEAR", "Topology", "edge_grad", "interpolate", "pixel_loss", "rasterize"]
+__all__ = ["NEAR", "Topology", "edge_grad", "interpolate", "pixel_loss", "rasterize", "sample_texture"]

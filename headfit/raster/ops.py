@@ -14,7 +14,7 @@ def rasterize(v_pix: Tensor, faces: Tensor, height: int, width: int) -> tuple[Te
     size = (v_pix.shape[0], height, width)
     index_img = torch.empty(size, dtype=torch.int32)
     bary, depth = v_pix.new_empty((*size, 3)), v_pix.new_empty(size)
-    _C.rasterize(_plain(v_pix), _plain(faces), index_img, bary, depth, torch.get_num_threads())
+    _C.rasterize(plain(v_pix), plain(faces), index_img, bary, depth, torch.get_num_threads())
     return index_img, bary, depth
 
 
@@ -30,11 +30,11 @@ def rasterize_backward(
 ) -> Tensor:
     grad_v = torch.empty_like(v_pix, memory_format=torch.contiguous_format)
     _C.rasterize_backward(
-        _plain(v_pix),
-        _plain(faces),
-        _plain(index_img),
-        _plain(grad_bary),
-        _plain(grad_depth),
+        plain(v_pix),
+        plain(faces),
+        plain(index_img),
+        plain(grad_bary),
+        plain(grad_depth),
         grad_v,
         torch.get_num_threads(),
     )
@@ -63,7 +63,7 @@ rasterize.register_autograd(_rasterize_vjp, setup_context=_rasterize_setup)
 @torch.library.custom_op("headfit::interpolate", mutates_args=(), device_types="cpu")
 def interpolate(attributes: Tensor, faces: Tensor, index_img: Tensor, bary: Tensor) -> Tensor:
     image = attributes.new_empty((*index_img.shape, attributes.shape[2]))
-    _C.interpolate(_plain(attributes), _plain(faces), _plain(index_img), _plain(bary), image, torch.get_num_threads())
+    _C.interpolate(plain(attributes), plain(faces), plain(index_img), plain(bary), image, torch.get_num_threads())
     return image
 
 
@@ -84,11 +84,11 @@ def interpolate_backward(
 ) -> tuple[Tensor, Tensor]:
     grad_attributes, grad_bary = _interpolate_grads(attributes, bary, needs_attributes, needs_bary)
     _C.interpolate_backward(
-        _plain(attributes),
-        _plain(faces),
-        _plain(index_img),
-        _plain(bary),
-        _plain(grad_image),
+        plain(attributes),
+        plain(faces),
+        plain(index_img),
+        plain(bary),
+        plain(grad_image),
         grad_attributes if needs_attributes else None,
         grad_bary if needs_bary else None,
         torch.get_num_threads(),
@@ -144,13 +144,13 @@ def edge_grad_backward(
 ) -> Tensor:
     grad_v = torch.empty_like(v_pix, memory_format=torch.contiguous_format)
     _C.edge_grad_backward(
-        _plain(grad_image),
-        _plain(image),
-        _plain(v_pix),
-        _plain(faces),
-        _plain(adjacency),
-        _plain(group),
-        _plain(index_img),
+        plain(grad_image),
+        plain(image),
+        plain(v_pix),
+        plain(faces),
+        plain(adjacency),
+        plain(group),
+        plain(index_img),
         grad_v,
         torch.get_num_threads(),
     )
@@ -214,14 +214,14 @@ def pixel_loss_backward(
     _C.pixel_loss_backward(
         penalty,
         scale,
-        _plain(grad_loss),
-        _plain(image),
-        _plain(target),
-        _plain(v_pix),
-        _plain(faces),
-        _plain(adjacency),
-        _plain(group),
-        _plain(index_img),
+        plain(grad_loss),
+        plain(image),
+        plain(target),
+        plain(v_pix),
+        plain(faces),
+        plain(adjacency),
+        plain(group),
+        plain(index_img),
         grad_v,
         torch.get_num_threads(),
     )
@@ -274,6 +274,6 @@ class PixelLossEdges(torch.autograd.Function):
         return grad_loss, None, None, grad_v, None, None, None, None, None, None
 
 
-def _plain(x: Tensor) -> Tensor:
+def plain(x: Tensor) -> Tensor:
     """What DLPack takes: no autograd, no strides, no conjugate or negative bit."""
     return x.detach().contiguous()

@@ -75,3 +75,43 @@ def interpolate(attributes: Tensor, faces: Tensor, index_img: Tensor, bary: Tens
     corner_ids = faces.long()[index_img.clamp(min=0)]
     corners = torch.stack([a[ids] for a, ids in zip(attributes, corner_ids, strict=True)])
     return torch.where((index_img >= 0)[..., None], (bary[..., None] * corners).sum(-2), 0.0)
+
+
+def sample_texture(
+    texture: Tensor, uv_img: Tensor, index_img: Tensor, mips: int, group: Tensor | None = None
+) -> Tensor:
+    """texture [Ht,Wt,C]; see `headfit.raster.texture`."""
+    levels = [texture.movedim(-1, 0)[None]]
+    for _ in range(mips - 1):
+        levels.append(torch.nn.functional.avg_pool2d(levels[-1], 2))
+    grid = torch.stack([2 * uv_img[..., 0] - 1, 1 - 2 * uv_img[..., 1]], -1)
+    samples = torch.stack([_bilinear(level, grid) for level in levels])
+    level = mip_level(texture.shape[:2], uv_img.detach(), index_img, mips, group)
+    weight = (1 - (level - torch.arange(mips).to(level)[:, None, None, None]).abs()).clamp(min=0)
+    return torch.where((index_img >= 0)[..., None], (weight[..., None] * samples).sum(0), 0.0)
+
+
+def _bilinear(level: Tensor, grid: Tensor) -> Tensor:
+    level = level.expand(len(grid), -1, -1, -1)
+    image = torch.nn.functional.grid_sample(level, grid, padding_mode="border", align_corners=False)
+    return image.movedim(1, -1)
+
+
+def mip_level(
+    size: tuple[int, ...], uv_img: Tensor, index_img: Tensor, mips: int, group: Tensor | None = None
+) -> Tensor:
+    """[B,H,W]: log2 of the footprint's longer side, in texels of a texture of `size` (height, width)."""
+    chart = torch.where(index_img >= 0, 0 if group is None else group[index_img.clamp(min=0).long()], -1)
+    texel = uv_img * torch.tensor([size[1], size[0]]).to(uv_img)
+    longest = torch.zeros_like(uv_img[..., 0])
+    for axis in (1, 2):
+        ways = []
+        for shift in (1, -1):
+            # The picture's ends meet in `roll`, so the pixel at the end is told that its neighbour is background.
+            other = chart.roll(shift, axis).clone()
+            other.select(axis, 0 if shift == 1 else -1).fill_(-1)
+            way = (texel - texel.roll(shift, axis)).norm(dim=-1)
+            ways.append(torch.where((other == chart) & (chart >= 0), way, torch.inf))
+        shortest = torch.minimum(*ways)
+        longest = torch.maximum(longest, torch.where(shortest.isinf(), 0.0, shortest))
+    return longest.clamp(min=1).log2().clamp(max=mips - 1)
