@@ -77,11 +77,16 @@ class ViewReader:
     """
 
     def __init__(self, capture: Capture, classes: LabelClasses, cache_bytes: int):
-        self.skipped: dict[str, list[str]] = {}
+        self._skipped: dict[str, dict[str, None]] = {}  # the inner ones are sets that keep their order
         self._capture = capture
         self._classes = classes
         self._cache = ByteBoundedCache(cache_bytes)
         self._skip_lock = threading.Lock()
+
+    @property
+    def skipped(self) -> dict[str, list[str]]:
+        with self._skip_lock:
+            return {kind: list(entries) for kind, entries in self._skipped.items()}
 
     def batch(self, pairs: Sequence[Pair], scale: float) -> ViewBatch:
         """The views at `scale` in (0, 1], 1 being the cameras' own size. Safe to call from several threads.
@@ -140,9 +145,7 @@ class ViewReader:
 
     def _skip(self, kind: str, entry: str) -> None:
         with self._skip_lock:
-            entries = self.skipped.setdefault(kind, [])
-            if entry not in entries:
-                entries.append(entry)
+            self._skipped.setdefault(kind, {})[entry] = None
 
 
 def label_shares(
