@@ -1,8 +1,8 @@
 """A differentiable rasterizer for triangle meshes. See `headfit.raster.api` for conventions."""
 
 from headfit.raster._C import NEAR
-from headfit.raster.api import edge_grad, interpolate, pixel_loss, rasterize
+from headfit.raster.api import edge_grad, interpolate, pixel_loss, rasterize, skipped_faces
 from headfit.raster.texture import sample_texture
 from headfit.raster.topology import Topology
 
-__all__ = ["NEAR", "Topology", "edge_grad", "interpolate", "pixel_loss", "rasterize", "sample_texture"]
+__all__ = ["NEAR", "Topology", "edge_grad", "interpolate", "pixel_loss", "rasterize", "sample_texture", "skipped_faces"]

@@ -7,7 +7,7 @@ other, by dividing by its (negative) depth. Surface at a depth of less than `NEA
 a vertex that is NaN, infinite, or at z = 0 are not drawn.
 
 Gradients: `bary` and `depth` are differentiable at fixed visibility; what changes when visibility changes is
-added by `edge_grad`. A render is therefore
+added by `edge_grad`. float16 and bfloat16 inputs are worked on, and answered, in float32. A render is therefore
 
     index_img, bary, depth = rasterize(v_pix, faces, (H, W))
     image = shade(interpolate(attributes, faces, index_img, bary))
@@ -45,6 +45,7 @@ def rasterize(v_pix: Tensor, faces: Tensor, size: tuple[int, int]) -> tuple[Tens
     Raises:
         ValueError: shape, type, device or size is wrong, or a face refers to a vertex that does not exist.
     """
+    v_pix = single(v_pix)
     _check_v_pix(v_pix)
     _check_faces(faces, v_pix)
     height, width = (int(n) for n in size)
@@ -69,6 +70,7 @@ def interpolate(attributes: Tensor, faces: Tensor, index_img: Tensor, bary: Tens
     Raises:
         ValueError: shapes, types or devices do not fit, or an index is out of range.
     """
+    attributes, bary = single(attributes), single(bary)
     _check_index_img(index_img)
     _check_faces(faces, attributes)
     if attributes.ndim not in (2, 3):
@@ -119,6 +121,7 @@ def edge_grad(
     Raises:
         ValueError: shapes, types or devices do not fit, or an index is out of range.
     """
+    image, v_pix = single(image), single(v_pix)
     group, topology = _check_edges(image, v_pix, faces, index_img, group, topology)
     return ops.EdgeGrad.apply(image, v_pix, faces, topology.adjacency, group, index_img)
 
@@ -161,6 +164,7 @@ def pixel_loss(
     Raises:
         ValueError: shapes, types or devices do not fit, an index is out of range, or scale is missing.
     """
+    image, target, v_pix = single(image), single(target), single(v_pix)
     group, topology = _check_edges(image, v_pix, faces, index_img, group, topology)
     if target.shape != image.shape or target.dtype != image.dtype:
         raise ValueError(
@@ -193,6 +197,18 @@ def loss_of_pixels(image: Tensor, target: Tensor, kind: PixelLossKind, scale: fl
     return d.abs().sum(-1)
 
 
+@torch.no_grad()
+def skipped_faces(v_pix: Tensor, faces: Tensor) -> Tensor:
+    """How many faces of each image `rasterize` does not draw because a vertex is NaN, infinite, or at z = 0: [B] int64.
+
+    Args:
+        v_pix: [B,V,3] projected vertices.
+        faces: [F,3] int32.
+    """
+    usable = v_pix.isfinite().all(-1) & (v_pix[..., 2] != 0)
+    return (~usable[:, faces.long()]).any(-1).sum(-1)
+
+
 def _check_edges(
     image: Tensor, v_pix: Tensor, faces: Tensor, index_img: Tensor, group: Tensor | None, topology: Topology | None
 ) -> tuple[Tensor, Topology]:
@@ -217,6 +233,11 @@ def _check_edges(
     group = group.to(torch.int32)
     _check_device(image, v_pix=v_pix, faces=faces, index_img=index_img, group=group, topology=topology.adjacency)
     return group, topology
+
+
+def single(x: Tensor) -> Tensor:
+    """Half precision as float32, everything else as it is."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
 def _check_v_pix(v_pix: Tensor) -> None:

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from headfit.raster import _C
+from headfit.raster.api import single
 from headfit.raster.ops import plain
 
 
@@ -35,7 +36,7 @@ def sample_texture(
     """
     if texture.ndim == 3:
         texture = texture[None]
-    texture, uv_img = (x.float() if x.dtype in (torch.float16, torch.bfloat16) else x for x in (texture, uv_img))
+    texture, uv_img = single(texture), single(uv_img)
     mips = _check(texture, uv_img, index_img, mips, group)
     height, width = texture.shape[1:3]
     if group is not None:

@@ -136,7 +136,7 @@ def test_non_contiguous_and_expanded_inputs() -> None:
     [
         (torch.zeros(4, 3), QUAD, r"v_pix: expected \[B,V,3\], got \[4, 3\]"),
         (torch.zeros(1, 4, 2), QUAD, r"v_pix: expected \[B,V,3\]"),
-        (torch.zeros(1, 4, 3, dtype=torch.float16), QUAD, "v_pix: expected float32 or float64"),
+        (torch.zeros(1, 4, 3, dtype=torch.int32), QUAD, "v_pix: expected float32 or float64"),
         (torch.zeros(1, 4, 3), QUAD.long(), "faces: expected int32"),
         (torch.zeros(1, 4, 3), QUAD.reshape(3, 2), r"faces: expected int32 \[F,3\]"),
         (torch.zeros(1, 3, 3), QUAD, "faces: face 1 refers to vertex 3, but there are 3 vertices"),
