@@ -41,9 +41,8 @@ HEADFIT_HD inline bool share_vertex(const Mesh<Real, Stored>& mesh, int32_t f, i
 // The commonest case, without a walk: f and g share an edge and do not fold there.
 template <class Real, class Stored>
 HEADFIT_HD inline bool side_by_side(const Surface<Real, Stored>& surface, int32_t f, int32_t g) {
-    for (int k = 0; k < 3; ++k)
-        if (surface.across(f, k) == g) return goes_on(surface, f, k, g, corner_towards(surface, g, f));
-    return false;
+    const int k = corner_towards(surface, f, g);
+    return surface.across(f, k) == g && goes_on(surface, f, k, g, corner_towards(surface, g, f));
 }
 
 // Two open borders at one place and one depth: a cut in one surface (a UV seam in the vertices, a T-junction).
@@ -67,10 +66,17 @@ HEADFIT_HD inline void find_intersection(const Surface<Real, Stored>& surface, i
     const Real low = r.t_b(), high = r.t_a(), fall = at_tb - at_ta;
     const auto clamp = [](Real x, Real lo, Real hi) { return x < lo ? lo : (x > hi ? hi : x); };
     Real t = fall > 0 ? low + clamp(at_tb / fall, 0, 1) * (high - low) : (low + high) / 2;
+    HEADFIT_NO_UNROLL
     for (int step = 0; step < kNewtonSteps; ++step) {
         const Vec2<Real> P = A + t * (B - A);
-        r.cross_a = walk(surface, a, A, P).face;
-        r.cross_b = walk(surface, b, B, P).face;
+        HEADFIT_NO_UNROLL
+        for (int side = 0; side < 2; ++side) {
+            const int32_t face = walk(surface, side == 0 ? a : b, side == 0 ? A : B, P).face;
+            if (side == 0)
+                r.cross_a = face;
+            else
+                r.cross_b = face;
+        }
         const InverseDepth<Real> wa = inverse_depth(surface.mesh, r.cross_a);
         const InverseDepth<Real> wb = inverse_depth(surface.mesh, r.cross_b);
         const Real slope = dot(wa.gradient - wb.gradient, B - A);
@@ -92,21 +98,24 @@ HEADFIT_HD inline Boundary<Real> find_boundary(const Surface<Real, Stored>& surf
     const bool same_group = two_faces && surface.group[a] == surface.group[b];
     if (same_group && side_by_side(surface, a, b)) return r;
 
-    if (a >= 0) r.a = walk(surface, a, A, B);
-    const bool a_arrives = two_faces && r.a.end == WalkEnd::reached && share_vertex(surface.mesh, r.a.face, b);
-    if (a_arrives && same_group) return r;
-    if (b >= 0 && !a_arrives) r.b = walk(surface, b, B, A);
-    const bool b_arrives =
-        two_faces && !a_arrives && r.b.end == WalkEnd::reached && share_vertex(surface.mesh, r.b.face, a);
-    if (b_arrives && same_group) return r;
-
-    if (a_arrives || b_arrives) {
-        const Walk<Real>& way = a_arrives ? r.a : r.b;
-        r.jump = Jump::label;
-        r.label_face = way.label_face >= 0 ? way.label_face : way.face;
-        r.label_corner = way.label_corner;
-        r.t = a_arrives ? way.label_t : 1 - way.label_t;
-        return r;
+    HEADFIT_NO_UNROLL
+    for (int side = 0; side < 2; ++side) {
+        const bool from_a = side == 0;
+        const int32_t seen = from_a ? a : b, other = from_a ? b : a;
+        if (seen < 0) continue;
+        const Walk<Real> way = walk(surface, seen, from_a ? A : B, from_a ? B : A);
+        if (two_faces && way.end == WalkEnd::reached && share_vertex(surface.mesh, way.face, other)) {
+            if (same_group) return r;
+            r.jump = Jump::label;
+            r.label_face = way.label_face >= 0 ? way.label_face : way.face;
+            r.label_corner = way.label_corner;
+            r.t = from_a ? way.label_t : 1 - way.label_t;
+            return r;
+        }
+        if (from_a)
+            r.a = way;
+        else
+            r.b = way;
     }
     if (!two_faces) {
         r.jump = a >= 0 ? Jump::a_in_front : Jump::b_in_front;
@@ -126,9 +135,19 @@ HEADFIT_HD inline Boundary<Real> find_boundary(const Surface<Real, Stored>& surf
     }
     // Both sheets exist between t_b and t_a: which is nearer where B's begins, and where A's ends?
     const Vec2<Real> P_a = A + r.t_a() * (B - A), P_b = A + r.t_b() * (B - A);
-    const auto w = [&](int32_t face, Vec2<Real> P) { return inverse_depth(surface.mesh, face).at(P); };
-    const Real at_tb = w(walk(surface, a, A, P_b).face, P_b) - w(r.b.face, P_b);
-    const Real at_ta = w(r.a.face, P_a) - w(walk(surface, b, B, P_a).face, P_a);
+    Real at_tb = 0, at_ta = 0;  // w_a - w_b
+    HEADFIT_NO_UNROLL
+    for (int side = 0; side < 2; ++side) {
+        const bool b_begins = side == 0;
+        const Vec2<Real> P = b_begins ? P_b : P_a;
+        const int32_t passing = walk(surface, b_begins ? a : b, b_begins ? A : B, P).face;
+        const Real beyond = inverse_depth(surface.mesh, passing).at(P) -
+                            inverse_depth(surface.mesh, b_begins ? r.b.face : r.a.face).at(P);
+        if (b_begins)
+            at_tb = beyond;
+        else
+            at_ta = -beyond;
+    }
     if (r.b.end != WalkEnd::reached && at_tb < 0) {
         r.jump = Jump::b_in_front;
         r.t = r.t_b();

@@ -87,40 +87,31 @@ HEADFIT_HD inline void move_intersection(const Mesh<Real, Stored>& mesh, int32_t
     const Real floor = kGuard * steepest, g2 = dot(g, g) > floor ? dot(g, g) : floor;
     if (!(g2 > 0)) return;
     const Real scale = -G * component(g, axis) / g2;
-    change_inverse_depth(mesh, face_a, P, ga, scale, add);
-    if (face_b >= 0) change_inverse_depth(mesh, face_b, P, gb, -scale, add);
-}
-
-// The end of a sheet moves: its border or fold, or where the near plane cuts it.
-template <class Real, class Stored, class Add>
-HEADFIT_HD inline void move_end(const Mesh<Real, Stored>& mesh, const Walk<Real>& end, Vec2<Real> P, int axis, Real G,
-                                const Add& add) {
-    if (end.end == WalkEnd::clipped)
-        move_intersection(mesh, end.face, int32_t(-1), P, axis, G, add);
-    else
-        move_point(mesh, end.face, end.corner, P, axis, G, add);
+    HEADFIT_NO_UNROLL
+    for (int side = 0; side < (face_b >= 0 ? 2 : 1); ++side)
+        change_inverse_depth(mesh, side == 0 ? face_a : face_b, P, side == 0 ? ga : gb, side == 0 ? scale : -scale, add);
 }
 
 // Calls add(vertex, component, value) with the derivatives of dL = G dp. axis: 0 for a horizontal pair, else 1.
+// What moves is the end of a sheet, its border or fold or where the near plane cuts it; a label edge; or the line where
+// two sheets intersect. Two borders that meet share what there is.
 template <class Real, class Stored, class Add>
 HEADFIT_HD inline void move_boundary(const Mesh<Real, Stored>& mesh, const Boundary<Real>& r, Vec2<Real> A,
                                      Vec2<Real> B, int axis, Real G, const Add& add) {
-    const auto at = [&](Real t) { return A + t * (B - A); };
-    switch (r.jump) {
-        case Jump::none:
-            return;
-        case Jump::label:
-            return move_point(mesh, r.label_face, r.label_corner, at(r.t), axis, G, add);
-        case Jump::a_in_front:
-            return move_end(mesh, r.a, at(r.t), axis, G, add);
-        case Jump::b_in_front:
-            return move_end(mesh, r.b, at(r.t), axis, G, add);
-        case Jump::intersection:
-            return move_intersection(mesh, r.cross_a, r.cross_b, at(r.t), axis, G, add);
-        case Jump::open:
-            move_end(mesh, r.a, at(r.t_a()), axis, G / 2, add);
-            move_end(mesh, r.b, at(r.t_b()), axis, G / 2, add);
-            return;
+    const bool open = r.jump == Jump::open, label = r.jump == Jump::label, cross = r.jump == Jump::intersection;
+    HEADFIT_NO_UNROLL
+    for (int side = 0; side < 2; ++side) {
+        const bool of_a = side == 0;
+        const Jump mine = of_a ? Jump::a_in_front : Jump::b_in_front;
+        if (!(open || r.jump == mine || (of_a && (label || cross)))) continue;
+        const Real t = !open ? r.t : (of_a ? r.t_a() : r.t_b()), share = open ? G / 2 : G;
+        const Vec2<Real> P = A + t * (B - A);
+        const int32_t face = cross ? r.cross_a : (label ? r.label_face : (of_a ? r.a.face : r.b.face));
+        const bool clipped = (of_a ? r.a.end : r.b.end) == WalkEnd::clipped;
+        if (cross || (clipped && !label))
+            move_intersection(mesh, face, cross ? r.cross_b : int32_t(-1), P, axis, share, add);
+        else
+            move_point(mesh, face, label ? r.label_corner : (of_a ? r.a.corner : r.b.corner), P, axis, share, add);
     }
 }
 

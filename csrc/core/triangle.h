@@ -101,6 +101,21 @@ HEADFIT_HD inline bool may_touch(const Triangle<T>& tri, const PixelBox& box) {
     return true;
 }
 
+// Depth where q is covered, from t_k(q). V is T or a vector of T, for several pixels at once.
+template <class T, class V>
+HEADFIT_HD inline void depth_at(const Triangle<T>& tri, const V t[3], V& depth) {
+    depth = (t[0] * tri.side[0] + t[1] * tri.side[1] + t[2] * tri.side[2]) /
+            (t[0] * tri.abs_w[0] + t[1] * tri.abs_w[1] + t[2] * tri.abs_w[2]);
+}
+
+// Perspective-correct barycentrics of a covered q.
+template <class T>
+HEADFIT_HD inline void bary_at(const Triangle<T>& tri, T qx, T qy, T bary[3]) {
+    for (int k = 0; k < 3; ++k) bary[k] = tri.edge(k, qx, qy) * tri.abs_w[k];
+    const T sum = bary[0] + bary[1] + bary[2], inverse = sum > 0 ? 1 / sum : T(0);
+    for (int k = 0; k < 3; ++k) bary[k] *= inverse;
+}
+
 // Derivatives of  L = sum over pixels of  sum_k grad_bary_k b_k + grad_depth z  for pixels of one row that see the same
 // face. Per pixel, with F_k = E_k w_k:
 //   depth:  z = sum b_k z_k                        ->  grad b_k += grad_depth z_k,   grad z_k += grad_depth b_k
@@ -111,14 +126,12 @@ HEADFIT_HD inline bool may_touch(const Triangle<T>& tri, const PixelBox& box) {
 template <class Real>
 class BaryDepthBackward {
   public:
-    // q: centre of the first pixel.
-    template <class Stored>
-    HEADFIT_HD BaryDepthBackward(const Mesh<Real, Stored>& mesh, int32_t face, Vec2<Real> q) {
+    // p: the face's corners; q: centre of the first pixel.
+    HEADFIT_HD BaryDepthBackward(const Vec3<Real> p[3], Vec2<Real> q) {
         for (int k = 0; k < 3; ++k) {
-            const Vec3<Real> p = mesh.corner(face, k);
-            r_[k] = screen(p) - q;
-            z_[k] = p.z;
-            w_[k] = 1 / p.z;
+            r_[k] = screen(p[k]) - q;
+            z_[k] = p[k].z;
+            w_[k] = 1 / p[k].z;
         }
         for (int k = 0; k < 3; ++k) {
             const Vec2<Real> i = r_[next_corner(k)], j = r_[previous_corner(k)];

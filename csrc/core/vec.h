@@ -10,6 +10,13 @@
 #endif
 #endif
 
+// Before a loop whose body is long and shall stand in the code once, rather than once per turn: a kernel's registers.
+#ifdef __CUDACC__
+#define HEADFIT_NO_UNROLL _Pragma("unroll 1")
+#else
+#define HEADFIT_NO_UNROLL
+#endif
+
 namespace headfit {
 
 template <class T>

@@ -6,15 +6,9 @@
 
 #include "core/jump_loss.h"
 #include "core/texture.h"
+#include "core/shape.h"
 
 namespace headfit {
-
-struct Shape {
-    int64_t images;    // B
-    int64_t vertices;  // V
-    int64_t faces;     // F
-    int height, width;
-};
 
 // index_img [B,H,W] (-1 background), bary [B,H,W,3] perspective-correct, depth [B,H,W]; 0 on background.
 template <class T>

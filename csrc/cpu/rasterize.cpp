@@ -52,10 +52,9 @@ HEADFIT_INLINE void draw(Tile<T>& tile, const Triangle<T>& tri, int32_t n, const
             const auto& t = edges.t;
             typename L::Mask wins = (t[0] >= tri.threshold[0]) & (t[1] >= tri.threshold[1]) & (t[2] >= tri.threshold[2]);
             if (!L::any(wins)) continue;
-            const typename L::Vector z = (t[0] * tri.side[0] + t[1] * tri.side[1] + t[2] * tri.side[2]) /
-                                         (t[0] * tri.abs_w[0] + t[1] * tri.abs_w[1] + t[2] * tri.abs_w[2]);
+            typename L::Vector z, nearest;
+            depth_at(tri, t, z);
             T* depth = &tile.depth[y][x];
-            typename L::Vector nearest;
             std::memcpy(&nearest, depth, sizeof(nearest));
             wins &= (z > T(kNear)) & (z < nearest);
             L::store(wins, z, nearest, depth);
@@ -93,10 +92,7 @@ struct Outputs {
                 }
                 index[pixel] = tile.faces[n];
                 depth[pixel] = tile.depth[y - box.y0][x - box.x0];
-                const Triangle<T>& tri = tile.triangles[n];
-                for (int k = 0; k < 3; ++k) b[k] = tri.edge(k, T(x) + T(0.5), T(y) + T(0.5)) * tri.abs_w[k];
-                const T sum = b[0] + b[1] + b[2], inverse = sum > 0 ? 1 / sum : T(0);
-                for (int k = 0; k < 3; ++k) b[k] *= inverse;
+                bary_at(tile.triangles[n], T(x) + T(0.5), T(y) + T(0.5), b);
             }
     }
 };

@@ -15,7 +15,8 @@ void rasterize_backward(const Shape& shape, const T* v_pix, const int32_t* faces
             const int64_t first = (b * shape.height + y) * shape.width;
             for_each_run(index_img + first, shape, [&](int32_t face, int x0, int x1) {
                 if (face < 0) return;
-                BaryDepthBackward<double> run(mesh, face, {x0 + 0.5, y + 0.5});
+                const Vec3<double> p[3] = {mesh.corner(face, 0), mesh.corner(face, 1), mesh.corner(face, 2)};
+                BaryDepthBackward<double> run(p, {x0 + 0.5, y + 0.5});
                 for (int x = x0; x < x1; ++x)
                     run.add_pixel(x - x0, grad_bary + 3 * (first + x), double(grad_depth[first + x]));
                 Vec3<double> grad[3];
