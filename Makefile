@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 # An editable install maps each module to its file, so a module that comes or goes calls for a new one.
 STAMP := $(VENV)/.setup-$(shell find headfit -name '*.py' | sort | cksum | cut -d' ' -f1)
-NATIVE := $(shell find csrc CMakeLists.txt -type f)
+NATIVE := $(shell find csrc cmake CMakeLists.txt -type f)
 DEMO := runs/demo
 
-.PHONY: setup demo test bench lint sanitize clean
+.PHONY: setup demo test bench lint cuda-report sanitize clean
 .DEFAULT_GOAL := setup
 
 setup: $(STAMP)
@@ -46,6 +46,10 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy headfit
+
+# What each CUDA kernel uses and must move, without a GPU.
+cuda-report:
+	$(PYTHON) tests/benchmarks/cuda_report.py
 
 # The C++ core under AddressSanitizer and UBSan, without Python.
 sanitize: setup

@@ -8,6 +8,9 @@
 
 #include "core/mesh.h"
 #include "cpu/cpu.h"
+#ifdef HEADFIT_HAS_CUDA
+#include "cuda/bindings.h"
+#endif
 
 namespace nb = nanobind;
 
@@ -145,4 +148,8 @@ NB_MODULE(_C, m) {
     m.attr("NEAR") = headfit::kNear;
     define<float>(m);
     define<double>(m);
+#ifdef HEADFIT_HAS_CUDA
+    nb::module_ cuda = m.def_submodule("cuda");
+    define_cuda(cuda);
+#endif
 }

@@ -22,8 +22,8 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from headfit.raster import ops
-from headfit.raster.topology import Topology
+from headfit.raster import cuda, ops
+from headfit.raster.topology import Topology, check_vertex_ids
 
 
 def rasterize(v_pix: Tensor, faces: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
@@ -72,9 +72,9 @@ def interpolate(attributes: Tensor, faces: Tensor, index_img: Tensor, bary: Tens
     """
     attributes, bary = single(attributes), single(bary)
     _check_index_img(index_img)
-    _check_faces(faces, attributes)
     if attributes.ndim not in (2, 3):
         raise ValueError(f"attributes: expected [B,V,C] or [V,C], got {list(attributes.shape)}")
+    _check_faces(faces, attributes)
     if bary.shape != (*index_img.shape, 3):
         raise ValueError(f"bary: expected {[*index_img.shape, 3]}, as index_img, got {list(bary.shape)}")
     if attributes.ndim == 2:
@@ -251,6 +251,8 @@ def _check_faces(faces: Tensor, beside: Tensor) -> None:
     if faces.ndim != 2 or faces.shape[1] != 3 or faces.dtype != torch.int32:
         raise ValueError(f"faces: expected int32 [F,3], got {faces.dtype} {list(faces.shape)}")
     _check_device(beside, faces=faces)
+    if faces.device.type != "cpu":  # there, the operators check while they read
+        check_vertex_ids(faces, beside.shape[-2])
 
 
 def _check_index_img(index_img: Tensor) -> None:
@@ -259,8 +261,11 @@ def _check_index_img(index_img: Tensor) -> None:
 
 
 def _check_device(first: Tensor, **others: Tensor) -> None:
-    if first.device.type != "cpu":
-        raise ValueError(f"this build of headfit.raster works on the CPU only, got a tensor on {first.device}")
+    devices = ("cpu",) if cuda.kernels is None else ("cpu", "cuda")
+    if first.device.type not in devices:
+        raise ValueError(
+            f"this build of headfit.raster works on {' and '.join(devices)}, got a tensor on {first.device}"
+        )
     for name, other in others.items():
         if other.device != first.device:
             raise ValueError(f"{name}: expected on {first.device}, got {other.device}")

@@ -82,7 +82,7 @@ def interpolate_backward(
     needs_attributes: bool,
     needs_bary: bool,
 ) -> tuple[Tensor, Tensor]:
-    grad_attributes, grad_bary = _interpolate_grads(attributes, bary, needs_attributes, needs_bary)
+    grad_attributes, grad_bary = interpolate_grads(attributes, bary, needs_attributes, needs_bary)
     _C.interpolate_backward(
         plain(attributes),
         plain(faces),
@@ -106,10 +106,10 @@ def _(
     needs_attributes: bool,
     needs_bary: bool,
 ) -> tuple[Tensor, Tensor]:
-    return _interpolate_grads(attributes, bary, needs_attributes, needs_bary)
+    return interpolate_grads(attributes, bary, needs_attributes, needs_bary)
 
 
-def _interpolate_grads(
+def interpolate_grads(
     attributes: Tensor, bary: Tensor, needs_attributes: bool, needs_bary: bool
 ) -> tuple[Tensor, Tensor]:
     """Memory for both gradients; nothing for one that nobody asked for (an operator cannot return None)."""

@@ -1,6 +1,8 @@
 """Connectivity of a triangle mesh, as edge_grad needs it."""
 
 import weakref
+from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -34,16 +36,39 @@ class Topology:
     @staticmethod
     def of(faces: Tensor) -> "Topology":
         """The topology of this very tensor, built when first asked for, kept while the tensor lives."""
-        key = id(faces)
-        cached = _cache.get(key)
-        if cached is not None and cached[0]() is faces and cached[1] == faces._version:
-            return cached[2]
-        topology = Topology(faces)
-        _cache[key] = (weakref.ref(faces, lambda _: _cache.pop(key, None)), faces._version, topology)
-        return topology
+        return _once(faces, _topologies, Topology)
 
 
-_cache: dict[int, tuple["weakref.ref[Tensor]", int, Topology]] = {}
+def check_vertex_ids(faces: Tensor, vertices: int) -> None:
+    """Checks that faces [F,3] refer to existing vertices; reads the values once per tensor, which waits for its GPU.
+
+    Raises:
+        ValueError: a vertex index is not in [0, vertices).
+    """
+    least, greatest = _once(faces, _ranges, _range)
+    if least < 0 or greatest >= vertices:
+        raise ValueError(f"faces: refer to vertices {least} to {greatest}, but there are {vertices} vertices")
+
+
+def _range(faces: Tensor) -> tuple[int, int]:
+    return (int(faces.min()), int(faces.max())) if faces.numel() > 0 else (0, -1)
+
+
+Made = TypeVar("Made")
+Cache = dict[int, tuple["weakref.ref[Tensor]", int, Made]]
+_topologies: Cache[Topology] = {}
+_ranges: Cache[tuple[int, int]] = {}
+
+
+def _once(faces: Tensor, cache: Cache[Made], make: Callable[[Tensor], Made]) -> Made:
+    """make(faces), kept while this very tensor lives and is not written to."""
+    key = id(faces)
+    cached = cache.get(key)
+    if cached is not None and cached[0]() is faces and cached[1] == faces._version:
+        return cached[2]
+    made = make(faces)
+    cache[key] = (weakref.ref(faces, lambda _: cache.pop(key, None)), faces._version, made)
+    return made
 
 
 def _adjacency(faces: np.ndarray) -> np.ndarray:

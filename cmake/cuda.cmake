@@ -1,0 +1,29 @@
+# The kernels of csrc/cuda. The CUDA runtime is linked statically and looks for the driver only when it is first used, so
+# the same module loads on a machine without a GPU.
+
+# Those of torch's own CUDA builds (release 2.13, CUDA 13.0); machine code for each, and PTX for whatever comes later.
+if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
+  set(CMAKE_CUDA_ARCHITECTURES 75-real 80-real 86-real 90-real 100-real 120)
+endif()
+set(CMAKE_CUDA_STANDARD 17)
+set(CMAKE_CUDA_STANDARD_REQUIRED ON)
+enable_language(CUDA)
+find_package(CUDAToolkit REQUIRED)
+
+add_library(headfit_cuda STATIC csrc/cuda/rasterize.cu csrc/cuda/rasterize_backward.cu csrc/cuda/interpolate.cu
+                                csrc/cuda/edge_grad.cu)
+set_target_properties(headfit_cuda PROPERTIES POSITION_INDEPENDENT_CODE ON CUDA_VISIBILITY_PRESET hidden)
+target_include_directories(headfit_cuda PUBLIC csrc)
+target_link_libraries(headfit_cuda PUBLIC CUDA::cudart_static)
+# The host's compiler meets "#pragma unroll", too.
+target_compile_options(headfit_cuda PRIVATE --expt-relaxed-constexpr -Xcompiler=-Wall,-Wextra,-Wno-unknown-pragmas)
+if(HEADFIT_CUDA_REPORT)
+  target_compile_options(headfit_cuda PRIVATE -Xptxas=-v)
+else()
+  target_compile_options(headfit_cuda PRIVATE --threads=2)
+endif()
+if(HEADFIT_WERROR)
+  target_compile_options(headfit_cuda PRIVATE -Werror=all-warnings -Xcompiler=-Werror)
+endif()
+# Visibility is decided by the very numbers that the CPU computes.
+set_source_files_properties(csrc/cuda/rasterize.cu PROPERTIES COMPILE_OPTIONS "-fmad=false")

@@ -1,0 +1,80 @@
+// Launching kernels. The tests compile the same sources for the host, with HEADFIT_HOST_SHIM defined: a header of
+// theirs then stands in for the CUDA runtime.
+#pragma once
+
+#ifdef HEADFIT_HOST_SHIM
+#include "host_shim.h"
+#else
+#include <cuda_runtime.h>
+#endif
+
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+
+#include "core/shape.h"
+
+namespace headfit {
+namespace cuda {
+
+inline void check(cudaError_t error, const char* what) {
+    if (error != cudaSuccess) throw std::runtime_error(std::string(what) + ": " + cudaGetErrorString(error));
+}
+
+// Where a call runs. Nothing here waits for the stream: a step never synchronises with the host.
+struct Queue {
+    int device;
+    cudaStream_t stream;
+};
+
+// Makes a device the current one of this thread. This library's runtime is linked statically, so it has a current device
+// of its own, beside that of torch's runtime.
+class DeviceGuard {
+  public:
+    explicit DeviceGuard(int device) {
+        check(cudaGetDevice(&previous_), "cudaGetDevice");
+        if (device != previous_) check(cudaSetDevice(device), "cudaSetDevice");
+    }
+    ~DeviceGuard() { cudaSetDevice(previous_); }
+    DeviceGuard(const DeviceGuard&) = delete;
+    DeviceGuard& operator=(const DeviceGuard&) = delete;
+
+  private:
+    int previous_ = 0;
+};
+
+#if defined(__CUDACC__) || defined(HEADFIT_HOST_SHIM)
+// An empty grid is no launch.
+template <class... Parameters>
+void launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, const Queue& queue, Parameters... arguments) {
+    if (grid.x == 0 || grid.y == 0 || grid.z == 0) return;
+#ifdef HEADFIT_HOST_SHIM
+    host_shim::run(grid, block, queue.stream, [=] { kernel(arguments...); });
+#else
+    kernel<<<grid, block, 0, queue.stream>>>(arguments...);
+    check(cudaGetLastError(), "kernel launch");
+#endif
+}
+
+#endif
+
+inline void fill_bytes(void* memory, int byte, int64_t bytes, const Queue& queue) {
+    if (bytes > 0) check(cudaMemsetAsync(memory, byte, size_t(bytes), queue.stream), "cudaMemsetAsync");
+}
+
+// Blocks of pixels: 32 neighbours of a row belong to one warp, which reads and writes whole sectors of memory.
+constexpr int kBlockX = 32, kBlockY = 8, kBlock = kBlockX * kBlockY;
+
+inline unsigned blocks_for(int64_t count, int block) { return unsigned((count + block - 1) / block); }
+
+// One thread for each of `columns` x `rows` elements, in `layers` layers.
+inline dim3 grid_of(int64_t columns, int64_t rows, int64_t layers) {
+    constexpr int64_t kMost = 65535;  // blocks in y and in z
+    if (layers > kMost || (rows + kBlockY - 1) / kBlockY > kMost)
+        throw std::invalid_argument("at most " + std::to_string(kMost) + " images (edges: half of it) of " +
+                                    std::to_string(kMost * kBlockY) + " rows");
+    return dim3(blocks_for(columns, kBlockX), blocks_for(rows, kBlockY), unsigned(layers));
+}
+
+}  // namespace cuda
+}  // namespace headfit
