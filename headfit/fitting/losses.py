@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-#: Below this residual (display-coded colour) the photometric loss is quadratic: about five grey levels.
-COLOUR_SCALE = 0.02
+from headfit.raster import loss_of_pixels
+from headfit.render import COLOUR_LOSS
 
 
 def gaussian_blur(image: Tensor, sigma: float) -> Tensor:
@@ -45,14 +45,25 @@ def mask_loss(
     difference = (rendered - target) * weight[..., None]
     if blur > 0:
         difference = gaussian_blur(difference, blur)
-    return ((difference.square() @ class_weight).sum((1, 2)) / area).mean()
+    return share_of_head(difference.square() @ class_weight, area)
 
 
-def photometric_loss(rendered: Tensor, target: Tensor, weight: Tensor, area: Tensor) -> Tensor:
-    """Charbonnier difference of colours `[B,H,W,3]`, weighted by `weight [B,H,W]`, per head area, mean over views."""
-    r2 = (rendered - target).square()
-    charbonnier = (r2 + COLOUR_SCALE**2).sqrt() - COLOUR_SCALE
-    return ((charbonnier.sum(-1) * weight).sum((1, 2)) / area).mean()
+def colour_loss(rendered: Tensor, target: Tensor) -> Tensor:
+    """Charbonnier difference `[B,H,W]` of colours `[B,H,W,3]`; `HeadRenderer.colour_loss` is it with edges."""
+    return loss_of_pixels(rendered, target, *COLOUR_LOSS)
+
+
+def share_of_head(each: Tensor, area: Tensor) -> Tensor:
+    """Losses of pixels `[B,H,W]`, summed per head area `[B]` (pixels), mean over views."""
+    return (each.sum((1, 2)) / area).mean()
+
+
+def continued(image: Tensor, where: Tensor) -> Tensor:
+    """`image [B,H,W,3]` outside of `where [B,H,W]`: the mean of those of the eight neighbours that are inside, or 0."""
+    inside = where[:, None].to(image)
+    total = F.avg_pool2d(image.permute(0, 3, 1, 2) * inside, 3, 1, 1)
+    count = F.avg_pool2d(inside, 3, 1, 1)
+    return (total / count.clamp_min(0.05)).permute(0, 2, 3, 1)  # one neighbour of nine counts 0.11
 
 
 def landmark_loss(points: Tensor, target: Tensor, weight: Tensor, area: Tensor, scale: float = 0.007) -> Tensor:

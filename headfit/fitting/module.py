@@ -25,15 +25,17 @@ from headfit.fitting.texture_start import start_appearance
 from headfit.head import HeadModel
 from headfit.render import Appearance, CameraBatch, HeadRenderer, Visible
 
-#: Classes whose colour may move the geometry: lit like a smooth surface. Inside the mouth and the eyes darkness is
-#: shadow and the highlight wanders; there colour only fills the texture.
+#: Classes whose colour may move the geometry: lit like a smooth surface. Inside the mouth darkness is shadow; there
+#: colour only fills the texture.
 PHOTOMETRIC_CLASSES = ("skin", "lips", "upper_lip", "lower_lip")
+#: Classes whose colour turns what it is on, while masks alone move the borders: no mask knows the iris.
+TURNING_CLASSES = ("left_eye", "right_eye")
 
 
 @dataclass(frozen=True)
 class ShownColours:
     """Images `[B,H,W,3]` of some views; their render, the image itself where the head is not compared; bool `[B,H,W]`
-    pixels where head meets head, and of those the ones whose colour may move the geometry."""
+    pixels where head meets head, and of those the ones whose colour and borders may move the geometry."""
 
     image: Tensor
     rendered: Tensor
@@ -55,6 +57,7 @@ class HeadFit(pl.LightningModule):
     class_of_label: Tensor
     class_weight: Tensor
     photometric_class: Tensor
+    turning_class: Tensor
     landmark_trust: Tensor
     texture_started: Tensor
 
@@ -76,6 +79,8 @@ class HeadFit(pl.LightningModule):
         self.register_buffer("class_of_label", torch.as_tensor(classes.from_model), persistent=False)
         self.register_buffer("class_weight", torch.tensor(weights), persistent=False)
         self.register_buffer("photometric_class", torch.tensor(photometric), persistent=False)
+        turning = [name in TURNING_CLASSES for name in classes.names]
+        self.register_buffer("turning_class", torch.tensor(turning), persistent=False)
         self.register_buffer("landmark_trust", torch.ones(len(capture.frames), len(capture.cameras), 68))
         self.register_buffer("texture_started", torch.zeros((), dtype=torch.bool))
         self.latest: dict[str, float] = {}
@@ -192,13 +197,14 @@ class HeadFit(pl.LightningModule):
     def _photometric_term(
         self, batch: ViewBatch, seen: Visible, normals: Tensor, target: Tensor, area: Tensor
     ) -> Tensor:
-        """Colour against the image. Where colour is not compared, the image itself stands in for the render: so only
-        jumps between compared pixels, and no border to an unknown background, move the geometry."""
+        """Colour against the image. Where colour is not compared, the render goes on as it is beside: so only jumps
+        between compared pixels, and no border to what is unknown, move the geometry."""
         shown = self.compare_colours(batch, seen, normals, target)
-        lit, image = shown.lit, shown.image
-        moving = self.renderer.move_edges(torch.where(lit[..., None], shown.rendered, image), seen)
-        filling = losses.photometric_loss(shown.rendered, image, (shown.on_head & ~lit).float(), area)
-        return losses.photometric_loss(moving, image, lit.float(), area) + filling
+        lit = shown.lit
+        beside = losses.continued(shown.rendered.detach(), lit)
+        moving = self.renderer.colour_loss(torch.where(lit[..., None], shown.rendered, beside), shown.image, seen)
+        filling = losses.colour_loss(shown.rendered, shown.image)
+        return losses.share_of_head(moving * lit, area) + losses.share_of_head(filling * (shown.on_head & ~lit), area)
 
     def compare_colours(self, batch: ViewBatch, seen: Visible, normals: Tensor, target: Tensor) -> ShownColours:
         """Render the colours of a batch where they can be compared with its images.
@@ -213,11 +219,15 @@ class HeadFit(pl.LightningModule):
         has_mask = (batch.label_weight > 0).flatten(1).any(1)[:, None, None]
         on_head = seen.head & batch.image_valid[:, None, None] & ((target[..., 0] < 0.01) | ~has_mask)
         label = self.renderer.face_labels[seen.index_img.long().clamp(0, self.renderer.face_count - 1)]
-        lit_model = self.photometric_class[self.class_of_label[label].clamp_min(0)]
-        lit_mask = (target[..., self.photometric_class].sum(-1) > 0.99) | ~has_mask
-        lit = on_head & lit_model & lit_mask
+        of_model = self.class_of_label[label].clamp_min(0)
+
+        def agreed(among: Tensor) -> Tensor:
+            """Model and mask both see one of these classes."""
+            return on_head & among[of_model] & ((target[..., among].sum(-1) > 0.99) | ~has_mask)
+
+        lit = agreed(self.photometric_class)
         pixels = on_head.flatten().nonzero()[:, 0]
-        still = ~lit.flatten()[pixels]
+        still = ~(lit | agreed(self.turning_class)).flatten()[pixels]
         colours = self.renderer.shade(seen, normals, self.appearance, batch.camera, pixels, still)
         rendered = image.flatten(0, 2).index_put((pixels,), colours).view_as(image)
         return ShownColours(image, rendered, on_head, lit)

@@ -2,8 +2,27 @@
 
 from headfit.raster import cuda  # noqa: F401  (registers the operators for CUDA tensors)
 from headfit.raster._C import NEAR
-from headfit.raster.api import edge_grad, interpolate, pixel_loss, rasterize, skipped_faces
+from headfit.raster.api import (
+    PixelLossKind,
+    edge_grad,
+    interpolate,
+    loss_of_pixels,
+    pixel_loss,
+    rasterize,
+    skipped_faces,
+)
 from headfit.raster.texture import sample_texture
 from headfit.raster.topology import Topology
 
-__all__ = ["NEAR", "Topology", "edge_grad", "interpolate", "pixel_loss", "rasterize", "sample_texture", "skipped_faces"]
+__all__ = [
+    "NEAR",
+    "PixelLossKind",
+    "Topology",
+    "edge_grad",
+    "interpolate",
+    "loss_of_pixels",
+    "pixel_loss",
+    "rasterize",
+    "sample_texture",
+    "skipped_faces",
+]

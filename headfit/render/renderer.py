@@ -8,11 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from headfit.head import HeadModel
-from headfit.raster import Topology, edge_grad, interpolate, rasterize
+from headfit.raster import PixelLossKind, Topology, edge_grad, interpolate, pixel_loss, rasterize
 from headfit.render.appearance import Appearance, sample_albedo, shading
 from headfit.render.cameras import CameraBatch
 from headfit.render.geometry import vertex_normals
 from headfit.render.torso import Torso
+
+#: How colours are compared: quadratic below this residual (display-coded colour, about five grey levels), linear above.
+COLOUR_LOSS: tuple[PixelLossKind, float] = ("charbonnier", 0.02)
 
 
 @dataclass(frozen=True)
@@ -86,9 +89,13 @@ class HeadRenderer(nn.Module):
         image = hot[of_face[seen.index_img.long()]]
         return edge_grad(image, seen.v_pix, self.faces, seen.index_img, group=group, topology=self.topology)
 
-    def move_edges(self, image: Tensor, seen: Visible) -> Tensor:
-        """`image [B,H,W,C]`, unchanged; its gradient also moves the edges at which one surface hides another."""
-        return edge_grad(image, seen.v_pix, self.faces, seen.index_img, topology=self.topology)
+    def colour_loss(self, image: Tensor, target: Tensor, seen: Visible) -> Tensor:
+        """Charbonnier difference `[B,H,W]` of colours `[B,H,W,3]`; its gradient also moves the edges at which one
+        surface hides another."""
+        kind, scale = COLOUR_LOSS
+        return pixel_loss(
+            image, target, seen.v_pix, self.faces, seen.index_img, kind=kind, scale=scale, topology=self.topology
+        )
 
     def shade(
         self,

@@ -4,16 +4,13 @@ import json
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
+from true_fit import true_fit
 
 from headfit.fitting.config import load_config
 from headfit.fitting.health import HEALTH, Health, examine, format_health
-from headfit.fitting.module import HeadFit
-from headfit.fitting.run import build, fit
-from headfit.fitting.texture_start import start_appearance
-from headfit.head.similarity import similarity
+from headfit.fitting.run import fit
 from headfit.synth import synthesize
 
 STAGES = """
@@ -56,27 +53,6 @@ def settings(capture: Path, folder: Path):
     return config
 
 
-def true_fit(capture: Path, folder: Path) -> HeadFit:
-    """A fit that found every parameter as the capture was made with."""
-    module = build(settings(capture, folder))
-    p = module.geometry
-    with torch.no_grad():
-        for frame, name in enumerate(module.capture.frames):
-            truth = np.load(capture / "gt" / f"{name}.npz")
-            p.identity.copy_(torch.from_numpy(truth["identity"]))
-            p.expression[frame] = torch.from_numpy(truth["expression"])
-            p.joints_raw[frame] = torch.from_numpy(truth["joints"]) / p.joint_units
-            v_head = p.head(p.identity, p.expression[[frame]], p.joints[[frame]])[0]
-            _, rotation, translation = similarity(
-                v_head.double().numpy(), truth["vertices"].astype(np.float64), np.ones(len(v_head)), scale=1.0
-            )
-            p.start_rotation[frame] = torch.from_numpy(rotation)
-            p.translation[frame] = torch.from_numpy(translation)
-    start_appearance(module, 1.0)
-    module.texture_started.fill_(True)
-    return module
-
-
 def move_principal_point(capture: Path, camera: int, pixels: float) -> None:
     manifest = json.loads((capture / "capture.json").read_text())
     manifest["cameras"][camera]["K"][0][2] += pixels
@@ -84,7 +60,7 @@ def move_principal_point(capture: Path, camera: int, pixels: float) -> None:
 
 
 def test_a_healthy_fit_has_nothing_flagged(capture, tmp_path):
-    health = examine(true_fit(capture, tmp_path))
+    health = examine(true_fit(settings(capture, tmp_path)))
     assert health.views == 15 and len(health.cameras) == 5
     assert health.frames == [] and health.ignored == {}
     assert [camera.camera for camera in health.cameras if camera.off] == []
@@ -94,7 +70,7 @@ def test_a_healthy_fit_has_nothing_flagged(capture, tmp_path):
 
 def test_a_wrong_principal_point_is_measured_where_it_is(copy, tmp_path):
     move_principal_point(copy, 1, 4.0)
-    cameras = {camera.camera: camera for camera in examine(true_fit(copy, tmp_path)).cameras}
+    cameras = {camera.camera: camera for camera in examine(true_fit(settings(copy, tmp_path))).cameras}
     assert [name for name, camera in cameras.items() if camera.off] == ["cam01"]
     assert (cameras["cam01"].x, cameras["cam01"].y) == pytest.approx((-4.0, 0.0), abs=0.3)
     assert cameras["cam01"].landmarks == pytest.approx((-4.0, 0.0), abs=0.1)
@@ -103,14 +79,14 @@ def test_a_wrong_principal_point_is_measured_where_it_is(copy, tmp_path):
 def test_a_swapped_image_is_named(copy, tmp_path):
     folder = copy / "images/cam02"
     shutil.copy(folder / "000000.png", folder / "000001.png")
-    health = examine(true_fit(copy, tmp_path))
+    health = examine(true_fit(settings(copy, tmp_path)))
     assert [(frame.frame, frame.cameras) for frame in health.frames] == [("000001", ["cam02"])]
     assert health.frames[0].colour > 1.4
     assert "frame 000001: cam02" in format_health(health)
 
 
 def test_a_frame_whose_pose_was_not_found_is_named(capture, tmp_path):
-    module = true_fit(capture, tmp_path)
+    module = true_fit(settings(capture, tmp_path))
     with torch.no_grad():
         module.geometry.translation[2] += torch.tensor([0.008, 0.0, 0.0])
     assert [frame.frame for frame in examine(module).frames] == ["000002"]

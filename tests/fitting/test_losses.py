@@ -1,7 +1,15 @@
 import pytest
 import torch
 
-from headfit.fitting.losses import expression_prior, gaussian_blur, landmark_loss, mask_loss, photometric_loss
+from headfit.fitting.losses import (
+    colour_loss,
+    continued,
+    expression_prior,
+    gaussian_blur,
+    landmark_loss,
+    mask_loss,
+    share_of_head,
+)
 
 
 def one_hot(size: int, edge: int) -> torch.Tensor:
@@ -44,9 +52,9 @@ def test_blur_keeps_the_sum_and_reaches_further():
 
 
 @pytest.mark.parametrize("residual", [0.001, 0.5])
-def test_photometric_loss_is_quadratic_near_zero_and_linear_far_out(residual):
+def test_colour_loss_is_quadratic_near_zero_and_linear_far_out(residual):
     image = torch.zeros(1, 4, 4, 3)
-    loss = photometric_loss(image + residual, image, torch.ones(1, 4, 4), torch.tensor([16.0]))
+    loss = share_of_head(colour_loss(image + residual, image), torch.tensor([16.0]))
     expected = 3 * ((residual**2 + 0.02**2) ** 0.5 - 0.02)
     torch.testing.assert_close(loss, torch.tensor(expected))
 
@@ -68,3 +76,13 @@ def test_units_outside_their_range_cost_more():
     assert expression_prior(outside, activation) > 10 * expression_prior(inside, activation)
     assert expression_prior(outside, signed) == expression_prior(inside, signed)
     assert expression_prior(4 * outside, signed) > 10 * expression_prior(inside, signed)
+
+
+def test_colours_go_on_beside_where_they_are_known():
+    image = torch.rand(1, 6, 8, 3)
+    where = torch.zeros(1, 6, 8, dtype=torch.bool)
+    where[:, 2:4, 3:5] = True
+    beside = continued(image, where)
+    torch.testing.assert_close(beside[0, 1, 2], image[0, 2, 3])
+    torch.testing.assert_close(beside[0, 2, 5], image[0, 2:4, 4].mean(0))
+    assert (beside[0, :, 6:] == 0).all()
