@@ -13,13 +13,13 @@ from headfit import cli
 from headfit.errors import HeadfitError
 from headfit.fitting.checkpoints import CHECKPOINT
 from headfit.fitting.config import load_config, save_config
-from headfit.fitting.known import PERSON, take_known
-from headfit.fitting.run import build, fit, load_run
+from headfit.fitting.known import LOOK, OF_CAMERA, take_known
+from headfit.fitting.run import build, fit
 from headfit.head.similarity import similarity
 from headfit.synth import synthesize
 
 TRACK = Path(__file__).parents[2] / "configs/track.yaml"
-FEW = [f"stages.{name}.steps={steps}" for name, steps in (("pose", 2), ("express", 2), ("track", 4))]
+FEW = [f"stages.{name}.steps={steps}" for name, steps in (("express", 2), ("track", 4))]
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,10 @@ def test_new_frames_of_a_known_person(captures, true_person, tmp_path):
     run = fit(tracking(captures[1], true_person, tmp_path / "run", ["stages.track.weights.photometric=0"]))
     known = torch.load(true_person / CHECKPOINT, weights_only=False)["state_dict"]
     state = run.module.state_dict()
-    assert all(torch.equal(state[name], known[name]) for name in PERSON)
+    still = [name for name in state if name.startswith(("geometry.log_scale", *LOOK, *OF_CAMERA))]
+    assert all(torch.equal(state[name], known[name]) for name in still), "size, texture and light stay the same"
+    moved = (state["geometry.identity"] - known["geometry.identity"]).abs().max()
+    assert 0 < moved < 0.4, "the head may follow what the new frames show of it, a little"
     skin = torch.unique(run.head.faces[run.head.face_labels == run.head.label_names.index("skin")].long())
     for frame, name in enumerate(run.frames):
         truth = np.load(captures[1] / "gt" / f"{name}.npz")
@@ -83,12 +86,12 @@ def test_new_frames_of_a_known_person(captures, true_person, tmp_path):
 
 def test_the_run_folder_says_whom_it_knows_and_is_resumed(captures, true_person, tmp_path):
     config = tracking(captures[1], true_person, tmp_path / "run", FEW)
-    fit(config)
+    first = fit(config)
     (tmp_path / "run" / CHECKPOINT).unlink()
     (tmp_path / "run/checkpoints/previous.ckpt").unlink()
     assert load_config(tmp_path / "run/config.yaml").init_from == str(true_person)
     resumed = fit(replace(config, resume=True))
-    assert torch.equal(resumed.module.geometry.identity, load_run(true_person).module.geometry.identity)
+    assert torch.equal(resumed.module.geometry.identity, first.module.geometry.identity)
 
 
 def test_other_cameras_bring_no_colours(captures, true_person, tmp_path, capsys):
@@ -128,4 +131,4 @@ def test_the_command_line_chooses_the_tracking_configuration(monkeypatch, tmp_pa
     monkeypatch.setattr("headfit.fitting.run.fit", seen.append)
     assert cli.main(["fit", "--capture", "in", "--out", str(tmp_path), "--init-from", "earlier"]) == 0
     assert seen[0].init_from == str(Path("earlier").resolve())
-    assert list(seen[0].stages) == ["pose", "express", "track"]
+    assert list(seen[0].stages) == ["express", "track"]
