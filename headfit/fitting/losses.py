@@ -25,10 +25,11 @@ def gaussian_blur(image: Tensor, sigma: float) -> Tensor:
     return planes.permute(0, 2, 3, 1)
 
 
-def mask_loss(
+def blurred_mask_loss(
     rendered: Tensor, target: Tensor, weight: Tensor, class_weight: Tensor, area: Tensor, blur: float
 ) -> Tensor:
-    """Squared difference of class images, per head area, averaged over views.
+    """Squared difference of blurred class images, per head area, averaged over views (`HeadRenderer.label_loss` is
+    the one without a blur).
 
     A rendered class image is 0 or 1 at a sample while the target is the coverage of the pixel; both have the same
     mean over the sub-pixel position of the border, so the squared loss is unbiased. Blurring both sides equally lets
@@ -40,11 +41,9 @@ def mask_loss(
         weight: `[B,H,W]` in [0,1]; 0 where the mask says nothing or the model ends.
         class_weight: `[C]`.
         area: `[B]` head area in pixels.
-        blur: standard deviation in pixels; 0 for none.
+        blur: standard deviation in pixels, > 0.
     """
-    difference = (rendered - target) * weight[..., None]
-    if blur > 0:
-        difference = gaussian_blur(difference, blur)
+    difference = gaussian_blur((rendered - target) * weight[..., None], blur)
     return share_of_head(difference.square() @ class_weight, area)
 
 
@@ -60,10 +59,19 @@ def share_of_head(each: Tensor, area: Tensor) -> Tensor:
 
 def continued(image: Tensor, where: Tensor) -> Tensor:
     """`image [B,H,W,3]` outside of `where [B,H,W]`: the mean of those of the eight neighbours that are inside, or 0."""
-    inside = where[:, None].to(image)
-    total = F.avg_pool2d(image.permute(0, 3, 1, 2) * inside, 3, 1, 1)
-    count = F.avg_pool2d(inside, 3, 1, 1)
-    return (total / count.clamp_min(0.05)).permute(0, 2, 3, 1)  # one neighbour of nine counts 0.11
+    inside = where[..., None].to(image)
+    return _three_by_three(image * inside) / _three_by_three(inside).clamp_min(1.0)
+
+
+def _three_by_three(image: Tensor) -> Tensor:
+    """Sums over each pixel of `image [B,H,W,C]` and its eight neighbours, 0 beyond the border."""
+    for dim in (1, 2):
+        length = image.shape[dim]
+        total = image.clone()
+        total.narrow(dim, 1, length - 1).add_(image.narrow(dim, 0, length - 1))
+        total.narrow(dim, 0, length - 1).add_(image.narrow(dim, 1, length - 1))
+        image = total
+    return image
 
 
 def landmark_loss(points: Tensor, target: Tensor, weight: Tensor, area: Tensor, scale: float = 0.007) -> Tensor:

@@ -17,6 +17,7 @@ from headfit.capture.labels import LabelClasses
 from headfit.errors import HeadfitError
 from headfit.fitting import losses
 from headfit.fitting.config import FitConfig, Stage
+from headfit.fitting.crop import crop_to_head
 from headfit.fitting.optimizer import FitAdam
 from headfit.fitting.parallel import sum_gradients, summed, take_from_first
 from headfit.fitting.parameters import FitParameters
@@ -150,8 +151,9 @@ class HeadFit(pl.LightningModule):
             group["lr"] = self.plan.rate(self.stage_name, self.global_step, group["name"])
         frames, frame_of_view = torch.unique(batch.frame, return_inverse=True)
         v_frames, offsets = self.geometry(frames)
-        cameras = self.view_cameras(batch)
-        seen = self.renderer.see(v_frames[frame_of_view], cameras)
+        v_views = v_frames[frame_of_view]
+        batch, cameras = crop_to_head(batch, self.view_cameras(batch), v_views, self.stage.blur)
+        seen = self.renderer.see(v_views, cameras)
         weight = ((batch.label_weight == 255) & ~seen.beyond).float()
         target = batch.label_prob.float() / 255
         area = self._head_area(target, weight, seen)
@@ -162,7 +164,7 @@ class HeadFit(pl.LightningModule):
             normals = self.renderer.normals(v_frames)[frame_of_view]
             terms["photometric"] = self._photometric_term(batch, seen, normals, target, area)
         if weights.landmark and self.use_landmarks:
-            terms["landmark"] = self._landmark_term(batch, v_frames[frame_of_view], cameras, area)
+            terms["landmark"] = self._landmark_term(batch, v_views, cameras, area)
         terms |= self._priors(batch.frame, offsets)
         share = self._shares(batch)
         terms = {name: term * share[int(name == "landmark")] for name, term in terms.items()}
@@ -191,8 +193,11 @@ class HeadFit(pl.LightningModule):
         return torch.where(weight.sum((1, 2)) > 0, masked, rendered).clamp_min(100.0)
 
     def _mask_term(self, seen: Visible, target: Tensor, weight: Tensor, area: Tensor) -> Tensor:
+        if not self.stage.blur:
+            wrong = self.renderer.label_loss(seen, self.class_of_label, self.class_weight, target)
+            return losses.share_of_head(wrong * weight, area)
         rendered = self.renderer.label_probabilities(seen, self.class_of_label, len(self.classes))
-        return losses.mask_loss(rendered, target, weight, self.class_weight, area, self.stage.blur)
+        return losses.blurred_mask_loss(rendered, target, weight, self.class_weight, area, self.stage.blur)
 
     def _photometric_term(
         self, batch: ViewBatch, seen: Visible, normals: Tensor, target: Tensor, area: Tensor

@@ -1,9 +1,41 @@
 """A constant sparse matrix times dense vertices, differentiable in the vertices."""
 
+import warnings
 from typing import Any
 
+import numpy as np
+import scipy.sparse as sp
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+
+class SparseMatrix(nn.Module):
+    """A constant matrix [M,N] that multiplies vertices [B,N,3].
+
+    Torch differentiates a CSR product only through a dense or re-sorted transpose; keeping it ready-made keeps the
+    backward pass as cheap as the forward one. Both are stored as their three arrays, not as sparse tensors, so that
+    .to(), broadcasting and deep copies treat them as any buffers; they are not part of a checkpoint.
+    """
+
+    def __init__(self, matrix: sp.spmatrix) -> None:
+        super().__init__()
+        self.shape = matrix.shape
+        for name, part in (("forward", matrix.tocsr()), ("backward", matrix.T.tocsr())):
+            self.register_buffer(f"_{name}_rows", torch.from_numpy(part.indptr.astype(np.int64)), persistent=False)
+            self.register_buffer(f"_{name}_columns", torch.from_numpy(part.indices.astype(np.int64)), persistent=False)
+            self.register_buffer(f"_{name}_values", torch.from_numpy(part.data.astype(np.float32)), persistent=False)
+
+    def _csr(self, name: str, size: tuple[int, int]) -> Tensor:
+        rows, columns, values = (getattr(self, f"_{name}_{part}") for part in ("rows", "columns", "values"))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
+            return torch.sparse_csr_tensor(rows, columns, values, size=size, check_invariants=False)
+
+    def forward(self, vertices: Tensor) -> Tensor:
+        """The product [B,M,3] with `vertices [B,N,3]`, in float32 or the vertices' own type."""
+        rows, columns = self.shape
+        matrix, transposed = self._csr("forward", (rows, columns)), self._csr("backward", (columns, rows))
+        return apply_to_vertices(matrix.to(vertices.dtype), transposed.to(vertices.dtype), vertices)
 
 
 class _Product(torch.autograd.Function):
@@ -19,11 +51,7 @@ class _Product(torch.autograd.Function):
 
 
 def apply_to_vertices(matrix: Tensor, transposed: Tensor, vertices: Tensor) -> Tensor:
-    """`matrix` [M, N] sparse CSR times vertices [B, N, 3] -> [B, M, 3]; `transposed` is its transpose, also CSR.
-
-    Torch differentiates a CSR product only through a dense or re-sorted transpose; giving it ready-made keeps the
-    backward pass as cheap as the forward one.
-    """
+    """`matrix` [M, N] sparse CSR times vertices [B, N, 3] -> [B, M, 3]; `transposed` is its transpose, also CSR."""
     batch, count, _ = vertices.shape
     columns = vertices.transpose(0, 1).reshape(count, batch * 3)
     product: Tensor = _Product.apply(columns, matrix, transposed)

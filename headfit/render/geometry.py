@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
+import numpy as np
+import scipy.sparse as sp
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
+
+from headfit.head.sparse import SparseMatrix
 
 
-def vertex_normals(vertices: Tensor, faces: Tensor) -> Tensor:
-    """Unit vertex normals `[B,V,3]` of `vertices [B,V,3]`, area-weighted over `faces [F,3]`; zero-area fans give 0."""
-    corners = vertices[:, faces.long()]
-    face_normal = torch.linalg.cross(corners[:, :, 1] - corners[:, :, 0], corners[:, :, 2] - corners[:, :, 0], dim=-1)
-    normal = torch.zeros_like(vertices)
-    normal = normal.index_add(1, faces.reshape(-1).long(), face_normal.repeat_interleave(3, dim=1))
-    return F.normalize(normal, dim=-1, eps=1e-12)
+class VertexNormals(nn.Module):
+    """Vertex normals of one connectivity, area-weighted over its faces.
+
+    Edges from vertices, and vertices from faces, are products with constant sparse matrices: several times faster, back
+    and forth, than gathers whose gradients are scattered.
+    """
+
+    def __init__(self, faces: Tensor, vertex_count: int) -> None:
+        """`faces [F,3]` into `vertex_count` vertices."""
+        super().__init__()
+        f = faces.cpu().numpy().astype(np.int64)
+        count = len(f)
+        row, one = np.arange(count), np.ones(count)
+
+        def of_corner(corner: int) -> sp.csr_matrix:
+            return sp.csr_matrix((one, (row, f[:, corner])), shape=(count, vertex_count))
+
+        first, second, third = (of_corner(corner) for corner in range(3))
+        self.edges = SparseMatrix(sp.vstack([second - first, third - first]))
+        self.gather = SparseMatrix((first + second + third).T)
+
+    def forward(self, vertices: Tensor) -> Tensor:
+        """Unit normals `[B,V,3]` of `vertices [B,V,3]`; zero-area fans give 0."""
+        one, other = self.edges(vertices).chunk(2, dim=1)
+        return F.normalize(self.gather(torch.linalg.cross(one, other, dim=-1)), dim=-1, eps=1e-12)

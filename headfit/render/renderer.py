@@ -11,7 +11,7 @@ from headfit.head import HeadModel
 from headfit.raster import PixelLossKind, Topology, edge_grad, interpolate, pixel_loss, rasterize
 from headfit.render.appearance import Appearance, sample_albedo, shading
 from headfit.render.cameras import CameraBatch
-from headfit.render.geometry import vertex_normals
+from headfit.render.geometry import VertexNormals
 from headfit.render.torso import Torso
 
 #: How colours are compared: quadratic below this residual (display-coded colour, about five grey levels), linear above.
@@ -49,7 +49,10 @@ class Visible:
 
 
 class HeadRenderer(nn.Module):
-    """Renders a head model: visibility, labels and colour, differentiable in vertices and appearance."""
+    """Renders a head model: visibility, labels and colour, differentiable in vertices and appearance.
+
+    `normals(v_world)`: unit vertex normals of heads, see VertexNormals.
+    """
 
     faces: Tensor
     head_faces: Tensor
@@ -67,6 +70,7 @@ class HeadRenderer(nn.Module):
             self.register_buffer(name, getattr(head, name), persistent=False)
         self.register_buffer("head_faces", head.faces, persistent=False)
         self.topology = Topology(self.faces)
+        self.normals = VertexNormals(head.faces, head.vertex_count)
 
     def see(self, v_world: Tensor, cameras: CameraBatch) -> Visible:
         """Rasterize heads `v_world [B,V,3]` (metres), each into its own camera of `cameras`."""
@@ -82,12 +86,33 @@ class HeadRenderer(nn.Module):
             class_of_label: `[labels]` class of each of the model's labels, -1 for labels that are not compared.
             classes: number of classes C; class 0 is background. Pixels below the neck's cut are 0 in every class.
         """
+        image, group = self._class_image(seen, class_of_label, torch.eye(classes, device=seen.v_pix.device))
+        return edge_grad(image, seen.v_pix, self.faces, seen.index_img, group=group, topology=self.topology)
+
+    def label_loss(self, seen: Visible, class_of_label: Tensor, class_weight: Tensor, target: Tensor) -> Tensor:
+        """Squared difference `[B,H,W]` of `label_probabilities` and `target [B,H,W,C]`, each class C by its weight
+        `class_weight [C]`; the same gradient, without a backward pass through images of all classes."""
+        root = class_weight.sqrt()
+        image, group = self._class_image(seen, class_of_label, root.diag())
+        return pixel_loss(
+            image,
+            target * root,
+            seen.v_pix,
+            self.faces,
+            seen.index_img,
+            kind="squared",
+            group=group,
+            topology=self.topology,
+        )
+
+    def _class_image(self, seen: Visible, class_of_label: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Each pixel the row of `rows [C,D]` of its class, 0 without one: `[B,H,W,D]`; and the class of each face."""
+        classes = len(rows)
         face_class = class_of_label[self.face_labels]
         group = torch.cat([face_class, face_class.new_full((len(self.faces) - self.face_count,), classes)])
-        hot = torch.cat([torch.eye(classes), torch.zeros(2, classes)]).to(seen.v_pix)  # rows C and -1: no class
+        of_class = torch.cat([rows, rows.new_zeros(2, rows.shape[1])])  # rows C and -1: no class
         of_face = torch.cat([group, group.new_zeros(1)])  # index -1 picks the last entry: background
-        image = hot[of_face[seen.index_img.long()]]
-        return edge_grad(image, seen.v_pix, self.faces, seen.index_img, group=group, topology=self.topology)
+        return of_class[of_face[seen.index_img.long()]], group
 
     def colour_loss(self, image: Tensor, target: Tensor, seen: Visible) -> Tensor:
         """Charbonnier difference `[B,H,W]` of colours `[B,H,W,3]`; its gradient also moves the edges at which one
@@ -125,10 +150,6 @@ class HeadRenderer(nn.Module):
         of_view = torch.bincount(view, minlength=len(camera)).tolist()  # pixels ascend, so views follow one another
         lit = [shading(n, light) for n, light in zip(normal.split(of_view), appearance.lights(camera), strict=True)]
         return albedo * torch.cat(lit) * appearance.gain(camera)[view]
-
-    def normals(self, v_world: Tensor) -> Tensor:
-        """Unit vertex normals `[B,V,3]` of heads `v_world [B,V,3]`."""
-        return vertex_normals(v_world, self.head_faces)
 
     @torch.no_grad()
     def layers(

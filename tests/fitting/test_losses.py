@@ -2,12 +2,12 @@ import pytest
 import torch
 
 from headfit.fitting.losses import (
+    blurred_mask_loss,
     colour_loss,
     continued,
     expression_prior,
     gaussian_blur,
     landmark_loss,
-    mask_loss,
     share_of_head,
 )
 
@@ -18,26 +18,27 @@ def one_hot(size: int, edge: int) -> torch.Tensor:
     return image
 
 
-def test_mask_loss_does_not_depend_on_the_resolution():
+@pytest.mark.parametrize("blur", [0.5, 2.0])
+def test_mask_loss_does_not_depend_on_the_resolution(blur):
     values = []
     for size in (32, 64):
-        loss = mask_loss(
+        loss = blurred_mask_loss(
             one_hot(size, size // 2),
             one_hot(size, size // 4),
             torch.ones(1, size, size),
             torch.ones(2),
             torch.tensor([size * size / 2]),
-            blur=0,
+            blur=blur * size / 32,
         )
         values.append(loss)
-    torch.testing.assert_close(values[0], values[1])
-    torch.testing.assert_close(values[0], torch.tensor(1.0))  # half the head's area is wrong, in two classes
+    torch.testing.assert_close(values[0], values[1], rtol=0.03, atol=0)
+    assert 0.6 < values[0] <= 1  # half the head's area is wrong, in two classes; a blur takes some of it
 
 
 def test_ignored_pixels_carry_no_mask_loss():
     weight = torch.ones(1, 32, 32)
     weight[:, :, 8:16] = 0
-    loss = mask_loss(one_hot(32, 16), one_hot(32, 8), weight, torch.ones(2), torch.tensor([512.0]), blur=0)
+    loss = blurred_mask_loss(one_hot(32, 16), one_hot(32, 8), weight, torch.ones(2), torch.tensor([512.0]), blur=1)
     assert loss == 0
 
 

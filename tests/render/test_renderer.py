@@ -57,6 +57,26 @@ def test_label_borders_pull_the_head_to_a_moved_mask(scene):
     assert grad[0] < 0 and abs(grad[0]) > 5 * abs(grad[1])
 
 
+def test_label_loss_is_the_weighted_square_of_the_one_hot_classes(scene):
+    head, renderer, v, cameras = scene
+    class_of_label = torch.arange(len(head.label_names)) + 1
+    class_weight = torch.linspace(0.5, 4, len(class_of_label) + 1)
+    v = v.clone().requires_grad_()
+    results = []
+    for direct in (False, True):
+        seen = renderer.see(v, cameras)
+        image = renderer.label_probabilities(seen, class_of_label, len(class_weight))
+        target = image.detach().roll(1, dims=2)
+        each = (image - target).square() @ class_weight
+        if direct:
+            each = renderer.label_loss(seen, class_of_label, class_weight, target)
+        results.append((each, torch.autograd.grad(each.sum(), v)[0]))
+    torch.testing.assert_close(results[1][0], results[0][0])
+    # Their taps differ where a second jump is near, so single vertices may; the motions of the whole head do not.
+    motions = [torch.stack([g.sum((0, 1)), torch.linalg.cross(v.detach(), g, dim=-1).sum((0, 1))]) for _, g in results]
+    torch.testing.assert_close(motions[1], motions[0], rtol=0, atol=0.1 * motions[0].abs().max().item())
+
+
 def test_one_hot_classes_and_no_class_below_the_neck(scene):
     head, renderer, v, cameras = scene
     seen = renderer.see(v, cameras)
