@@ -25,6 +25,7 @@ GROUPS = (
     "joints",
     "placement",
     "offsets",
+    "detail",
     "texture",
     "light",
     "gain",
@@ -43,6 +44,7 @@ class LossWeights:
     joints: float = 0.0
     placement: float = 0.0
     offsets: float = 0.0
+    detail: float = 0.0
 
 
 @dataclass

@@ -251,6 +251,7 @@ class HeadFit(pl.LightningModule):
             "joints": p.joints_raw[frames].square().sum((1, 2)).mean(),
             "placement": p.placement_raw.square().sum() / max(1, len(p.placement_raw)),
             "offsets": p.smooth.bending(offsets),
+            "detail": p.detail_raw[frames].square().sum((1, 2)).mean(),
         }
 
     def _watch(self, total: Tensor, terms: dict[str, Tensor]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from headfit.fitting.detail import FrameDetail
 from headfit.fitting.offsets import SmoothOffsets
 from headfit.head import HeadModel
 from headfit.head.rotation import axis_angle_to_matrix
@@ -14,6 +15,8 @@ from headfit.head.rotation import axis_angle_to_matrix
 #: One unit of a stored joint or placement value: radians and log-scales as they are, translations in 5 cm, so that one
 #: step length suits a whole group.
 TRANSLATION_UNIT = 0.05
+#: One unit of a frame's detail, in metres.
+DETAIL_UNIT = 1e-3
 
 
 class FitParameters(nn.Module):
@@ -21,7 +24,7 @@ class FitParameters(nn.Module):
 
     Shared: identity `[I]` (standard deviations), log_scale `[]`, placement_raw `[R,9]` of the rigid inner parts,
     offset_field `[Vc,3]` (metres, see SmoothOffsets).
-    Per frame (rows): rotation `[F,3]` (axis-angle on top of the initial rotation), translation `[F,3]` (metres, world),
+    Per frame (rows): detail_raw `[F,K,3]` (millimetres, of the handles of FrameDetail); rotation `[F,3]` (axis-angle on top of the initial rotation), translation `[F,3]` (metres, world),
     expression `[F,E]`, joints_raw `[F,J,6]`. `placement` and `joints` give the raw ones in radians and metres.
 
     v_world = exp(log_scale) * R v_head + translation.
@@ -47,6 +50,8 @@ class FitParameters(nn.Module):
         self.joints_raw = nn.Parameter(torch.zeros(frame_count, len(head.joint_names), 6))
         self.placement_raw = nn.Parameter(torch.zeros(len(head.rigid_part_names), 9))
         self.offset_field = nn.Parameter(torch.zeros(head.cage_count, 3))
+        self.frame_detail = FrameDetail(head.mean, head.cage_stiffness, head.cage_rigid_part >= 0, self.smooth)
+        self.detail_raw = nn.Parameter(torch.zeros(frame_count, len(self.frame_detail.handles), 3))
         t = TRANSLATION_UNIT
         self.register_buffer("joint_units", torch.tensor([1.0, 1.0, 1.0, t, t, t]), persistent=False)
         self.register_buffer("placement_units", torch.tensor([t, t, t] + [1.0] * 6), persistent=False)
@@ -69,13 +74,13 @@ class FitParameters(nn.Module):
         return self.smooth(self.offset_field)
 
     def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """World vertices `[N,V,3]` (metres) of frames `[N]`, and the offsets `[Vc,3]` that went into them."""
+        """World vertices `[N,V,3]` (metres) of frames `[N]`, and the shared offsets `[Vc,3]` that went into them."""
         offsets = self.offsets()
         v_head = self.head(
             self.identity,
             self.expression[frames],
             self.joints[frames],
-            offsets=offsets,
+            offsets=offsets + self.frame_detail(self.detail_raw[frames] * DETAIL_UNIT),
             placement=self.placement,
         )
         return self.to_world(v_head, frames), offsets
@@ -105,5 +110,6 @@ class FitParameters(nn.Module):
             {"name": "expression", "params": [self.expression], "rows": True},
             {"name": "joints", "params": [self.joints_raw], "rows": True},
             {"name": "placement", "params": [self.placement_raw]},
+            {"name": "detail", "params": [self.detail_raw], "rows": True, "isotropic": True},
             {"name": "offsets", "params": [self.offset_field], "isotropic": True},
         ]

@@ -1,0 +1,62 @@
+"""Handles of a frame: where they are, what they move, and that a frame's handles move that frame alone."""
+
+import pytest
+import torch
+
+from headfit.fitting.detail import farthest_points
+from headfit.fitting.parameters import FitParameters
+from headfit.head import load
+
+
+@pytest.fixture(scope="module")
+def geometry():
+    return FitParameters(load(), frame_count=3, smoothness=30.0)
+
+
+def test_farthest_points_cover_evenly():
+    points = torch.rand(2000, 2, generator=torch.Generator().manual_seed(0)).double()
+    chosen = points[torch.from_numpy(farthest_points(points.numpy(), 25))]
+    assert torch.cdist(points, chosen).min(1).values.max() < 0.25  # a square lattice of 25 leaves 0.14
+    between = torch.cdist(chosen, chosen) + 9 * torch.eye(25)
+    assert between.min() > 0.12
+
+
+def test_a_handle_moves_itself_most_and_nothing_rigid(geometry):
+    head, detail = geometry.head, geometry.frame_detail
+    own = detail.footprint[detail.handles].diagonal()
+    torch.testing.assert_close(own, torch.ones_like(own))
+    assert (detail.footprint >= -1e-6).all()
+    assert (detail.footprint.argmax(0) == detail.handles).float().mean() > 0.8
+    assert (detail.footprint[head.cage_rigid_part >= 0] == 0).all()
+    skin = ((head.cage_stiffness <= 1) & (head.cage_rigid_part < 0)).nonzero()[:, 0]
+    assert (detail.footprint[skin].sum(1) > 0.1).all(), "every soft place is in some handle's reach"
+
+
+def test_detail_belongs_to_its_frame(geometry):
+    with torch.no_grad():
+        geometry.detail_raw[1, 7] = torch.tensor([0.0, 0.0, 2.0])
+    try:
+        v, shared = geometry(torch.arange(3))
+    finally:
+        with torch.no_grad():
+            geometry.detail_raw.zero_()
+    assert torch.equal(v[0], v[2])
+    moved = (v[1] - v[0]).norm(dim=-1)
+    assert 0.001 < moved.max() < 0.0025  # metres; smoothing by subdivision takes some of the 2 mm
+    assert (shared == 0).all()
+
+
+def test_gradient_of_detail_is_that_of_finite_differences(geometry):
+    weight = torch.randn(1, geometry.head.vertex_count, 3, generator=torch.Generator().manual_seed(1))
+    frame = torch.tensor([2])
+    value = (geometry(frame)[0] * weight).sum()
+    (gradient,) = torch.autograd.grad(value, geometry.detail_raw)
+    assert (gradient[:2] == 0).all()
+    for axis in range(3):
+        with torch.no_grad():
+            geometry.detail_raw[2, 11, axis] = 50.0
+            change = ((geometry(frame)[0] - geometry.to_world(torch.zeros(1, 1, 3), frame)) * weight).sum()
+            geometry.detail_raw[2, 11, axis] = -50.0
+            change -= ((geometry(frame)[0] - geometry.to_world(torch.zeros(1, 1, 3), frame)) * weight).sum()
+            geometry.detail_raw[2, 11, axis] = 0.0
+        torch.testing.assert_close(gradient[2, 11, axis], change / 100, rtol=1e-3, atol=1e-5)
