@@ -1,8 +1,9 @@
-"""The edge gradient as the released kernels of "Rasterized Edge Gradients" classify it, in plain torch: to compare with.
+"""The edge gradient as the released kernels of "Rasterized Edge Gradients" classify it: plain torch, to compare with.
 
-A pair of neighbouring pixels with different faces counts only when a centre lies inside the other pixel's triangle. Then
-the triangle in front moves, by perspective-correct barycentrics at its own pixel; when both do, both move by half. A pair
-in which neither does is taken for two neighbours on one surface, and gets nothing. Every loss is taken for a square.
+A pair of neighbouring pixels with different faces counts only when a centre lies inside the other pixel's triangle.
+Then the triangle in front moves, by perspective-correct barycentrics at its own pixel; when both do, both move by
+half. A pair in which neither does is taken for two neighbours on one surface, and gets nothing. Every loss is taken
+for a square.
 """
 
 from __future__ import annotations
