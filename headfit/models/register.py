@@ -58,9 +58,8 @@ OFFSET_ROUNDS = 8
 
 @dataclass(frozen=True)
 class Target:
-    """A mesh to register to: vertices `[N,3]` (metres, any upright or tilted frame), faces `[M,3]`, labels `[M]` (native
-    label names, "" for faces that are not compared; "teeth" and the like are only compared with faces so named),
-    landmarks `[68]` vertex numbers in iBUG order."""
+    """A mesh to register to: vertices `[N,3]` (metres, any frame), faces `[M,3]`, landmarks `[68]` vertex numbers in
+    iBUG order, labels `[M]`: native label names, "" for faces that are not compared."""
 
     vertices: Float
     faces: Int
