@@ -17,6 +17,9 @@ from tempfile import TemporaryDirectory
 from headfit.assets import asset_path
 from headfit.errors import HeadfitError
 from headfit.head import HeadModel, load
+from headfit.models.layout import texel_size
+
+TEXTURE = 2048  # side of the texture for which the size of texels is listed
 
 
 def format_list() -> str:
@@ -35,6 +38,8 @@ def _describe(folder: Path) -> str:
     facts["joints"] = ", ".join(head.joint_names) or "none"
     facts["inner parts"] = ", ".join(head.rigid_part_names) or "none"
     facts["labels"] = ", ".join(head.label_names)
+    texels = texel_size(head, TEXTURE)
+    facts["texels"] = f"mm at {TEXTURE}: " + ", ".join(f"{name} {width:.2f}" for name, width in texels.items())
     facts["landmarks"] = str(len(head.landmark_faces))
     facts["file"] = f"{(folder / 'head.npz').stat().st_size / 1e6:.1f} MB"
     facts["source"] = _source_of(folder / "card.md")

@@ -19,7 +19,7 @@ from headfit.capture import Capture
 from headfit.evaluate.ground_truth import GroundTruth
 from headfit.evaluate.surface import SurfaceDistance
 from headfit.head import load
-from headfit.models.register import Registration, Target, fit_offsets, fit_parameters, start
+from headfit.registration import Registration, Target
 
 NARROW_FACE, FACE = 6707, 9409
 UPPER_TEETH, LOWER_TEETH = range(17039, 19247), range(19247, 21451)
@@ -79,7 +79,9 @@ def table(title: str, rows: list[dict[str, np.ndarray]]) -> None:
     for name in rows[0]:
         pooled = np.concatenate([row[name] for row in rows])
         if len(pooled):
-            print(f"  {name:12} median {np.median(pooled):5.2f}  95 % {np.percentile(pooled, 95):5.2f} mm  n {len(pooled)}")
+            print(
+                f"  {name:12} median {np.median(pooled):5.2f}  95 % {np.percentile(pooled, 95):5.2f} mm  n {len(pooled)}"
+            )
 
 
 def sharpness(registration: Registration, frame: int) -> str:
