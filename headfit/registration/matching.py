@@ -79,42 +79,47 @@ def _on_border(faces: Int, count: int, corners: Int, bary: Float) -> NDArray[np.
 def match(
     model: Float, ours: Surface, target: Target, theirs: Surface, reach: float, doubt: float, points: int | None
 ) -> Matches:
-    """Pairs of near points of the model `[V,3]` and the target, of one kind, from either side."""
+    """Pairs of near points of the model `[V,3]` and the target, of one kind, from either side.
+
+    `points`: about so many vertices of each side are taken, of every kind its share; None for all.
+    """
+    kinds = sorted(ours.faces.keys() & theirs.faces.keys())
+    steps = [
+        max(1, sum(len(np.unique(side.faces[kind])) for kind in kinds) // points) if points else 1
+        for side in (ours, theirs)
+    ]
     found: list[tuple[Int, Float, Float, Float, Float]] = []
-    for kind in sorted(ours.faces.keys() & theirs.faces.keys()):
+    for kind in kinds:
         mine, other = ours.faces[kind], theirs.faces[kind]
         my_normals, other_normals = _normals(model, mine), _normals(target.vertices, other)
-        from_other, from_mine = _sample(other, points), _sample(mine, points)
-        near = SurfaceDistance(model, mine).closest(target.vertices[from_other])
-        corners = mine[near.face]
-        normal = np.einsum("kc,kcd->kd", near.bary, my_normals[corners])
-        open_end = _on_border(mine, len(model), corners, near.bary)
-        good = ~open_end & ((normal * other_normals[from_other]).sum(1) > ALIKE)
-        found.append(
-            (
-                corners[good],
-                near.bary[good],
-                target.vertices[from_other[good]],
-                other_normals[from_other[good]],
-                near.distance[good],
-            )
+        from_mine, from_other = (np.unique(f)[::step] for f, step in zip((mine, other), steps, strict=True))
+        distance, corners, bary, good = _nearest(
+            target.vertices[from_other], other_normals[from_other], model, mine, my_normals
         )
-        near = SurfaceDistance(target.vertices, other).closest(model[from_mine])
-        corners = other[near.face]
-        normal = np.einsum("kc,kcd->kd", near.bary, other_normals[corners])
-        open_end = _on_border(other, len(target.vertices), corners, near.bary)
-        good = ~open_end & ((normal * my_normals[from_mine]).sum(1) > ALIKE)
-        feet = np.einsum("kc,kcd->kd", near.bary, target.vertices[corners])
-        own = np.repeat(from_mine[good][:, None], 3, 1)
-        found.append((own, np.tile([1.0, 0.0, 0.0], (len(own), 1)), feet[good], normal[good], near.distance[good]))
+        goal = target.vertices[from_other]
+        found.append((corners[good], bary[good], goal[good], other_normals[from_other][good], distance[good]))
+        distance, corners, bary, good = _nearest(
+            model[from_mine], my_normals[from_mine], target.vertices, other, other_normals
+        )
+        goal = np.einsum("kc,kcd->kd", bary, target.vertices[corners])
+        normal = np.einsum("kc,kcd->kd", bary, other_normals[corners])
+        own = np.repeat(from_mine[:, None], 3, 1)
+        itself = np.tile([1.0, 0.0, 0.0], (len(own), 1))
+        found.append((own[good], itself[good], goal[good], normal[good], distance[good]))
     corners, bary, goal, normal, distance = (np.concatenate(rows) for rows in zip(*found, strict=True))
     weight = (distance < reach) / (1 + (distance / doubt) ** 2)
     return Matches(corners, bary, goal, normal, weight / max(weight.sum(), 1e-9))
 
 
-def _sample(faces: Int, points: int | None) -> Int:
-    vertices = np.unique(faces)
-    return vertices if points is None else vertices[:: max(1, len(vertices) // points)]
+def _nearest(
+    points: Float, normals: Float, vertices: Float, faces: Int, vertex_normals: Float
+) -> tuple[Float, Int, Float, NDArray[np.bool_]]:
+    """For points `[K,3]` the nearest of a surface: distance, corners and bary; and whether both sides look the same way
+    there and it is not the surface's end."""
+    near = SurfaceDistance(vertices, faces).closest(points)
+    corners = faces[near.face]
+    alike = (np.einsum("kc,kcd->kd", near.bary, vertex_normals[corners]) * normals).sum(1) > ALIKE
+    return near.distance, corners, near.bary, alike & ~_on_border(faces, len(vertices), corners, near.bary)
 
 
 def labelled_faces(head: HeadModel) -> tuple[Int, Text]:

@@ -34,8 +34,8 @@ LANDMARK = (0.05, 1e-4)
 #: Squared metres of every point that one squared unit of a parameter costs.
 PRIOR = {"scale": 0.0, "identity": 1e-9, "placement": 1e-7, "pose": 0.0, "expression": 3e-8, "joints": 3e-6}
 ROUNDS = 16
-#: Points of each kind of surface that are compared in a round.
-POINTS = 3000
+#: Vertices of either surface that are compared in a round.
+POINTS = 8000
 
 
 def fit_parameters(

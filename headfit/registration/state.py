@@ -46,6 +46,11 @@ class Registration:
         v_head = self._heads(frame, {}, 1)[0].double().numpy()
         return v_head @ self._linear(frame).T + self.pose[frame, 3:].numpy()
 
+    def only(self, frame: int) -> Registration:
+        """The same head over one target."""
+        own = {name: getattr(self, name)[frame : frame + 1] for name in ("pose", "expression", "joints")}
+        return replace(self, **own)
+
     def nudged(self, name: str, frame: int, size: int) -> NDArray[np.float32]:
         """How the vertices move `[size,V,3]` per unit of each entry of a group of the head's arguments: differences."""
         step = torch.diag(torch.from_numpy(STEP[name] * units_of(name, size))).float()
@@ -98,6 +103,7 @@ def start(head: HeadModel, targets: Sequence[Target]) -> Registration:
 
 
 def landmarks(head: HeadModel, vertices: Float) -> Float:
+    """The head's landmarks `[68,3]` on its fine vertices `[V,3]`."""
     corners = vertices[head.faces.long().numpy()[head.landmark_faces.numpy()]]
     return np.einsum("lc,lcd->ld", head.landmark_bary.double().numpy(), corners)
 
