@@ -25,6 +25,7 @@ SUBNASAL, MOUTH = 33, (48, 54)
 SPACING, POINTS = 0.001, 81
 #: Arcs end at this share of the way, seen from the front, from the jaw to the middle of the face.
 INWARD = 0.85
+NUDGE = 0.02  # of the way to the face's middle
 
 
 class JawContour(nn.Module):
@@ -100,8 +101,13 @@ def _arcs(head: HeadModel) -> tuple[Int, Float]:
         outward[2] = 0.0
         reach = np.linalg.norm(outward)
         outward /= reach
-        path = walker.walk(int(start_faces[number]), here, np.cross(outward, [0.0, 0.0, 1.0]), -outward, INWARD * reach)
+        # From just inside the face: a plane through its very corner may miss it.
+        begin = here + NUDGE * (vertices[faces[start_faces[number]]].mean(0) - here)
+        path = walker.walk(
+            int(start_faces[number]), begin, np.cross(outward, [0.0, 0.0, 1.0]), -outward, INWARD * reach
+        )
         found_faces[number], found_bary[number] = _every_millimetre(path, vertices, faces)
+        found_faces[number, 0], found_bary[number, 0] = start_faces[number], start_bary[number]
     return found_faces, found_bary
 
 

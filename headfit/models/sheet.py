@@ -28,7 +28,7 @@ DISTANCE = 1.5
 MOUTH_WIDTH = 0.085
 MOUTH_YAW = 12.0  # degrees
 SUPERSAMPLING = 2
-QUALITY = 80  # of a JPEG
+QUALITY = 66  # of a JPEG
 IDENTITIES = 3
 BACKGROUND = 0.93
 CAPTION = 20  # pixels of a cell for its words
@@ -106,10 +106,10 @@ class Sheet:
         width = max(row.shape[1] for row in rows)
         half = width // 2
         layouts = [
-            np.vstack([self._uv(f"texture by {kind}", colours, half), legend(names, len(names), half)])
-            for kind, colours, names in (
-                ("part", self.parts, self.head.part_names),
-                ("label", self.labels, self.head.label_names),
+            np.vstack([self._uv(f"texture by {kind}", colours, half, edge), legend(names, len(names), half)])
+            for kind, colours, names, edge in (
+                ("part", self.parts, self.head.part_names, 0.85),
+                ("label", self.labels, self.head.label_names, 1.0),
             )
         ]
         tall = max(layout.shape[0] for layout in layouts)
@@ -164,15 +164,15 @@ class Sheet:
         small = F.avg_pool2d(image, SUPERSAMPLING)[0].permute(1, 2, 0)
         return (small.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
 
-    def _uv(self, words: str, colours: Tensor, size: int) -> Rgb:
-        """The texture layout: faces in `colours [F,3]`, their edges darker."""
+    def _uv(self, words: str, colours: Tensor, size: int, edge: float) -> Rgb:
+        """The texture layout: faces in `colours [F,3]`, their edges in `edge` times that."""
         uv = self.head.uvs[self.head.faces_uv.long()].numpy() * [1, -1] + [0, 1]
         drawn = np.full((size, size, 3), round(BACKGROUND * 255), np.uint8)
         fill = (colours.numpy() * 255).astype(int)
         shift = 4  # fractional bits of OpenCV's coordinates
         for triangle, colour in zip((uv * size * 2**shift).round().astype(np.int32), fill, strict=True):
             cv2.fillConvexPoly(drawn, triangle, colour.tolist(), cv2.LINE_8, shift)
-            cv2.polylines(drawn, [triangle], True, (colour * 0.8).tolist(), 1, cv2.LINE_AA, shift)
+            cv2.polylines(drawn, [triangle], True, (colour * edge).tolist(), 1, cv2.LINE_AA, shift)
         return captioned(words, drawn)
 
 

@@ -114,3 +114,17 @@ def test_a_head_without_landmarks_is_refused(head):
     bare.__class__ = Bare
     with pytest.raises(ValueError, match="landmarks of this head are unknown"):
         JawContour(bare)
+
+
+def test_arcs_of_other_makers_heads_whose_landmarks_are_vertices(ict_head):
+    contour = JawContour(ict_head)
+    with torch.no_grad():
+        rest = torch.zeros(1, len(ict_head.expression_names)), torch.zeros(1, len(ict_head.joint_names), 6)
+        vertices = ict_head(torch.zeros(len(ict_head.identity_basis)), *rest)[0]
+    points = (vertices[contour.corners] * contour.arc_bary[..., None]).sum(2)
+    corners = vertices[ict_head.faces[ict_head.landmark_faces[:CONTOUR]].long()]
+    static = (corners * ict_head.landmark_bary[:CONTOUR, :, None]).sum(1)
+    torch.testing.assert_close(points[:, 0], static, atol=1e-5, rtol=0)
+    steps = (points[:, 1:] - points[:, :-1]).norm(dim=-1)
+    assert steps.max() < 2 * SPACING and (steps.sum(1) > 0.02).all()
+    assert (points[:6, -1, 0] > points[:6, 0, 0] + 0.01).all() and (points[11:, -1, 0] < points[11:, 0, 0] - 0.01).all()
