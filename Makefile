@@ -7,7 +7,7 @@ STAMP := $(VENV)/.setup-$(shell find headfit -name '*.py' | sort | cksum | cut -
 NATIVE := $(shell find csrc cmake CMakeLists.txt -type f)
 DEMO := runs/demo
 
-.PHONY: setup demo test bench lint cuda-report sanitize clean
+.PHONY: setup demo test bench bench-registration sheets lint cuda-report sanitize clean
 .DEFAULT_GOAL := setup
 
 setup: $(STAMP)
@@ -41,6 +41,14 @@ test: setup
 
 bench: setup
 	$(BIN)/python tests/benchmarks/bench_raster.py
+
+# How near the default head comes to a foreign one, in minutes; needs a capture with its ground truth (see the script).
+bench-registration: setup
+	$(BIN)/python tests/benchmarks/bench_registration.py
+
+# The pictures of docs/head-model.md.
+sheets: setup
+	$(BIN)/headfit models show default --out docs/pictures/head_default.jpg
 
 lint: setup
 	$(BIN)/ruff format --check .

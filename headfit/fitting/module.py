@@ -246,7 +246,7 @@ class HeadFit(pl.LightningModule):
         """Of the views' frames `[B]`, each as often as it has views: a mean over views splits over processes."""
         p = self.geometry
         return {
-            "identity": p.identity.square().sum() / max(1, len(p.identity)),
+            "identity": losses.identity_prior(p.identity),
             "expression": losses.expression_prior(p.expression[frames], p.head.expression_lowest),
             "joints": p.joints_raw[frames].square().sum((1, 2)).mean(),
             "placement": p.placement_raw.square().sum() / max(1, len(p.placement_raw)),

@@ -83,7 +83,7 @@ def paint(head: HeadModel, vertices: torch.Tensor, size: int, rng: np.random.Gen
     for eye in ("left_eye", "right_eye"):
         chosen = names == eye
         if chosen.any():
-            colour[chosen] = _paint_eye(points[chosen], colour[chosen])
+            colour[chosen] = paint_eye(points[chosen], colour[chosen])
 
     texture = np.zeros((size, size, 3))
     texture[covered] = colour
@@ -104,7 +104,7 @@ def _texels(head: HeadModel, vertices: torch.Tensor, size: int) -> tuple[np.ndar
     return index[0].numpy(), place[0].numpy().astype(np.float64)
 
 
-def _paint_eye(points: np.ndarray, sclera: np.ndarray) -> np.ndarray:
+def paint_eye(points: np.ndarray, sclera: np.ndarray) -> np.ndarray:
     """Iris and pupil around the forward axis (+z at rest) of an eyeball with surface points [N,3]."""
     centre = (points.min(axis=0) + points.max(axis=0)) / 2
     ray = points - centre

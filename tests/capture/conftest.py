@@ -1,4 +1,4 @@
-"""Small captures written to disk, and the real one where it is at hand."""
+"""Small captures written to disk."""
 
 import json
 from collections.abc import Callable
@@ -10,16 +10,6 @@ import numpy as np
 import pytest
 
 CLASSES = {"0": "background", "1": "skin", "2": "lips", "3": "left_eye", "4": "right_eye", "5": "ignore"}
-
-# The real capture lies beside the repository and never inside it.
-REAL_CAPTURE = Path(__file__).parents[3] / "shared" / "captures" / "ict_talk_a"
-
-
-@pytest.fixture
-def real_capture() -> Path:
-    if not REAL_CAPTURE.is_dir():
-        pytest.skip(f"the real capture is not at {REAL_CAPTURE}")
-    return REAL_CAPTURE
 
 
 def look_at(centre: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

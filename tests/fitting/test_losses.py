@@ -7,6 +7,7 @@ from headfit.fitting.losses import (
     continued,
     expression_prior,
     gaussian_blur,
+    identity_prior,
     landmark_loss,
     share_of_head,
 )
@@ -77,6 +78,30 @@ def test_units_outside_their_range_cost_more():
     assert expression_prior(outside, activation) > 10 * expression_prior(inside, activation)
     assert expression_prior(outside, signed) == expression_prior(inside, signed)
     assert expression_prior(4 * outside, signed) > 10 * expression_prior(inside, signed)
+
+
+def test_bounds_of_units_are_soft_and_push_back_inwards():
+    lowest = torch.tensor([0.0, -1.0])
+    for value, unit, sign in ((-0.1, 0, -1), (1.1, 0, 1), (-1.1, 1, -1), (1.1, 1, 1)):
+        expression = torch.zeros(1, 2, dtype=torch.float64)
+        expression[0, unit] = value
+        expression.requires_grad_()
+        (slope,) = torch.autograd.grad(expression_prior(expression, lowest.double()), expression)
+        assert slope[0, unit] == pytest.approx(2 * value + sign * 40 * 0.1, abs=1e-6)
+    edge = torch.tensor([[1.0, -1.0]], dtype=torch.float64)
+    assert expression_prior(edge, lowest.double()) == 2, "at the bounds themselves only the square"
+
+
+def test_people_are_weighed_by_the_spread_of_the_basis_and_strangers_are_not_forbidden():
+    draw = torch.Generator().manual_seed(0)
+    usual = torch.randn(10000, generator=draw, dtype=torch.float64)
+    assert identity_prior(usual) == pytest.approx(1.0, rel=0.1), "a person of the basis' own spread costs one"
+    one, far, farther = (identity_prior(torch.tensor([b], dtype=torch.float64)) for b in (0.1, 6.0, 12.0))
+    assert one == pytest.approx(0.01, rel=1e-3)
+    assert 2 * far < farther < 3 * far, "far out it grows by the length, not by the square"
+    assert identity_prior(torch.zeros(0)) == 0
+    identity = torch.tensor([0.5, -4.0], dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(identity_prior, identity)
 
 
 def test_colours_go_on_beside_where_they_are_known():

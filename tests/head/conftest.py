@@ -5,6 +5,8 @@ from __future__ import annotations
 import pickle
 import sys
 import types
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +16,7 @@ import scipy.sparse as sp
 import torch
 from scipy.spatial import KDTree
 
-from headfit.head import load
+from headfit.head import HeadModel, load
 
 SKIN = ("skin",)
 EYES = ("left_eye", "right_eye")
@@ -118,33 +120,75 @@ def flame(sculpture: Sculpture) -> FlameFiles:
     return FlameFiles(data, sculpture, landmarks)
 
 
-@pytest.fixture
-def chumpy(monkeypatch: pytest.MonkeyPatch) -> type:
+class Ch:
     """A stand-in for chumpy's array class, with the state that a pickle of the real one holds."""
 
-    class Ch:
-        def __init__(self, x: np.ndarray) -> None:
-            self.x, self._dirty_vars, self._itr, self._depends_on_deps = x, {"x"}, None, {}
+    def __init__(self, x: np.ndarray) -> None:
+        self.x, self._dirty_vars, self._itr, self._depends_on_deps = x, {"x"}, None, {}
 
-    Ch.__module__, Ch.__qualname__ = "chumpy.ch", "Ch"
-    package, module = types.ModuleType("chumpy"), types.ModuleType("chumpy.ch")
+
+Ch.__module__, Ch.__qualname__ = "chumpy.ch", "Ch"
+
+
+@contextmanager
+def chumpy_installed() -> Iterator[type]:
+    module = types.ModuleType("chumpy.ch")
     module.Ch = Ch  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "chumpy", package)
-    monkeypatch.setitem(sys.modules, "chumpy.ch", module)
-    return Ch
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "chumpy", types.ModuleType("chumpy"))
+        patch.setitem(sys.modules, "chumpy.ch", module)
+        yield Ch
 
 
 @pytest.fixture
-def flame_2020(flame: FlameFiles, chumpy: type, tmp_path: Path) -> Path:
-    """As FLAME 2020 is: protocol 2, chumpy arrays, a sparse regressor."""
+def chumpy() -> Iterator[type]:
+    with chumpy_installed() as array_class:
+        yield array_class
+
+
+@pytest.fixture(scope="session")
+def flame_2020_bytes(flame: FlameFiles) -> bytes:
+    """As FLAME 2020 is: protocol 2, chumpy arrays, a sparse regressor. Chumpy is there only while it is written."""
     content: dict[str, object] = dict(flame.data)
     for key in ("v_template", "shapedirs"):
-        content[key] = chumpy(flame.data[key])
+        content[key] = Ch(flame.data[key])
     content["J_regressor"] = sp.csc_matrix(flame.data["J_regressor"])
     content |= {"bs_style": "lbs", "bs_type": "lrotmin"}
+    with chumpy_installed():
+        return pickle.dumps(content, protocol=2)
+
+
+@pytest.fixture
+def flame_2020(flame_2020_bytes: bytes, tmp_path: Path) -> Path:
     path = tmp_path / "generic_model.pkl"
-    path.write_bytes(pickle.dumps(content, protocol=2))
+    path.write_bytes(flame_2020_bytes)
     return path
+
+
+@pytest.fixture(scope="session")
+def flame_head(flame_2020_bytes: bytes, tmp_path_factory: pytest.TempPathFactory) -> HeadModel:
+    """What `load` makes of that file; shared, so not to be changed."""
+    path = tmp_path_factory.mktemp("flame") / "generic_model.pkl"
+    path.write_bytes(flame_2020_bytes)
+    return load(path)
+
+
+@pytest.fixture(scope="session")
+def write_embedding(flame: FlameFiles) -> Callable[..., None]:
+    """Writes `landmark_embedding.npy` into a folder as FLAME's users have it, with the first `count` landmarks."""
+    faces = flame.data["f"].astype(np.int64)
+    face = np.array([int((faces == vertex).any(1).argmax()) for vertex in flame.landmarks])
+    bary = (faces[face] == flame.landmarks[:, None]).astype(float)
+
+    def write(folder: Path, count: int = 68) -> None:
+        table = {
+            "full_lmk_faces_idx": face[None, :count],
+            "full_lmk_bary_coords": bary[None],
+            "dynamic_lmk_faces_idx": torch.zeros(79, 17, dtype=torch.int64),  # DECA's table holds tensors
+        }
+        np.save(folder / "landmark_embedding.npy", np.array(table, dtype=object), allow_pickle=True)
+
+    return write
 
 
 # ---- GNM --------------------------------------------------------------------------------------------------------
@@ -201,6 +245,14 @@ def gnm_arrays(sculpture: Sculpture) -> dict[str, np.ndarray]:
         "vertex_groups": members,
         "vertex_group_names": np.array(list(groups)),
     }
+
+
+@pytest.fixture(scope="session")
+def gnm_head(gnm_arrays: dict[str, np.ndarray], tmp_path_factory: pytest.TempPathFactory) -> HeadModel:
+    """What `load` makes of it; shared, so not to be changed."""
+    path = tmp_path_factory.mktemp("gnm") / "gnm_head.npz"
+    np.savez(path, **gnm_arrays)
+    return load(path)
 
 
 # ---- OBJ --------------------------------------------------------------------------------------------------------
@@ -267,6 +319,12 @@ def ict_folder(sculpture: Sculpture, tmp_path_factory: pytest.TempPathFactory) -
     for name, shift in (("jawOpen", [0, -0.02, 0]), ("eyeBlink_L", [0, -0.001, 0]), ("eyeLookIn_L", [0.002, 0, 0])):
         (folder / f"{name}.obj").write_text(obj_text((vertices + shift) * 100, []))
     return folder
+
+
+@pytest.fixture(scope="session")
+def ict_head(ict_folder: Path) -> HeadModel:
+    """What `load` makes of it; shared, so not to be changed."""
+    return load(ict_folder)
 
 
 @pytest.fixture

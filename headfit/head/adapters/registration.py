@@ -135,28 +135,34 @@ def _laid_over(head: ImportedHead, skin: Int) -> Float:
     our_eyes = ours.eye_centres()
     scale = float(np.linalg.norm(eyes[0] - eyes[1]) / np.linalg.norm(our_eyes[0] - our_eyes[1]))
     sample = _face_sample(ours)
-    points = scale * (ours.vertices - our_eyes.mean(0)) + eyes.mean(0)
-    # How the fine vertices move, metres per standard deviation.
-    basis = scale * np.stack([(ours.model.subdivision @ b).double().numpy() for b in ours.model.identity_basis])
     targets, target_normals = _surface_points(head.vertices, skin)
     tree = KDTree(targets)
-    coefficients = np.zeros(len(basis))
+    # How the fine vertices move, metres of our frame per standard deviation; there = scale * turned @ here + shift.
+    basis = np.stack([(ours.model.subdivision @ b).numpy() for b in ours.model.identity_basis])
+    flat = basis.reshape(len(basis), -1)
+    coefficients, turned = np.zeros(len(basis)), np.eye(3)
+    shift = eyes.mean(0) - scale * our_eyes.mean(0)
+
+    def moved() -> Float:
+        return ours.vertices + (coefficients.astype(np.float32) @ flat).reshape(-1, 3)
+
     for number in range(ROUNDS):
-        moved = points + np.tensordot(coefficients, basis, 1)
-        here, normals = moved[sample], _normals(moved, ours.faces)[sample]
+        shape = moved()
+        here, normals = scale * shape[sample] @ turned.T + shift, _normals(shape, ours.faces)[sample] @ turned.T
         distance, nearest = tree.query(here)
         good = (distance < REACH * scale) & ((normals * target_normals[nearest]).sum(1) > ALIKE)
         if good.sum() < FEWEST:
             break
         here, target, normal = here[good], targets[nearest[good]], target_normals[nearest[good]]
         prior = scale**2 * max(PRIOR[0] * 0.5**number, PRIOR[1])
-        step, turn, shift, grow = _step(here, target, normal, basis[:, sample[good]], coefficients, prior)
-        similar = (1 + grow) * Rotation.from_rotvec(turn).as_matrix()
-        centre = here.mean(0)
+        step, turn, push, grow = _step(
+            here, target, normal, scale * basis[:, sample[good]] @ turned.T, coefficients, prior
+        )
+        rotation, centre = Rotation.from_rotvec(turn).as_matrix(), here.mean(0)
         coefficients = coefficients + step
-        points = (points - centre) @ similar.T + centre + shift
-        basis = basis @ similar.T
-    return points + np.tensordot(coefficients, basis, 1)
+        shift = (1 + grow) * rotation @ (shift - centre) + centre + push
+        scale, turned = (1 + grow) * scale, rotation @ turned
+    return scale * moved() @ turned.T + shift
 
 
 def _step(

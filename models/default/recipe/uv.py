@@ -18,16 +18,59 @@ ATLAS = {
     "lower_gums": (0.72, 0.0, 1.0, 0.06),
 }
 MARGIN = 0.004
+# Charts that are strips along the dental arch fill their region; all others keep their proportions.
+STRIPS = ("upper_teeth", "lower_teeth", "upper_gums", "lower_gums")
+# Where the face lies in the skin's chart, turned upright, in shares of its width and height: brows to chin, and from
+# one outer corner of the eyes to the other. It is drawn MAGNIFY times as large as the rest, over an EASE of a share.
+FACE_ACROSS, FACE_UP, MAGNIFY, EASE = (0.40, 0.60), (0.12, 0.56), 3.3, 0.025
+EYE_MAGNIFY = 2.5  # the middle of an eye's chart, where the iris is, over the mean
 
 
 def place(uvs: np.ndarray, name: str) -> np.ndarray:
-    """Move a chart [T,2] into its region of the atlas, keeping its proportions."""
+    """Move a chart [T,2] into its region of the atlas; the face and the irises take more of theirs than their size."""
     left, bottom, right, top = ATLAS[name]
     low, high = uvs.min(0), uvs.max(0)
     room = np.array([right - left, top - bottom]) - 2 * MARGIN
+    corner = np.array([left, bottom]) + MARGIN
+    if name == "skin":
+        return corner + room * _face_enlarged((uvs - low) / (high - low))
+    if name in STRIPS:
+        return corner + room * (uvs - low) / (high - low)
+    if name.endswith("_eye"):
+        uvs = _middle_enlarged(uvs)
+        low, high = uvs.min(0), uvs.max(0)
     scale = (room / (high - low)).min()
-    offset = np.array([left, bottom]) + MARGIN + (room - scale * (high - low)) / 2
-    return offset + scale * (uvs - low)
+    return corner + (room - scale * (high - low)) / 2 + scale * (uvs - low)
+
+
+def _face_enlarged(chart: np.ndarray) -> np.ndarray:
+    """The skin's chart [T,2] in [0,1]: MakeHuman's has the scalp at the left and the subject's left at the top; turned
+    upright, then stretched along either axis. Both stretches grow steadily, so no two places meet."""
+    across, up = chart[:, 1], 1 - chart[:, 0]
+    return np.stack([_stretched(across, *FACE_ACROSS), _stretched(up, *FACE_UP)], 1)
+
+
+def _stretched(x: np.ndarray, first: float, last: float) -> np.ndarray:
+    """[0,1] to itself with slope MAGNIFY : 1 inside and outside of [first, last]: the integral of a smooth step up and
+    one down."""
+
+    def ramp(t: np.ndarray) -> np.ndarray:  # integral of the logistic step
+        return EASE * np.logaddexp(0, t / EASE)
+
+    def total(t: np.ndarray) -> np.ndarray:
+        return t + (MAGNIFY - 1) * (ramp(t - first) - ramp(t - last))
+
+    start, end = total(np.zeros(1)), total(np.ones(1))
+    return (total(x) - start) / (end - start)
+
+
+def _middle_enlarged(uvs: np.ndarray) -> np.ndarray:
+    """A round chart [T,2], stretched along its radii: r -> m r / (1 + (m - 1) r), r in [0,1]."""
+    centre = (uvs.min(0) + uvs.max(0)) / 2
+    spoke = uvs - centre
+    reach = np.linalg.norm(spoke, axis=1).max()
+    radius = np.linalg.norm(spoke, axis=1, keepdims=True) / reach
+    return centre + spoke * EYE_MAGNIFY / (1 + (EYE_MAGNIFY - 1) * radius)
 
 
 def subdivide_uv(quads_uv: np.ndarray, uvs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,115 @@
+"""A head model laid over one or several meshes: its parameters, and how vertices depend on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+from torch import Tensor
+
+from headfit.errors import HeadfitError
+from headfit.head import HeadModel
+from headfit.head.similarity import robust_similarity
+from headfit.registration.matching import Float, Target
+
+#: The jaw line (landmarks 0-16) is no point of the surface: its place depends on the view.
+FIRST_LANDMARK = 17
+#: Groups that all targets have in common; the others are each target's own.
+SHARED = ("scale", "identity", "placement")
+#: One unit of a translation among joints, placement and pose is this many metres.
+LENGTH = 0.05
+#: Steps of the finite differences, in each group's own unit.
+STEP = {"identity": 0.5, "expression": 0.2, "joints": 0.01, "placement": 0.01}
+BATCH = 16  # heads at a time in differences
+
+
+@dataclass(frozen=True)
+class Registration:
+    """Parameters of a head over `F` targets, see HeadModel.forward; v = exp(scale) R(pose[:3]) v_head + pose[3:], where
+    `pose [F,6]` is an axis-angle and metres."""
+
+    head: HeadModel
+    scale: float
+    identity: Tensor
+    placement: Tensor
+    pose: Tensor
+    expression: Tensor
+    joints: Tensor
+    offsets: Tensor
+
+    def vertices(self, frame: int) -> Float:
+        """The fine vertices `[V,3]` over target `frame`."""
+        v_head = self._heads(frame, {}, 1)[0].double().numpy()
+        return v_head @ self._linear(frame).T + self.pose[frame, 3:].numpy()
+
+    def only(self, frame: int) -> Registration:
+        """The same head over one target."""
+        own = {name: getattr(self, name)[frame : frame + 1] for name in ("pose", "expression", "joints")}
+        return replace(self, **own)
+
+    def nudged(self, name: str, frame: int, size: int) -> NDArray[np.float32]:
+        """How the vertices move `[size,V,3]` per unit of each entry of a group of the head's arguments: differences."""
+        step = torch.diag(torch.from_numpy(STEP[name] * units_of(name, size))).float()
+        old = getattr(self, name) if name in SHARED else getattr(self, name)[frame]
+        new = old + step.view(size, *old.shape)
+        if name == "placement":  # one for all heads of a batch
+            heads = torch.cat([self._heads(frame, {name: row}, 1) for row in new])
+        else:
+            heads = torch.cat([self._heads(frame, {name: rows}, len(rows)) for rows in new.split(BATCH)])
+        move = (heads - self._heads(frame, {}, 1)) / STEP[name]
+        return (move @ torch.from_numpy(self._linear(frame).T).float()).numpy()
+
+    def _linear(self, frame: int) -> Float:
+        return np.exp(self.scale) * Rotation.from_rotvec(self.pose[frame, :3].numpy()).as_matrix()
+
+    def _heads(self, frame: int, other: dict[str, Tensor], count: int) -> Tensor:
+        """Heads `[count,V,3]` of a frame in the head frame, some arguments given otherwise."""
+        arguments = {
+            "identity": self.identity,
+            "expression": self.expression[frame].expand(count, -1),
+            "joints": self.joints[frame].expand(count, -1, -1),
+            "offsets": self.offsets,
+            "placement": self.placement,
+        }
+        with torch.no_grad():
+            return self.head(**(arguments | other))
+
+
+def start(head: HeadModel, targets: Sequence[Target]) -> Registration:
+    """The mean head, placed by the landmarks (all but the jaw line). Raises HeadfitError for a head without any."""
+    if not head.has_landmarks:
+        raise HeadfitError("a head without landmarks cannot be registered: nothing tells where to begin")
+    empty = Registration(
+        head=head,
+        scale=0.0,
+        identity=torch.zeros(len(head.identity_basis)),
+        placement=torch.zeros(len(head.rigid_part_names), 9),
+        pose=torch.zeros(len(targets), 6, dtype=torch.float64),
+        expression=torch.zeros(len(targets), len(head.expression_names)),
+        joints=torch.zeros(len(targets), len(head.joint_names), 6),
+        offsets=torch.zeros(head.cage_count, 3),
+    )
+    ours = landmarks(head, empty.vertices(0))[FIRST_LANDMARK:]
+    scale, pose = None, empty.pose.clone()
+    for frame, target in enumerate(targets):
+        theirs = target.vertices[target.landmarks[FIRST_LANDMARK:]]
+        scale, turn, shift = robust_similarity(ours, theirs, np.ones(len(ours)), scale)
+        pose[frame] = torch.from_numpy(np.r_[Rotation.from_matrix(turn).as_rotvec(), shift])
+    return replace(empty, scale=float(np.log(scale or 1.0)), pose=pose)
+
+
+def landmarks(head: HeadModel, vertices: Float) -> Float:
+    """The head's landmarks `[68,3]` on its fine vertices `[V,3]`."""
+    corners = vertices[head.faces.long().numpy()[head.landmark_faces.numpy()]]
+    return np.einsum("lc,lcd->ld", head.landmark_bary.double().numpy(), corners)
+
+
+def units_of(name: str, size: int) -> Float:
+    """What one unit of each entry of a group stands for: translations count in `LENGTH`."""
+    t = LENGTH
+    row = {"joints": [1, 1, 1, t, t, t], "placement": [t, t, t, 1, 1, 1, 1, 1, 1], "pose": [1, 1, 1, t, t, t]}.get(name)
+    return np.ones(size) if row is None else np.tile(np.array(row, float), size // len(row))
