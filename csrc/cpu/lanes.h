@@ -19,10 +19,10 @@ namespace headfit {
 
 constexpr int kLanes = 8;
 
-template <class T>
+template <class T, int N = kLanes>
 struct Lanes {
-    typedef T Vector __attribute__((vector_size(kLanes * sizeof(T))));
-    typedef int32_t Integers __attribute__((vector_size(kLanes * sizeof(int32_t))));
+    typedef T Vector __attribute__((vector_size(N * sizeof(T))));
+    typedef int32_t Integers __attribute__((vector_size(N * sizeof(int32_t))));
     using Mask = decltype(Vector{} < Vector{});  // all bits set in the lanes where it holds
 
     static HEADFIT_INLINE bool any(const Mask& mask) {
