@@ -47,11 +47,11 @@ struct Lanes {
     }
 };
 
-// Three<T> (core/three.h) in one register. The fourth lane repeats the third.
+// Three<T> (core/three.h) in one register. The fourth lane repeats the third. Aligned as any memory from the heap is.
 template <class T>
 struct FourLanes {
     using Scalar = T;
-    typedef T Vector __attribute__((vector_size(4 * sizeof(T))));
+    typedef T Vector __attribute__((vector_size(4 * sizeof(T)), aligned(16)));
     using Mask = decltype(Vector{} < Vector{});
     Vector v;
 
