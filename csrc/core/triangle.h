@@ -11,6 +11,7 @@
 #include <limits>
 
 #include "core/mesh.h"
+#include "core/three.h"
 
 namespace headfit {
 
@@ -20,42 +21,58 @@ struct PixelBox {
     HEADFIT_HD bool empty() const { return x0 >= x1 || y0 >= y1; }
 };
 
+// The corners of a face. V: Three<T>, or lanes that hold three.
+template <class V>
+struct Corners {
+    V x, y, z;
+
+    template <class Real, class Stored>
+    HEADFIT_HD Corners(const Mesh<Real, Stored>& mesh, const int32_t id[3]) {
+        const Vec3<Real> p0 = mesh.vertex(id[0]), p1 = mesh.vertex(id[1]), p2 = mesh.vertex(id[2]);
+        x = V(p0.x, p1.x, p2.x);
+        y = V(p0.y, p1.y, p2.y);
+        z = V(p0.z, p1.z, p2.z);
+    }
+};
+
 // t_k(q) = a_k (q.x - x_k) + b_k (q.y - y_k) = s sign(z_k) E_k(q), relative to the edge's vertex of lower index: two faces
 // that share an edge then see the very same number up to sign, since a and b of the one are those of the other negated.
-template <class T>
+template <class V>
 struct Triangle {
-    T a[3], b[3], x[3], y[3];
-    T threshold[3];  // covered: t_k >= threshold_k; 0 on top and left edges, else the least positive number
-    T abs_w[3];      // |1/z|
-    T side[3];       // sign(z)
+    using T = typename V::Scalar;
+
+    V a, b, x, y;
+    V threshold;  // covered: t_k >= threshold_k; 0 on top and left edges, else the least positive number
+    V abs_w;      // |1/z|
+    V side;       // sign(z)
 
     HEADFIT_HD T edge(int k, T qx, T qy) const { return a[k] * (qx - x[k]) + b[k] * (qy - y[k]); }
+    HEADFIT_HD V edges(T qx, T qy) const { return a * (V(qx) - x) + b * (V(qy) - y); }
 };
 
 // False for what cannot be seen: no area, or a vertex that is not finite. Free of branches that depend on the data but
 // for the two returns: it is run for every face.
-template <class T>
-HEADFIT_HD inline bool setup_triangle(const Vec3<T> p[3], const int32_t id[3], Triangle<T>& tri) {
-    if (!is_finite(p[0]) || !is_finite(p[1]) || !is_finite(p[2])) return false;
-    for (int k = 0; k < 3; ++k) {
-        const int i = next_corner(k), j = previous_corner(k);
-        const bool lower = id[i] < id[j];
-        tri.a[k] = p[i].y - p[j].y;
-        tri.b[k] = p[j].x - p[i].x;
-        tri.x[k] = lower ? p[i].x : p[j].x;
-        tri.y[k] = lower ? p[i].y : p[j].y;
-        tri.side[k] = front_or_behind(p[k]);
-        tri.abs_w[k] = tri.side[k] / p[k].z;
-    }
-    const T area = tri.edge(0, p[0].x, p[0].y);
-    if (!(area != 0)) return false;  // also when it overflowed to NaN
-    const T facing = area > 0 ? T(1) : T(-1);
-    for (int k = 0; k < 3; ++k) {
-        tri.a[k] *= facing * tri.side[k];
-        tri.b[k] *= facing * tri.side[k];
-        const bool top_left = (tri.a[k] > 0) | ((tri.a[k] == 0) & (tri.b[k] > 0));
-        tri.threshold[k] = top_left ? T(0) : std::numeric_limits<T>::denorm_min();
-    }
+template <class V>
+HEADFIT_HD inline bool setup_triangle(const Corners<V>& p, const int32_t id[3], Triangle<V>& tri) {
+    using T = typename V::Scalar;
+    const V zero(T(0)), one(T(1)), minus_one(T(-1));
+    // NaN and infinity times 0 are NaN.
+    if (!all((p.x * zero + p.y * zero + p.z * zero == zero) & ((p.z > zero) | (zero > p.z)))) return false;
+    const V xi = next(p.x), yi = next(p.y), xj = previous(p.x), yj = previous(p.y);
+    const auto from_i = begins_lower(id, p.x);
+    tri.a = yi - yj;
+    tri.b = xj - xi;
+    tri.x = select(from_i, xi, xj);
+    tri.y = select(from_i, yi, yj);
+    tri.side = select(p.z > zero, one, minus_one);
+    tri.abs_w = tri.side / p.z;
+    const T area = tri.edge(0, p.x[0], p.y[0]);
+    if (!(area != 0)) return false;
+    const V sign = V(area > 0 ? T(1) : T(-1)) * tri.side;
+    tri.a = tri.a * sign;
+    tri.b = tri.b * sign;
+    const auto top_left = (tri.a > zero) | ((tri.a == zero) & (tri.b > zero));
+    tri.threshold = select(top_left, zero, V(std::numeric_limits<T>::denorm_min()));
     return true;
 }
 
@@ -81,18 +98,20 @@ HEADFIT_HD inline PixelBox unite(const PixelBox& a, const PixelBox& b) {
 }
 
 // Pixels whose centres the triangle may cover.
-template <class T>
-HEADFIT_HD inline PixelBox pixel_box(const Vec3<T> p[3], int width, int height) {
+template <class V>
+HEADFIT_HD inline PixelBox pixel_box(const Corners<V>& p, int width, int height) {
+    using T = typename V::Scalar;
     const T near = T(kNear);
-    if (!(p[0].z > near) && !(p[1].z > near) && !(p[2].z > near)) return {0, 0, 0, 0};
-    return unite(unite(vertex_box(p[0], width, height), vertex_box(p[1], width, height)),
-                 vertex_box(p[2], width, height));
+    if (!(p.z[0] > near) && !(p.z[1] > near) && !(p.z[2] > near)) return {0, 0, 0, 0};
+    const auto box = [&](int k) { return vertex_box(Vec3<T>{p.x[k], p.y[k], p.z[k]}, width, height); };
+    return unite(unite(box(0), box(1)), box(2));
 }
 
 // False if no pixel centre of the box is covered. Exact in floating point: t_k is monotone in q.x and q.y, also
 // after rounding, so its value at the most favourable corner bounds it everywhere in the box.
-template <class T>
-HEADFIT_HD inline bool may_touch(const Triangle<T>& tri, const PixelBox& box) {
+template <class V>
+HEADFIT_HD inline bool may_touch(const Triangle<V>& tri, const PixelBox& box) {
+    using T = typename V::Scalar;
     for (int k = 0; k < 3; ++k) {
         const T qx = T(tri.a[k] > 0 ? box.x1 - 1 : box.x0) + T(0.5);
         const T qy = T(tri.b[k] > 0 ? box.y1 - 1 : box.y0) + T(0.5);
@@ -101,19 +120,25 @@ HEADFIT_HD inline bool may_touch(const Triangle<T>& tri, const PixelBox& box) {
     return true;
 }
 
-// Depth where q is covered, from t_k(q). V is T or a vector of T, for several pixels at once.
-template <class T, class V>
-HEADFIT_HD inline void depth_at(const Triangle<T>& tri, const V t[3], V& depth) {
+// Depth where q is covered, from t_k(q): of one pixel.
+template <class V>
+HEADFIT_HD inline typename V::Scalar depth_at(const Triangle<V>& tri, const V& t) {
+    return sum(t * tri.side) / sum(t * tri.abs_w);
+}
+
+// The same for a vector of pixels.
+template <class V, class Pixels>
+HEADFIT_HD inline void depth_at(const Triangle<V>& tri, const Pixels t[3], Pixels& depth) {
     depth = (t[0] * tri.side[0] + t[1] * tri.side[1] + t[2] * tri.side[2]) /
             (t[0] * tri.abs_w[0] + t[1] * tri.abs_w[1] + t[2] * tri.abs_w[2]);
 }
 
 // Perspective-correct barycentrics of a covered q.
-template <class T>
-HEADFIT_HD inline void bary_at(const Triangle<T>& tri, T qx, T qy, T bary[3]) {
-    for (int k = 0; k < 3; ++k) bary[k] = tri.edge(k, qx, qy) * tri.abs_w[k];
-    const T sum = bary[0] + bary[1] + bary[2], inverse = sum > 0 ? 1 / sum : T(0);
-    for (int k = 0; k < 3; ++k) bary[k] *= inverse;
+template <class V>
+HEADFIT_HD inline V bary_at(const Triangle<V>& tri, typename V::Scalar qx, typename V::Scalar qy) {
+    const V b = tri.edges(qx, qy) * tri.abs_w;
+    const auto total = sum(b);
+    return b * V(total > 0 ? 1 / total : 0);
 }
 
 // Derivatives of  L = sum over pixels of  sum_k grad_bary_k b_k + grad_depth z  for pixels of one row that see the same
@@ -123,60 +148,44 @@ HEADFIT_HD inline void bary_at(const Triangle<T>& tri, T qx, T qy, T bary[3]) {
 //   E_k = cross(p_i - q, p_j - q), w_k = 1 / z_k   ->  grad E_k  = grad F_k w_k,     grad z_k -= grad F_k E_k w_k^2
 // Along the row, q = (d, 0) from the first pixel, F_k is linear in d and so is the rest of the chain to p: it needs
 // only sum grad F_k and sum grad F_k d.
-template <class Real>
+// V: triples of the precision of the computation.
+template <class V>
 class BaryDepthBackward {
   public:
+    using Real = typename V::Scalar;
+
     // p: the face's corners; q: centre of the first pixel.
-    HEADFIT_HD BaryDepthBackward(const Vec3<Real> p[3], Vec2<Real> q) {
-        for (int k = 0; k < 3; ++k) {
-            r_[k] = screen(p[k]) - q;
-            z_[k] = p[k].z;
-            w_[k] = 1 / p[k].z;
-        }
-        for (int k = 0; k < 3; ++k) {
-            const Vec2<Real> i = r_[next_corner(k)], j = r_[previous_corner(k)];
-            F_[k] = cross(i, j) * w_[k];
-            F_step_[k] = (i.y - j.y) * w_[k];
-        }
+    HEADFIT_HD BaryDepthBackward(const Corners<V>& p, Vec2<Real> q)
+        : x_(p.x - V(q.x)), y_(p.y - V(q.y)), z_(p.z), w_(V(Real(1)) / p.z) {
+        F_ = (next(x_) * previous(y_) - next(y_) * previous(x_)) * w_;
+        F_step_ = (next(y_) - previous(y_)) * w_;
     }
 
     // d: pixels to the right of the first one.
     template <class Stored>
     HEADFIT_HD void add_pixel(int d, const Stored grad_bary[3], Real grad_depth) {
-        Real b[3], g[3], S = 0, mean = 0;
-        for (int k = 0; k < 3; ++k) S += b[k] = F_[k] + Real(d) * F_step_[k];
+        const V steps = V(Real(d)), grad_z = V(grad_depth), F = F_ + steps * F_step_;
+        const Real S = sum(F);
         if (S == 0) return;
-        const Real inverse = 1 / S;
-        for (int k = 0; k < 3; ++k) {
-            b[k] *= inverse;
-            g[k] = Real(grad_bary[k]) + grad_depth * z_[k];
-            mean += g[k] * b[k];
-        }
-        for (int k = 0; k < 3; ++k) {
-            const Real grad_F = (g[k] - mean) * inverse;
-            grad_F_[k] += grad_F;
-            grad_F_d_[k] += grad_F * Real(d);
-            grad_z_[k] += (grad_depth - (g[k] - mean) * w_[k]) * b[k];
-        }
+        const V inverse = V(1 / S), b = F * inverse;
+        const V g = V(Real(grad_bary[0]), Real(grad_bary[1]), Real(grad_bary[2])) + grad_z * z_;
+        const V beyond_mean = g - V(sum(g * b)), grad_F = beyond_mean * inverse;
+        grad_F_ = grad_F_ + grad_F;
+        grad_F_d_ = grad_F_d_ + grad_F * steps;
+        grad_z_ = grad_z_ + (grad_z - beyond_mean * w_) * b;
     }
 
-    // The three vertices' gradients.
-    HEADFIT_HD void vertices(Vec3<Real> grad[3]) const {
-        for (int k = 0; k < 3; ++k) grad[k] = {0, 0, grad_z_[k]};
-        for (int k = 0; k < 3; ++k) {
-            const int i = next_corner(k), j = previous_corner(k);
-            const Real grad_E = grad_F_[k] * w_[k], grad_E_d = grad_F_d_[k] * w_[k];
-            grad[i].x += grad_E * r_[j].y;
-            grad[i].y -= grad_E * r_[j].x - grad_E_d;
-            grad[j].x -= grad_E * r_[i].y;
-            grad[j].y += grad_E * r_[i].x - grad_E_d;
-        }
+    // The three vertices' gradients: those of x, y and z.
+    HEADFIT_HD void vertices(V& x, V& y, V& z) const {
+        const V grad_E = grad_F_ * w_, grad_E_d = grad_F_d_ * w_;
+        x = previous(grad_E) * next(y_) - next(grad_E) * previous(y_);
+        y = (next(grad_E) * previous(x_) - next(grad_E_d)) - (previous(grad_E) * next(x_) - previous(grad_E_d));
+        z = grad_z_;
     }
 
   private:
-    Vec2<Real> r_[3];
-    Real z_[3], w_[3], F_[3], F_step_[3];
-    Real grad_F_[3] = {}, grad_F_d_[3] = {}, grad_z_[3] = {};
+    V x_, y_, z_, w_, F_, F_step_;
+    V grad_F_{}, grad_F_d_{}, grad_z_{};
 };
 
 }  // namespace headfit

@@ -5,6 +5,7 @@
 
 #include "core/triangle.h"
 #include "cpu/cpu.h"
+#include "cpu/lanes.h"
 #include "cpu/parallel.h"
 
 namespace headfit {
@@ -26,17 +27,10 @@ struct TileGrid {
     PixelBox box(int64_t tile) const { return box(int(tile % columns), int(tile / columns)); }
 };
 
-template <class T>
-struct Corners {
-    int32_t id[3];
-    Vec3<T> p[3];
-
-    Corners(const Mesh<T, T>& mesh, int32_t face) {
-        for (int k = 0; k < 3; ++k) {
-            id[k] = mesh.vertex_id(face, k);
-            p[k] = mesh.vertex(id[k]);
-        }
-    }
+// A face in a tile, and the pixels of the tile that it may cover, counted from the tile's corner.
+struct TileFace {
+    int32_t face;
+    uint8_t x0, y0, x1, y1;
 };
 
 // One image's faces, in chunks of consecutive ones that can be binned in parallel: each chunk has bins of its own, so
@@ -44,6 +38,8 @@ struct Corners {
 template <class T>
 class Binning {
   public:
+    using V = FourLanes<T>;
+
     Binning(const Mesh<T, T>& mesh, const Shape& shape, const TileGrid& grid, int threads)
         : mesh_(mesh), grid_(grid), boxes_(shape.vertices), faces_(shape.faces) {
         chunk_ = std::max<int64_t>(kChunk, (shape.faces + threads - 1) / threads);
@@ -59,75 +55,98 @@ class Binning {
         return true;
     }
 
-    void place_vertices() {
-        for (size_t i = 0; i < boxes_.size(); ++i)
-            boxes_[i] = vertex_box(mesh_.vertex(int32_t(i)), grid_.width, grid_.height);
+    void place_vertices(int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) {
+            const PixelBox box = vertex_box(mesh_.vertex(int32_t(i)), grid_.width, grid_.height);
+            boxes_[i] = Extent{-box.x0, -box.y0, box.x1, box.y1};
+        }
     }
 
-    void fill(int64_t chunk) {
+    HEADFIT_INLINE void fill(int64_t chunk) {
         Bins& bins = bins_[chunk];
         const int64_t begin = chunk * chunk_, end = std::min(begin + chunk_, faces_);
-        std::vector<std::pair<int32_t, int32_t>> found;  // (tile, face)
+        std::vector<Found> found;
         found.reserve(end - begin);
         bins.start.assign(grid_.count() + 1, 0);
-        for (int64_t face = begin; face < end; ++face)
-            visit_tiles(int32_t(face), [&](int64_t tile) {
-                found.emplace_back(int32_t(tile), int32_t(face));
-                ++bins.start[tile + 1];
-            });
-        for (int64_t tile = 0; tile < grid_.count(); ++tile) bins.start[tile + 1] += bins.start[tile];
-        bins.faces.resize(found.size());
-        std::vector<int32_t> slot(bins.start.begin(), bins.start.end() - 1);
-        for (const auto& [tile, face] : found) bins.faces[slot[tile]++] = face;
+        for (int64_t face = begin; face < end; ++face) {
+            const PixelBox box = box_of(int32_t(face));
+            if (box.empty()) continue;
+            const int c0 = unsigned(box.x0) / kTile, c1 = unsigned(box.x1 - 1) / kTile;
+            const int r0 = unsigned(box.y0) / kTile, r1 = unsigned(box.y1 - 1) / kTile;
+            if (c0 == c1 && r0 == r1)
+                add(int32_t(face), box, c0, r0, found, bins);
+            else
+                add_to_tiles(int32_t(face), box, c0, c1, r0, r1, found, bins);
+        }
+        sort(found, bins);
     }
 
-    // Calls visit(face, box) for the faces of a tile in ascending order; box is the part of the tile they may cover.
+    // Calls visit(tile_face) for the faces of a tile in ascending order.
     template <class Visit>
-    void for_each_face(int64_t tile, const Visit& visit) const {
-        const PixelBox limits = grid_.box(tile);
+    HEADFIT_INLINE void for_each_face(int64_t tile, const Visit& visit) const {
         for (const Bins& bins : bins_)
-            for (int32_t i = bins.start[tile]; i < bins.start[tile + 1]; ++i) {
-                PixelBox box = box_of(bins.faces[i]);
-                box = {std::max(box.x0, limits.x0), std::max(box.y0, limits.y0), std::min(box.x1, limits.x1),
-                       std::min(box.y1, limits.y1)};
-                visit(bins.faces[i], box);
-            }
+            for (int32_t i = bins.start[tile]; i < bins.start[tile + 1]; ++i) visit(bins.faces[i]);
     }
 
   private:
     static constexpr int64_t kChunk = 4096;
     static constexpr int kManyTiles = 4;  // a box of more tiles than this is worth testing tile by tile
 
+    // A PixelBox as {-x0, -y0, x1, y1}: boxes unite to the maximum of these.
+    typedef int32_t Extent __attribute__((vector_size(4 * sizeof(int32_t))));
+
     // Faces by tile: those of tile i are faces[start[i]] .. faces[start[i + 1]].
     struct Bins {
-        std::vector<int32_t> start, faces;
+        std::vector<int32_t> start;
+        std::vector<TileFace> faces;
+    };
+    struct Found {
+        int32_t tile;
+        TileFace face;
     };
 
-    PixelBox box_of(int32_t face) const {
-        return unite(unite(boxes_[mesh_.vertex_id(face, 0)], boxes_[mesh_.vertex_id(face, 1)]),
-                     boxes_[mesh_.vertex_id(face, 2)]);
+    HEADFIT_INLINE PixelBox box_of(int32_t face) const {
+        const Extent &a = boxes_[mesh_.vertex_id(face, 0)], &b = boxes_[mesh_.vertex_id(face, 1)],
+                     &c = boxes_[mesh_.vertex_id(face, 2)];
+        const Extent ab = a > b ? a : b, abc = ab > c ? ab : c;
+        return {-abc[0], -abc[1], abc[2], abc[3]};
     }
 
-    template <class Visit>
-    void visit_tiles(int32_t face, const Visit& visit) const {
-        const PixelBox box = box_of(face);
-        if (box.empty()) return;
-        const int c0 = box.x0 / kTile, c1 = (box.x1 - 1) / kTile, r0 = box.y0 / kTile, r1 = (box.y1 - 1) / kTile;
+    HEADFIT_INLINE void add(int32_t face, const PixelBox& box, int column, int row, std::vector<Found>& found,
+                            Bins& bins) const {
+        const int left = column * kTile, top = row * kTile;
+        const int32_t tile = row * grid_.columns + column;
+        const auto from = [](int at) { return uint8_t(std::max(at, 0)); };
+        const auto to = [](int at) { return uint8_t(std::min(at, kTile)); };
+        found.push_back({tile, {face, from(box.x0 - left), from(box.y0 - top), to(box.x1 - left), to(box.y1 - top)}});
+        ++bins.start[tile + 1];
+    }
+
+    void add_to_tiles(int32_t face, const PixelBox& box, int c0, int c1, int r0, int r1, std::vector<Found>& found,
+                      Bins& bins) const {
         const bool test = (c1 - c0 + 1) * (r1 - r0 + 1) > kManyTiles;
-        Triangle<T> tri{};  // set up only if tested
+        Triangle<V> tri{};  // set up only if tested
         if (test) {
-            const Corners<T> corners(mesh_, face);
-            if (pixel_box(corners.p, grid_.width, grid_.height).empty()) return;  // all of it behind the near plane
-            if (!setup_triangle(corners.p, corners.id, tri)) return;
+            const int32_t id[3] = {mesh_.vertex_id(face, 0), mesh_.vertex_id(face, 1), mesh_.vertex_id(face, 2)};
+            const Corners<V> corners(mesh_, id);
+            if (pixel_box(corners, grid_.width, grid_.height).empty()) return;  // all of it behind the near plane
+            if (!setup_triangle(corners, id, tri)) return;
         }
         for (int row = r0; row <= r1; ++row)
             for (int column = c0; column <= c1; ++column)
-                if (!test || may_touch(tri, grid_.box(column, row))) visit(int64_t(row) * grid_.columns + column);
+                if (!test || may_touch(tri, grid_.box(column, row))) add(face, box, column, row, found, bins);
+    }
+
+    void sort(const std::vector<Found>& found, Bins& bins) const {
+        for (int64_t tile = 0; tile < grid_.count(); ++tile) bins.start[tile + 1] += bins.start[tile];
+        bins.faces.resize(found.size());
+        std::vector<int32_t> slot(bins.start.begin(), bins.start.end() - 1);
+        for (const Found& f : found) bins.faces[slot[f.tile]++] = f.face;
     }
 
     Mesh<T, T> mesh_;
     TileGrid grid_;
-    std::vector<PixelBox> boxes_;  // [V]
+    std::vector<Extent> boxes_;  // [V]
     int64_t faces_, chunk_;
     std::vector<Bins> bins_;
 };

@@ -25,11 +25,14 @@ inline void check_faces(const Shape& shape, const int32_t* faces) {
                                         std::to_string(shape.vertices) + " vertices");
 }
 
+[[noreturn]] inline void no_such_face(const Shape& shape, int32_t face) {
+    throw std::invalid_argument("index_img: holds face " + std::to_string(face) + ", which is not in [-1, " +
+                                std::to_string(shape.faces) + "); was it rasterized with other faces?");
+}
+
 // One value of index_img.
 inline void check_face(const Shape& shape, int32_t face) {
-    if (face < -1 || face >= shape.faces)
-        throw std::invalid_argument("index_img: holds face " + std::to_string(face) + ", which is not in [-1, " +
-                                    std::to_string(shape.faces) + "); was it rasterized with other faces?");
+    if (face < -1 || face >= shape.faces) no_such_face(shape, face);
 }
 
 inline void check_adjacency(const Shape& shape, const int32_t* adjacency) {

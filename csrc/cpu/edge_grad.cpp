@@ -6,6 +6,7 @@
 #include "core/pair.h"
 #include "cpu/check.h"
 #include "cpu/cpu.h"
+#include "cpu/leads_to.h"
 #include "cpu/vertex_sums.h"
 
 namespace headfit {
@@ -20,7 +21,56 @@ struct JumpAt {
 struct JumpRow {
     std::vector<JumpAt> jumps;
     std::vector<uint8_t> here;  // [W]
+    std::vector<int> columns;  // where there may be one
 };
+
+// Finds the columns of pairs that see different faces.
+HEADFIT_INLINE void find_different(const int32_t* first, const int32_t* second, int count, std::vector<int>& columns) {
+    constexpr int kBlock = 16;  // compared at once, since most pairs are equal
+    columns.resize(count + kBlock);
+    int found = 0;
+    for (int begin = 0; begin < count; begin += kBlock) {
+        const int end = begin + kBlock < count ? begin + kBlock : count;
+        int32_t any = 0;
+        for (int x = begin; x < end; ++x) any |= first[x] ^ second[x];
+        if (any == 0) continue;
+        for (int x = begin; x < end; ++x) {
+            columns[found] = x;
+            found += first[x] != second[x];
+        }
+    }
+    columns.resize(found);
+}
+
+// Finds the columns of pairs that see different faces, but for those between which there surely is no jump.
+template <int axis, class T>
+HEADFIT_INLINE void find_candidates(const View<double, T>& view, const Shape& shape, int y, std::vector<int>& columns) {
+    const Surface<double, T>& surface = view.surface;
+    const int32_t* first = view.index + int64_t(y) * view.width;
+    const int32_t* second = first + (axis == 0 ? 1 : view.width);
+    find_different(first, second, axis == 0 ? view.width - 1 : view.width, columns);
+    size_t kept = 0;
+    for (const int x : columns) {
+        const int32_t a = first[x], b = second[x];
+        check_face(shape, a);
+        check_face(shape, b);
+        columns[kept] = x;
+        kept += !(a >= 0 && b >= 0 && surface.group[a] == surface.group[b] &&
+                  (side_by_side(surface, a, b) || leads_to<axis>(surface, a, view.centre(x, y), b)));
+    }
+    columns.resize(kept);
+}
+
+#define HEADFIT_CLONES_OF_FIND(axis, T)                                                                 \
+    HEADFIT_CLONES void find_candidates_##axis(const View<double, T>& view, const Shape& shape, int y,     \
+                                               std::vector<int>& columns) {                             \
+        find_candidates<axis>(view, shape, y, columns);                                                 \
+    }
+HEADFIT_CLONES_OF_FIND(0, float)
+HEADFIT_CLONES_OF_FIND(0, double)
+HEADFIT_CLONES_OF_FIND(1, float)
+HEADFIT_CLONES_OF_FIND(1, double)
+#undef HEADFIT_CLONES_OF_FIND
 
 template <class T>
 struct Jumps {
@@ -29,27 +79,20 @@ struct Jumps {
 
     // axis 0: pairs along x; 1: along y. A row outside the picture has none.
     void find(int axis, int y, JumpRow& row) const {
-        constexpr int kBlock = 16;  // compared at once, since most pairs are equal
         row.jumps.clear();
         row.here.assign(view.width, 0);
         if (y < 0 || y + axis >= view.height) return;
         const int32_t* first = view.index + int64_t(y) * view.width;
         const int32_t* second = first + (axis == 0 ? 1 : view.width);
-        const int count = axis == 0 ? view.width - 1 : view.width;
-        for (int begin = 0; begin < count; begin += kBlock) {
-            const int end = begin + kBlock < count ? begin + kBlock : count;
-            int32_t differs = 0;
-            for (int x = begin; x < end; ++x) differs |= first[x] ^ second[x];
-            for (int x = begin; differs && x < end; ++x) {
-                if (first[x] == second[x]) continue;
-                check_face(*shape, first[x]);
-                check_face(*shape, second[x]);
-                const Vec2<double> A = view.centre(x, y), B = axis == 0 ? view.centre(x + 1, y) : view.centre(x, y + 1);
-                const Boundary<double> boundary = find_boundary(view.surface, first[x], second[x], A, B);
-                if (boundary.jump == Jump::none) continue;
-                row.jumps.push_back({x, y, boundary});
-                row.here[x] = 1;
-            }
+        if (axis == 0)
+            find_candidates_0(view, *shape, y, row.columns);
+        else
+            find_candidates_1(view, *shape, y, row.columns);
+        for (const int x : row.columns) {
+            const Vec2<double> A = view.centre(x, y), B = axis == 0 ? view.centre(x + 1, y) : view.centre(x, y + 1);
+            const Boundary<double> boundary = find_boundary(view.surface, first[x], second[x], A, B);
+            row.here[x] = boundary.jump != Jump::none;
+            if (row.here[x]) row.jumps.push_back({x, y, boundary});
         }
     }
 };

@@ -19,10 +19,10 @@ namespace headfit {
 
 constexpr int kLanes = 8;
 
-template <class T>
+template <class T, int N = kLanes>
 struct Lanes {
-    typedef T Vector __attribute__((vector_size(kLanes * sizeof(T))));
-    typedef int32_t Integers __attribute__((vector_size(kLanes * sizeof(int32_t))));
+    typedef T Vector __attribute__((vector_size(N * sizeof(T))));
+    typedef int32_t Integers __attribute__((vector_size(N * sizeof(int32_t))));
     using Mask = decltype(Vector{} < Vector{});  // all bits set in the lanes where it holds
 
     static HEADFIT_INLINE bool any(const Mask& mask) {
@@ -46,5 +46,79 @@ struct Lanes {
         std::memcpy(at, &old, sizeof(old));
     }
 };
+
+// Three<T> (core/three.h) in one register. The fourth lane repeats the third. Aligned as any memory from the heap is.
+template <class T>
+struct FourLanes {
+    using Scalar = T;
+    typedef T Vector __attribute__((vector_size(4 * sizeof(T)), aligned(16)));
+    using Mask = decltype(Vector{} < Vector{});
+    Vector v;
+
+    FourLanes() = default;
+    HEADFIT_INLINE FourLanes(const Vector& v) : v(v) {}
+    HEADFIT_INLINE explicit FourLanes(T all) : v{all, all, all, all} {}
+    HEADFIT_INLINE FourLanes(T a, T b, T c) : v{a, b, c, c} {}
+    HEADFIT_INLINE T operator[](int k) const { return v[k]; }
+};
+
+template <class T>
+struct FourMask {
+    typename FourLanes<T>::Mask v;
+};
+
+#define HEADFIT_FOUR_LANES(op)                                                                        \
+    template <class T>                                                                                \
+    HEADFIT_INLINE FourLanes<T> operator op(const FourLanes<T>& a, const FourLanes<T>& b) {           \
+        return a.v op b.v;                                                                            \
+    }
+HEADFIT_FOUR_LANES(+)
+HEADFIT_FOUR_LANES(-)
+HEADFIT_FOUR_LANES(*)
+HEADFIT_FOUR_LANES(/)
+#undef HEADFIT_FOUR_LANES
+
+#define HEADFIT_FOUR_LANES(op)                                                                        \
+    template <class T>                                                                                \
+    HEADFIT_INLINE FourMask<T> operator op(const FourLanes<T>& a, const FourLanes<T>& b) {            \
+        return {a.v op b.v};                                                                          \
+    }
+HEADFIT_FOUR_LANES(>)
+HEADFIT_FOUR_LANES(>=)
+HEADFIT_FOUR_LANES(==)
+#undef HEADFIT_FOUR_LANES
+
+template <class T>
+HEADFIT_INLINE FourMask<T> operator&(const FourMask<T>& a, const FourMask<T>& b) {
+    return {a.v & b.v};
+}
+template <class T>
+HEADFIT_INLINE FourMask<T> operator|(const FourMask<T>& a, const FourMask<T>& b) {
+    return {a.v | b.v};
+}
+template <class T>
+HEADFIT_INLINE bool all(const FourMask<T>& mask) {
+    int64_t words[sizeof(mask) / sizeof(int64_t)], every = -1;
+    std::memcpy(words, &mask, sizeof(mask));
+    for (int64_t word : words) every &= word;
+    return every == -1;
+}
+template <class T>
+HEADFIT_INLINE FourLanes<T> select(const FourMask<T>& which, const FourLanes<T>& a, const FourLanes<T>& b) {
+    return which.v ? a.v : b.v;
+}
+template <class T>
+HEADFIT_INLINE FourLanes<T> next(const FourLanes<T>& a) {
+    return __builtin_shufflevector(a.v, a.v, 1, 2, 0, 0);
+}
+template <class T>
+HEADFIT_INLINE FourLanes<T> previous(const FourLanes<T>& a) {
+    return __builtin_shufflevector(a.v, a.v, 2, 0, 1, 1);
+}
+template <class T>
+HEADFIT_INLINE FourMask<T> begins_lower(const int32_t id[3], const FourLanes<T>&) {
+    using Mask = typename FourLanes<T>::Mask;
+    return {Mask{id[1], id[2], id[0], id[0]} < Mask{id[2], id[0], id[1], id[1]}};
+}
 
 }  // namespace headfit

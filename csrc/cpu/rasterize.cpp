@@ -13,43 +13,48 @@ namespace {
 
 template <class T>
 struct Tile {
+    using V = FourLanes<T>;
     static constexpr int kPadded = kTile + kLanes - 1;  // lanes that start in the tile may end beyond it
     T depth[kTile][kPadded];
     int32_t drawn[kTile][kPadded];  // index into triangles, -1 for none
-    std::vector<Triangle<T>> triangles;
+    std::vector<Triangle<V>> triangles;  // the first `count` are in use
     std::vector<int32_t> faces;
+    int32_t count;
 
     void clear() {
-        triangles.clear();
-        faces.clear();
+        count = 0;
         std::fill(&depth[0][0], &depth[0][0] + kTile * kPadded, std::numeric_limits<T>::infinity());
         std::fill(&drawn[0][0], &drawn[0][0] + kTile * kPadded, -1);
     }
-};
 
-// t[k] at the lanes px of one row, see Triangle.
-template <class T>
-struct Edges {
-    typename Lanes<T>::Vector t[3];
+    // Memory for one more triangle.
+    HEADFIT_INLINE Triangle<V>& spare() {
+        if (size_t(count) == triangles.size()) grow();
+        return triangles[count];
+    }
 
-    HEADFIT_INLINE Edges(const Triangle<T>& tri, const typename Lanes<T>::Vector along_x[3], T qy) {
-        for (int k = 0; k < 3; ++k) t[k] = along_x[k] + tri.b[k] * (qy - tri.y[k]);
+    void grow() {
+        triangles.resize(2 * triangles.size() + 64);
+        faces.resize(triangles.size());
     }
 };
 
-// Draws a triangle, number n of the tile, into its pixels [x0, x1) x [y0, y1); the tile begins at pixel (left, top).
+// Draws triangle number `count` of the tile that begins at pixel (left, top). True if any pixel of it is in front.
 template <class T>
-HEADFIT_INLINE void draw(Tile<T>& tile, const Triangle<T>& tri, int32_t n, const PixelBox& box, int left, int top) {
+HEADFIT_INLINE bool draw_rows(Tile<T>& tile, const Triangle<FourLanes<T>>& tri, const TileFace& box, int left,
+                              int top) {
     using L = Lanes<T>;
     typename L::Vector steps;
     for (int i = 0; i < kLanes; ++i) steps[i] = T(i);
+    typename L::Mask seen{};
     for (int x = box.x0; x < box.x1; x += kLanes) {
         const typename L::Vector px = steps + (T(left + x) + T(0.5));
         typename L::Vector along_x[3];
         for (int k = 0; k < 3; ++k) along_x[k] = tri.a[k] * (px - tri.x[k]);
         for (int y = box.y0; y < box.y1; ++y) {
-            const Edges<T> edges(tri, along_x, T(top + y) + T(0.5));
-            const auto& t = edges.t;
+            const T py = T(top + y) + T(0.5);
+            typename L::Vector t[3];
+            for (int k = 0; k < 3; ++k) t[k] = along_x[k] + tri.b[k] * (py - tri.y[k]);
             typename L::Mask wins = (t[0] >= tri.threshold[0]) & (t[1] >= tri.threshold[1]) & (t[2] >= tri.threshold[2]);
             if (!L::any(wins)) continue;
             typename L::Vector z, nearest;
@@ -58,9 +63,29 @@ HEADFIT_INLINE void draw(Tile<T>& tile, const Triangle<T>& tri, int32_t n, const
             std::memcpy(&nearest, depth, sizeof(nearest));
             wins &= (z > T(kNear)) & (z < nearest);
             L::store(wins, z, nearest, depth);
-            L::store(wins, n, &tile.drawn[y][x]);
+            L::store(wins, tile.count, &tile.drawn[y][x]);
+            seen |= wins;
         }
     }
+    return L::any(seen);
+}
+
+// The same, pixel by pixel, for boxes of a few.
+template <class T>
+HEADFIT_INLINE bool draw_pixels(Tile<T>& tile, const Triangle<FourLanes<T>>& tri, const TileFace& box, int left,
+                                int top) {
+    bool seen = false;
+    for (int y = box.y0; y < box.y1; ++y)
+        for (int x = box.x0; x < box.x1; ++x) {
+            const FourLanes<T> t = tri.edges(T(left + x) + T(0.5), T(top + y) + T(0.5));
+            if (!all(t >= tri.threshold)) continue;
+            const T z = depth_at(tri, t);
+            if (!(z > T(kNear) && z < tile.depth[y][x])) continue;
+            tile.depth[y][x] = z;
+            tile.drawn[y][x] = tile.count;
+            seen = true;
+        }
+    return seen;
 }
 
 // One image of the outputs.
@@ -79,7 +104,7 @@ struct Outputs {
         }
     }
 
-    void write(const Tile<T>& tile, const PixelBox& box) const {
+    HEADFIT_INLINE void write(const Tile<T>& tile, const PixelBox& box) const {
         for (int y = box.y0; y < box.y1; ++y)
             for (int x = box.x0; x < box.x1; ++x) {
                 const int64_t pixel = int64_t(y) * width + x;
@@ -92,7 +117,8 @@ struct Outputs {
                 }
                 index[pixel] = tile.faces[n];
                 depth[pixel] = tile.depth[y - box.y0][x - box.x0];
-                bary_at(tile.triangles[n], T(x) + T(0.5), T(y) + T(0.5), b);
+                const FourLanes<T> at = bary_at(tile.triangles[n], T(x) + T(0.5), T(y) + T(0.5));
+                std::memcpy(b, &at, 3 * sizeof(T));
             }
     }
 };
@@ -100,20 +126,23 @@ struct Outputs {
 template <class T>
 HEADFIT_INLINE void draw_tile(const Mesh<T, T>& mesh, const Binning<T>& binning, int64_t tile_id, Tile<T>& tile,
                               const Outputs<T>& outputs) {
+    constexpr int kFewPixels = 4;
     const PixelBox limits = binning.grid().box(tile_id);
     if (binning.is_empty(tile_id)) return outputs.write_background(limits);
     tile.clear();
-    binning.for_each_face(tile_id, [&](int32_t face, const PixelBox& box) {
-        const Corners<T> corners(mesh, face);
-        Triangle<T> tri;
-        if (!setup_triangle(corners.p, corners.id, tri)) return;
-        tile.triangles.push_back(tri);
-        tile.faces.push_back(face);
-        const PixelBox inside{box.x0 - limits.x0, box.y0 - limits.y0, box.x1 - limits.x0, box.y1 - limits.y0};
-        draw(tile, tri, int32_t(tile.faces.size()) - 1, inside, limits.x0, limits.y0);
+    binning.for_each_face(tile_id, [&](const TileFace& f) {
+        const int32_t id[3] = {mesh.vertex_id(f.face, 0), mesh.vertex_id(f.face, 1), mesh.vertex_id(f.face, 2)};
+        Triangle<FourLanes<T>>& tri = tile.spare();
+        if (!setup_triangle(Corners<FourLanes<T>>(mesh, id), id, tri)) return;
+        const bool seen = (f.x1 - f.x0) * (f.y1 - f.y0) <= kFewPixels ? draw_pixels(tile, tri, f, limits.x0, limits.y0)
+                                                                      : draw_rows(tile, tri, f, limits.x0, limits.y0);
+        if (seen) tile.faces[tile.count++] = f.face;
     });
     outputs.write(tile, limits);
 }
+
+HEADFIT_CLONES void fill_clones(Binning<float>& binning, int64_t chunk) { binning.fill(chunk); }
+HEADFIT_CLONES void fill_clones(Binning<double>& binning, int64_t chunk) { binning.fill(chunk); }
 
 HEADFIT_CLONES void draw_tile_clones(const Mesh<float, float>& mesh, const Binning<float>& binning, int64_t tile_id,
                                      Tile<float>& tile, const Outputs<float>& outputs) {
@@ -139,8 +168,11 @@ void rasterize(const Shape& shape, const T* v_pix, const int32_t* faces, int32_t
         const Outputs<T> outputs{index_img + image * pixels, bary + 3 * image * pixels, depth + image * pixels,
                                  shape.width};
         Binning<T> binning(mesh, shape, grid, threads);
-        binning.place_vertices();
-        parallel_for(binning.chunks(), threads, [&](int64_t chunk) { binning.fill(chunk); });
+        constexpr int64_t kVertices = 16384;
+        parallel_for((shape.vertices + kVertices - 1) / kVertices, threads, [&](int64_t i) {
+            binning.place_vertices(i * kVertices, std::min((i + 1) * kVertices, shape.vertices));
+        });
+        parallel_for(binning.chunks(), threads, [&](int64_t chunk) { fill_clones(binning, chunk); });
         std::atomic<int64_t> next{0};
         run_workers(int(std::min<int64_t>(threads, std::max<int64_t>(grid.count(), 1))), [&](int) {
             Tile<T> tile;

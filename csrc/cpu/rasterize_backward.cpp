@@ -1,9 +1,44 @@
 #include "core/triangle.h"
 #include "cpu/cpu.h"
+#include "cpu/lanes.h"
 #include "cpu/runs.h"
 #include "cpu/vertex_sums.h"
 
 namespace headfit {
+namespace {
+
+// One row of each image.
+template <class T>
+HEADFIT_INLINE void add_row(const Shape& shape, const Mesh<double, T>& mesh, int y, const int32_t* index,
+                            const T* grad_bary, const T* grad_depth, BandSums& sums) {
+    using V = FourLanes<double>;
+    for_each_run(index, shape, [&](int32_t face, int x0, int x1) {
+        if (face < 0) return;
+        const int32_t id[3] = {mesh.vertex_id(face, 0), mesh.vertex_id(face, 1), mesh.vertex_id(face, 2)};
+        BaryDepthBackward<V> run(Corners<V>(mesh, id), {x0 + 0.5, y + 0.5});
+        for (int x = x0; x < x1; ++x) run.add_pixel(x - x0, grad_bary + 3 * x, double(grad_depth[x]));
+        V gx, gy, gz;
+        run.vertices(gx, gy, gz);
+        for (int k = 0; k < 3; ++k) {
+            double* sum = sums.at(id[k]);
+            sum[0] += gx[k];
+            sum[1] += gy[k];
+            sum[2] += gz[k];
+        }
+    });
+}
+
+HEADFIT_CLONES void add_row_clones(const Shape& shape, const Mesh<double, float>& mesh, int y, const int32_t* index,
+                                   const float* grad_bary, const float* grad_depth, BandSums& sums) {
+    add_row(shape, mesh, y, index, grad_bary, grad_depth, sums);
+}
+
+HEADFIT_CLONES void add_row_clones(const Shape& shape, const Mesh<double, double>& mesh, int y, const int32_t* index,
+                                   const double* grad_bary, const double* grad_depth, BandSums& sums) {
+    add_row(shape, mesh, y, index, grad_bary, grad_depth, sums);
+}
+
+}  // namespace
 
 template <class T>
 void rasterize_backward(const Shape& shape, const T* v_pix, const int32_t* faces, const int32_t* index_img,
@@ -11,23 +46,10 @@ void rasterize_backward(const Shape& shape, const T* v_pix, const int32_t* faces
     check_faces(shape, faces);
     const auto band = [&](int64_t b, int y0, int y1, BandSums& sums) {
         const Mesh<double, T> mesh{v_pix + 3 * b * shape.vertices, faces};
+        const int64_t first = b * shape.height * shape.width;
         for (int y = y0; y < y1; ++y) {
-            const int64_t first = (b * shape.height + y) * shape.width;
-            for_each_run(index_img + first, shape, [&](int32_t face, int x0, int x1) {
-                if (face < 0) return;
-                const Vec3<double> p[3] = {mesh.corner(face, 0), mesh.corner(face, 1), mesh.corner(face, 2)};
-                BaryDepthBackward<double> run(p, {x0 + 0.5, y + 0.5});
-                for (int x = x0; x < x1; ++x)
-                    run.add_pixel(x - x0, grad_bary + 3 * (first + x), double(grad_depth[first + x]));
-                Vec3<double> grad[3];
-                run.vertices(grad);
-                for (int k = 0; k < 3; ++k) {
-                    double* sum = sums.at(mesh.vertex_id(face, k));
-                    sum[0] += grad[k].x;
-                    sum[1] += grad[k].y;
-                    sum[2] += grad[k].z;
-                }
-            });
+            const int64_t row = first + int64_t(y) * shape.width;
+            add_row_clones(shape, mesh, y, index_img + row, grad_bary + 3 * row, grad_depth + row, sums);
         }
     };
     sum_over_bands(SumShape{shape.images, shape.vertices, 3, false}, shape.height, grad_v, threads, band);

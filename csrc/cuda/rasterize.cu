@@ -67,12 +67,12 @@ struct Tiles {
 
 template <class T>
 struct Face {
-    Triangle<T> triangle;
+    Triangle<Three<T>> triangle;
     PixelBox box;  // empty if nothing can be seen of the face
 
     __device__ Face(const Mesh<T, T>& mesh, int32_t face, int width, int height) {
         const int32_t id[3] = {mesh.vertex_id(face, 0), mesh.vertex_id(face, 1), mesh.vertex_id(face, 2)};
-        const Vec3<T> p[3] = {mesh.vertex(id[0]), mesh.vertex(id[1]), mesh.vertex(id[2])};
+        const Corners<Three<T>> p(mesh, id);
         box = pixel_box(p, width, height);
         if (!box.empty() && !setup_triangle(p, id, triangle)) box = {0, 0, 0, 0};
     }
@@ -88,14 +88,13 @@ __device__ inline PixelBox tile_box(int column, int row) {
 
 // pixels: before the first of the image.
 template <class T, class Target>
-__device__ void draw(const Triangle<T>& tri, int32_t face, const PixelBox& box, int64_t pixels, int width,
+__device__ void draw(const Triangle<Three<T>>& tri, int32_t face, const PixelBox& box, int64_t pixels, int width,
                      const Target& target) {
     for (int y = box.y0; y < box.y1; ++y)
         for (int x = box.x0; x < box.x1; ++x) {
-            T t[3], z;
-            for (int k = 0; k < 3; ++k) t[k] = tri.edge(k, T(x) + T(0.5), T(y) + T(0.5));
-            if (!(t[0] >= tri.threshold[0] && t[1] >= tri.threshold[1] && t[2] >= tri.threshold[2])) continue;
-            depth_at(tri, t, z);
+            const Three<T> t = tri.edges(T(x) + T(0.5), T(y) + T(0.5));
+            if (!all(t >= tri.threshold)) continue;
+            const T z = depth_at(tri, t);
             if (z > T(kNear) && z < std::numeric_limits<T>::infinity())
                 target.put(pixels + int64_t(y) * width + x, z, face);
         }
@@ -152,13 +151,13 @@ __global__ void __launch_bounds__(kBlock) resolve(Shape shape, const T* v_pix, c
     if (x >= shape.width || y >= shape.height) return;
     const int64_t pixel = (image * shape.height + y) * shape.width + x;
     const int32_t face = seen.face(pixel);
-    T b[3] = {0, 0, 0}, z = 0;
+    Three<T> b;
+    T z = 0;
     if (face >= 0) {
         const Face<T> f({v_pix + 3 * image * shape.vertices, faces}, face, shape.width, shape.height);
         const T qx = T(x) + T(0.5), qy = T(y) + T(0.5);
-        const T t[3] = {f.triangle.edge(0, qx, qy), f.triangle.edge(1, qx, qy), f.triangle.edge(2, qx, qy)};
-        depth_at(f.triangle, t, z);
-        bary_at(f.triangle, qx, qy, b);
+        z = depth_at(f.triangle, f.triangle.edges(qx, qy));
+        b = bary_at(f.triangle, qx, qy);
     }
     index_img[pixel] = face;
     depth[pixel] = z;

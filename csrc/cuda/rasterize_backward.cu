@@ -30,24 +30,25 @@ __global__ void __launch_bounds__(kBlock)
             continue;
         }
         // BaryDepthBackward takes pixels of a row: mirror the picture, x for y. Barycentrics do not change by that.
-        Vec3<T> p[3], grad[3];
-        for (int k = 0; k < 3; ++k) {
-            const Vec3<T> corner = mesh.corner(face, k);
-            p[k] = {corner.y, corner.x, corner.z};
-        }
-        BaryDepthBackward<T> run(p, {T(first) + T(0.5), T(x) + T(0.5)});
+        const int32_t id[3] = {mesh.vertex_id(face, 0), mesh.vertex_id(face, 1), mesh.vertex_id(face, 2)};
+        Corners<Three<T>> p(mesh, id);
+        const Three<T> px = p.x;
+        p.x = p.y;
+        p.y = px;
+        BaryDepthBackward<Three<T>> run(p, {T(first) + T(0.5), T(x) + T(0.5)});
         for (; y < y1 && index_img[pixels + int64_t(y) * shape.width] == face; ++y) {
             const int64_t pixel = pixels + int64_t(y) * shape.width;
             const T* g = grad_bary + 3 * pixel;
             const T grad_b[3] = {g[0], g[1], g[2]};
             run.add_pixel(y - first, grad_b, grad_depth[pixel]);
         }
-        run.vertices(grad);
+        Three<T> grad_x, grad_y, grad_z;
+        run.vertices(grad_y, grad_x, grad_z);
         for (int k = 0; k < 3; ++k) {
-            const int64_t at = 3 * (image * shape.vertices + mesh.vertex_id(face, k));
-            sums.add(at, grad[k].y);
-            sums.add(at + 1, grad[k].x);
-            sums.add(at + 2, grad[k].z);
+            const int64_t at = 3 * (image * shape.vertices + id[k]);
+            sums.add(at, grad_x[k]);
+            sums.add(at + 1, grad_y[k]);
+            sums.add(at + 2, grad_z[k]);
         }
     }
 }
