@@ -99,6 +99,8 @@ class FitParameters(nn.Module):
     def clamp(self) -> None:
         """Keep units and joints inside what the model means by them."""
         self.expression.copy_(self.expression.maximum(self.head.expression_lowest - 0.15).clamp_(max=1.2))
+        lowest, highest = (limit / self.joint_units for limit in (self.head.joint_lowest, self.head.joint_highest))
+        self.joints_raw.copy_(self.joints_raw.clamp(lowest, highest))
 
     def groups(self) -> list[dict[str, Any]]:
         """Optimiser groups: name, parameters, and how FitAdam shall treat them."""

@@ -36,10 +36,14 @@ NAMES = ("label_names", "part_names", "joint_names", "expression_names", "rigid_
 OTHER = ("joint_parents", "subdivision_data", "subdivision_indices", "subdivision_indptr")
 REQUIRED_ARRAYS = frozenset((*FLOATS, *INDICES, *NAMES, *OTHER))
 LANDMARK_COUNT = 68
+#: Limits of a joint that has none: half a turn, a metre.
+UNLIMITED = np.array([np.pi] * 3 + [1.0] * 3)
 #: Arrays that a head model may lack, and what then stands for them.
 OPTIONAL_FLOATS: dict[str, Callable[[Arrays], np.ndarray]] = {
     "pose_correctives": lambda arrays: np.zeros((0, len(arrays["mean"]), 3)),
     "expression_lowest": lambda arrays: np.zeros(len(arrays["expression_names"])),
+    "joint_lowest": lambda arrays: np.broadcast_to(-UNLIMITED, (len(arrays["joint_names"]), 6)),
+    "joint_highest": lambda arrays: np.broadcast_to(UNLIMITED, (len(arrays["joint_names"]), 6)),
     "pivot_expression_basis": lambda arrays: np.zeros((len(arrays["expression_names"]), len(arrays["joint_names"]), 3)),
 }
 
@@ -81,6 +85,8 @@ def _shapes(arrays: Arrays) -> dict[str, tuple[int, ...]]:
         "skinning_weights": (cage, joints + 1),
         "pose_correctives": (9 * joints if correctives else 0, cage, 3),
         "joint_parents": (joints,),
+        "joint_lowest": (joints, 6),
+        "joint_highest": (joints, 6),
         "pivots": (joints, 3),
         "pivot_basis": (components, joints, 3),
         "pivot_expression_basis": (units, joints, 3),

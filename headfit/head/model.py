@@ -32,6 +32,7 @@ class HeadModel(nn.Module):
     Units: `expression_lowest` [E] is 0 for an activation and -1 for one that acts both ways.
     `pivot_expression_basis` [E,J,3]: what units do to the joints' pivots, metres.
     `pose_correctives` [9 J or 0,Vc,3]: metres per entry of (R - I), row by row, of each joint's rotation R.
+    `joint_lowest`, `joint_highest` [J,6]: the range of each joint, radians and metres.
     Names: `expression_names` (ARKit units in the default head), `joint_names`, `rigid_part_names`.
     Any of identity components, units, joints and rigid parts may be none.
     """
@@ -49,6 +50,8 @@ class HeadModel(nn.Module):
     cage_stiffness: Tensor
     pose_correctives: Tensor
     expression_lowest: Tensor
+    joint_lowest: Tensor
+    joint_highest: Tensor
     pivot_expression_basis: Tensor
     faces: Tensor
     faces_uv: Tensor

@@ -58,10 +58,16 @@ def sculpture() -> Sculpture:
     # Quads are two triangles in a row; their middle tells which part of the fine mesh they became. Solids, which are
     # not subdivided, come last and lie close to what surrounds them: they are looked up among themselves.
     part = np.empty(len(faces), dtype=fine_part.dtype)
+    # The tongue, which lies on the floor of the mouth, is known by its vertices.
     solid = np.array([name.endswith(("teeth", "gums", "eye")) for name in fine_part])
-    first = len(faces) - solid.sum()
+    tongue = (head.cage_rigid_part.numpy()[faces] == head.rigid_part_names.index("tongue")).all(1)
+    other = np.arange(len(faces)) >= len(faces) - solid.sum()
     middle = head.mean.double().numpy()[faces].reshape(-1, 6, 3).mean(1).repeat(2, axis=0)
-    for rows, pool in ((slice(first), ~solid), (slice(first, None), solid)):
+    for rows, pool in (
+        (tongue, fine_part == "tongue"),
+        (other, solid),
+        (~tongue & ~other, ~solid & (fine_part != "tongue")),
+    ):
         part[rows] = fine_part[pool][KDTree(fine_centres[pool]).query(middle[rows])[1]]
     parts = {str(name): faces[part == name] for name in head.part_names}
     corners = fine[head.faces.long().numpy()[head.landmark_faces.numpy()]]

@@ -135,7 +135,7 @@ def test_our_mouth_sits_in_flame_and_rides_on_its_joints(flame_head, flame):
         ids = vertices_of(head, label)
         assert ids.min() >= own
         there = truth.vertices[np.unique(truth.parts[part])]
-        assert np.linalg.norm(rest[ids].mean(0) - there.mean(0)) < 0.003, f"{label} lie where the sculptor has them"
+        assert np.linalg.norm(rest[ids].mean(0) - there.mean(0)) < 0.004, f"{label} lie where the sculptor has them"
         assert rest[ids, 2].max() < points[[51, 57], 2].max(), "behind the lips"
     lower, upper = vertices_of(head, "lower_teeth"), vertices_of(head, "upper_teeth")
     opened = pose(head, joints=[("jaw", (0.3, 0.0, 0.0))])

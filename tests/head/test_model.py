@@ -82,12 +82,66 @@ def test_solids_face_outwards(head, rest):
 def test_an_eye_turns_to_its_left_about_its_own_centre(head, rest, label, part_axis, joint, turn):
     ids = vertices_of(head, label)
     moved = pose(head, joints={joint: turn})[0]
-    still = np.setdiff1d(np.arange(head.vertex_count), ids)
     front = ids[rest[ids, 2].argmax()]
     assert moved[front, part_axis] > rest[front, part_axis] + 0.002, "a positive turn about y looks to the left"
     radius = (rest[ids] - rest[ids].mean(0)).norm(dim=1).mean()
     assert (moved[ids].mean(0) - rest[ids].mean(0)).norm() < 0.1 * radius
-    assert (moved[still] - rest[still]).norm(dim=1).max() < 1e-6
+    other = vertices_of(head, "right_eye" if label == "left_eye" else "left_eye", "nose", "upper_lip", "hair")
+    assert (moved[other] - rest[other]).norm(dim=1).max() < 1e-6
+
+
+@pytest.mark.parametrize(("joint", "tag"), [("left_eye", "Left"), ("right_eye", "Right")])
+@pytest.mark.parametrize(("turn", "way"), [((0.6, 0.0), "Down"), ((-0.5, 0.0), "Up")])
+def test_the_lids_ride_on_a_turning_eye(head, rest, joint, tag, turn, way):
+    """Turned by the angle that an eyeLook unit is made for, the eye brings the unit's shape along."""
+    skin = vertices_of(head, "skin")
+    by_unit = pose(head, {f"eyeLook{way}{tag}": 1.0})[0][skin]
+    by_joint = pose(head, joints={joint: turn})[0][skin]
+    assert (by_unit - rest[skin]).norm(dim=1).max() > 0.001
+    torch.testing.assert_close(by_joint, by_unit, atol=2e-5, rtol=0)
+
+
+def test_the_neck_bends_at_two_joints(head, rest):
+    loop = head.neck_loop
+    upper, lower = (pose(head, joints={name: (0.3,)})[0] for name in ("neck", "lower_neck"))
+    face = vertices_of(head, "nose", "brows", "upper_teeth")
+    for moved in (upper, lower):
+        assert (moved[face] - rest[face]).norm(dim=1).max() < 2e-3, "the skull is the root"
+        assert (moved[loop] - rest[loop]).norm(dim=1).min() > 0.005
+    moved = [(v - rest).norm(dim=1) > 0.002 for v in (upper, lower)]
+    assert (moved[1] & ~moved[0]).sum() == 0 and moved[0].sum() > 1.5 * moved[1].sum(), "the lower bends less of it"
+
+
+def test_joints_have_limits_around_rest(head):
+    assert (head.joint_lowest < 0).all() and (head.joint_highest > 0).all()
+    jaw = head.joint_names.index("jaw")
+    assert head.joint_highest[jaw, 0] > 5 * -head.joint_lowest[jaw, 0], "a jaw opens, it does not close further"
+
+
+@pytest.mark.parametrize(
+    ("unit", "axis", "sign"),
+    [("tongueUp", 1, 1), ("tongueDown", 1, -1), ("tongueLeft", 0, 1), ("tongueRight", 0, -1), ("tongueOut", 2, 1)],
+)
+def test_the_tongue_has_its_own_units(head, rest, unit, axis, sign):
+    tongue = vertices_of(head, "tongue")
+    tip = tongue[rest[tongue, 2] > rest[tongue, 2].max() - 0.006]
+    root = tongue[rest[tongue, 2] < rest[tongue, 2].min() + 0.015]
+    moved = pose(head, {unit: 1.0})[0] - rest
+    assert sign * moved[tip, axis].mean() > 0.003
+    assert moved[root].norm(dim=1).max() < 0.6 * moved[tip].norm(dim=1).mean()
+    assert moved[vertices_of(head, "lower_teeth")].norm(dim=1).max() == 0
+    assert moved[vertices_of(head, "nose")].norm(dim=1).max() < 1e-4
+
+
+def test_rolling_the_tongue_raises_its_sides(head, rest):
+    tongue = vertices_of(head, "tongue")
+    front = tongue[rest[tongue, 2] > rest[tongue, 2].max() - 0.02]
+    moved = pose(head, {"tongueRoll": 1.0})[0]
+    side = rest[front, 0].abs() > 0.75 * rest[front, 0].abs().max()
+    middle = rest[front, 0].abs() < 0.2 * rest[front, 0].abs().max()
+    rise = (moved - rest)[front, 1]
+    assert rise[side].mean() > rise[middle].mean() + 0.004
+    assert moved[front, 0].abs().max() < 0.85 * rest[front, 0].abs().max(), "and makes it narrower"
 
 
 def test_the_jaw_carries_lower_teeth_and_chin_and_leaves_the_skull(head, rest):
@@ -111,7 +165,7 @@ def test_units_and_identity_are_linear_and_batches_are_independent(head, rest):
     units = {"mouthSmileLeft": 0.5, "jawOpen": 0.2}
     half, full = pose(head, units)[0] - rest, pose(head, {k: 2 * v for k, v in units.items()})[0] - rest
     torch.testing.assert_close(2 * half, full, atol=2e-6, rtol=0)
-    identity = torch.randn(2, 100, generator=torch.Generator().manual_seed(0))
+    identity = torch.randn(2, len(head.identity_basis), generator=torch.Generator().manual_seed(0))
     zeros = torch.zeros(2, len(head.expression_names)), torch.zeros(2, len(head.joint_names), 6)
     with torch.no_grad():
         both = head(identity, *zeros)
@@ -142,8 +196,8 @@ def test_gradients_agree_with_finite_differences(head, argument):
         return scale * torch.randn(*shape, generator=generator, dtype=torch.float64)
 
     inputs = {
-        "identity": random(100, scale=0.5),
-        "expression": random(1, 52, scale=0.3),
+        "identity": random(len(head.identity_basis), scale=0.5),
+        "expression": random(1, len(head.expression_names), scale=0.3),
         "joints": random(1, len(head.joint_names), 6, scale=0.1),
         "offsets": random(head.cage_count, 3, scale=0.001),
         "placement": random(len(head.rigid_part_names), 9, scale=0.02),

@@ -6,9 +6,11 @@ from pathlib import Path
 import numpy as np
 import rig
 import teeth
+import tongue
+from contacts import part_parts
 from corrections import lid_correction, lip_correction
 from crop import SoftMesh, crop
-from eyes import eyeball
+from eyes import eyeball, iris_direction
 from identity import (
     average_adult,
     principal_components,
@@ -16,7 +18,9 @@ from identity import (
     sample_heads,
     similarity,
 )
+from joints import pose_correctives
 from makehuman import LEFT_EYE, LOWER_TEETH, RIGHT_EYE, TONGUE, UPPER_TEETH, BaseMesh, Source
+from mouth import mouth_shape, turned_fields
 from solids import Solid
 from surface import fine_surface
 from tqdm import tqdm
@@ -42,13 +46,15 @@ HELPERS = {
 }
 BASIS_STEP = 2e-6  # metres: quantisation of the identity basis; the error of a random head is about 6 um
 UNIT_STEP = 1e-6
+STEPS = {"identity_basis": BASIS_STEP, "expression_basis": UNIT_STEP, "pose_correctives": BASIS_STEP}
+WEIGHT_DIGITS = 6  # of the skinning weights, so that rounding errors of the solver are not stored
 
 
 class Handles:
     """Every base.obj vertex that the head depends on, at adult scale in the head frame."""
 
     def __init__(self, source: Source, base: BaseMesh, soft: SoftMesh) -> None:
-        joints = [base.group_centre(f"joint-{name}") for name in ("l-eye", "r-eye", "head")]
+        joints = [base.group_centre(f"joint-{name}") for name in ("l-eye", "r-eye", "head", "neck")]
         helpers = [np.array(list(r)) for r in (LEFT_EYE, RIGHT_EYE, UPPER_TEETH, LOWER_TEETH)]
         self.ids = np.unique(np.concatenate([soft.ids, *helpers, *joints]))
         self.base = base
@@ -77,7 +83,7 @@ def vertex_areas(vertices: np.ndarray, quads: np.ndarray) -> np.ndarray:
 
 
 def bake(wheel: Path, landmarks: Path, out: Path, seed: int) -> None:
-    steps = tqdm(total=6, desc="bake", unit="step")
+    steps = tqdm(total=7, desc="bake", unit="step")
 
     def step(name: str) -> None:
         steps.set_postfix_str(name)
@@ -107,14 +113,36 @@ def bake(wheel: Path, landmarks: Path, out: Path, seed: int) -> None:
     units = rig.read_units(source, base, handles.ids)
     centres = {side: eyeball(rest[handles.of(r)])[1] for side, r in (("left", LEFT_EYE), ("right", RIGHT_EYE))}
     rest[handles.soft] += lid_correction(soft, soft_rest, centres) + lip_correction(soft, soft_rest)
-    cage = assemble_cage(source, base, soft, handles, rest, basis, units.fields * scale, solids, units.names)
-    cage["explained"] = components.explained
+    fields = units.fields * scale
+    lower = handles.of(LOWER_TEETH)
+    hinge, angle = rig.jaw_hinge(rest[lower], rest[lower] + fields[units.names.index("jawOpen")][lower])
+    print(f"jawOpen turns {np.degrees(angle):.1f} deg about y {hinge[1]:.4f} z {hinge[2]:.4f}")
+    opening = fields[units.names.index("jawOpen")][handles.soft]
+    jaw = rig.jaw_weights(rest[handles.soft], opening, hinge, angle, soft)
+    shaped = mouth_shape(soft, rest[handles.soft], solids)
+    rotations = np.stack([rig.rigid_fit(rest[lower], rest[lower] + field[lower])[0] for field in fields])
+    fields[:, handles.soft] = turned_fields(fields[:, handles.soft], jaw, shaped, rotations)
+    rest[handles.soft] += shaped
+    fields, names = with_tongue_units(fields, units.names, soft, handles, rest)
+    cage = assemble_cage(source, base, soft, handles, rest, basis, fields, solids, jaw, hinge)
+    cage |= {"explained": components.explained, "expression_names": np.array(names)}
     step("surface")
     surface = fine_surface(source, base, soft, solids, cage, json.loads(landmarks.read_text()))
+    step("contacts")
+    head = part_parts(cage | surface, soft)
+    head["pose_correctives"] = pose_correctives(head)
     step("write")
-    write(out, cage | surface | {"expression_names": np.array(units.names)})
+    write(out, head)
     steps.close()
     print(f"{out}: {out.stat().st_size / 1e6:.1f} MB, scale {scale:.4f}")
+
+
+def with_tongue_units(fields, names, soft: SoftMesh, handles: Handles, rest: np.ndarray):
+    """Unit fields [U,H,3] and names with the tongue's own units appended."""
+    ids = handles.soft[np.unique(soft.quads[soft.islands == "tongue"])]
+    more = np.zeros((len(tongue.NAMES), *rest.shape))
+    more[:, ids] = tongue.tongue_units(rest[ids])
+    return np.concatenate([fields, more]), [*names, *tongue.NAMES]
 
 
 def aligned(samples: np.ndarray, rest: np.ndarray, on: np.ndarray) -> np.ndarray:
@@ -150,7 +178,7 @@ def make_solids(base: BaseMesh, handles: Handles, rest: np.ndarray) -> dict[str,
     }
 
 
-def assemble_cage(source, base, soft, handles, rest, basis, unit_fields, solids, unit_names) -> dict[str, np.ndarray]:
+def assemble_cage(source, base, soft, handles, rest, basis, unit_fields, solids, jaw, hinge) -> dict[str, np.ndarray]:
     """Everything that lives on the cage, soft vertices first and then each solid's."""
     soft_rest = rest[handles.soft]
     vertices, bases, fields = [soft_rest], [basis[:, handles.soft]], [unit_fields[:, handles.soft]]
@@ -176,28 +204,41 @@ def assemble_cage(source, base, soft, handles, rest, basis, unit_fields, solids,
         "joint_names": np.array(rig.JOINT_NAMES),
         "joint_parents": np.array(rig.JOINT_PARENTS),
     }
-    lower, open_field = handles.of(LOWER_TEETH), unit_fields[unit_names.index("jawOpen")]
-    hinge, angle = rig.jaw_hinge(rest[lower], rest[lower] + open_field[lower])
-    print(f"jawOpen turns {np.degrees(angle):.1f} deg about y {hinge[1]:.4f} z {hinge[2]:.4f}")
-    cage["skinning_weights"] = skinning(source, base, soft, soft_rest, open_field[handles.soft], part, hinge, angle)
+    cage["joint_lowest"], cage["joint_highest"] = rig.joint_limits()
+    cage["skinning_weights"] = skinning(source, base, soft, soft_rest, part, jaw)
     cage |= pivots(handles, solids, rest, basis, cage, hinge)
+    add_iris_component(cage)
     return cage
 
 
-def skinning(source, base, soft, soft_rest, opening, part, hinge, angle) -> np.ndarray:
+def add_iris_component(cage: dict[str, np.ndarray]) -> None:
+    """One more identity component, the last: the radius of both irises."""
+    component = np.zeros((1, *cage["mean"].shape))
+    for side in ("left_eye", "right_eye"):
+        component[0, cage["cage_rigid_part"] == RIGID_PARTS.index(side)] = iris_direction()
+    cage["identity_basis"] = np.concatenate([cage["identity_basis"], component])
+    for name in ("pivot_basis", "part_centre_basis"):
+        cage[name] = np.concatenate([cage[name], np.zeros_like(cage[name][:1])])
+
+
+def skinning(source, base, soft, soft_rest, part, jaw) -> np.ndarray:
     """Weights [Vc, 1 + J] of the skull and the joints; rows sum to 1."""
     n_soft = len(soft.ids)
     weights = np.zeros((len(part), 1 + len(rig.JOINT_NAMES)))
     column = {name: 1 + i for i, name in enumerate(rig.JOINT_NAMES)}
     neck = rig.neck_weights(source, soft, len(base.vertices))
-    jaw = rig.jaw_weights(soft_rest, opening, hinge, angle, soft) * (1 - neck)
-    tongue = rig.tongue_weights(soft_rest, soft)
-    weights[:n_soft, column["neck"]] = neck
-    weights[:n_soft, column["jaw"]] = jaw * (1 - tongue)
-    weights[:n_soft, column["tongue"]] = jaw * tongue
+    jaw = jaw * (1 - neck)
+    on_tongue = rig.tongue_weights(soft_rest, soft)
+    lower_neck = (2 * neck - 1).clip(0, 1)
+    weights[:n_soft, column["neck"]] = (2 * neck).clip(0, 1) - lower_neck
+    weights[:n_soft, column["lower_neck"]] = lower_neck
+    jaw = np.minimum(jaw, 1 - weights[:n_soft, [column["neck"], column["lower_neck"]]].sum(1))
+    weights[:n_soft, column["jaw"]] = jaw * (1 - on_tongue)
+    weights[:n_soft, column["tongue"]] = jaw * on_tongue
     solid = np.arange(len(part)) >= n_soft
     for name, joint in (("lower_teeth", "jaw"), ("left_eye", "left_eye"), ("right_eye", "right_eye")):
         weights[solid & (part == RIGID_PARTS.index(name)), column[joint]] = 1
+    weights = weights.round(WEIGHT_DIGITS)
     weights[:, 0] = 1 - weights[:, 1:].sum(1)
     return weights
 
@@ -216,8 +257,8 @@ def pivots(handles, solids, rest, basis, cage, hinge) -> dict[str, np.ndarray]:
     tongue_root = np.flatnonzero(part[:n_soft] == RIGID_PARTS.index("tongue"))
     tongue_root = tongue_root[mean[tongue_root, 2] < np.quantile(mean[tongue_root, 2], 0.15)]
     for name in rig.JOINT_NAMES:
-        if name == "neck":
-            ids = handles.joint("head")
+        if "neck" in name:
+            ids = handles.joint("head" if name == "neck" else "neck")
             joint.append(rest[ids].mean(0))
             joint_basis.append(basis[:, ids].mean(1))
         elif name == "jaw":
@@ -249,7 +290,7 @@ def eye_centre_basis(helper: np.ndarray, basis: np.ndarray, centre: np.ndarray) 
 
 
 def write(out: Path, arrays: dict[str, np.ndarray]) -> None:
-    for name, quantum in (("identity_basis", BASIS_STEP), ("expression_basis", UNIT_STEP)):
+    for name, quantum in STEPS.items():
         values = np.round(arrays[name] / quantum)
         kind = np.int16 if np.abs(values).max() < 32767 else np.int32
         arrays[name] = values.astype(kind)

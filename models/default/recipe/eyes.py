@@ -7,6 +7,7 @@ from solids import Solid, lathe_faces, signed_volume
 SCLERA_RADIUS = 0.012
 CORNEA_CURVATURE = 0.0078
 IRIS_RADIUS = 0.0059
+IRIS_SPREAD = 0.00025  # standard deviation of the iris radius over adults (11.7 +- 0.5 mm white to white)
 PUPIL_RADIUS = 0.0018
 SEGMENTS = 32
 # Radii of the rings on the cornea (pupil border, iris, limbus), then polar angles of those on the sclera.
@@ -14,22 +15,43 @@ CORNEA_RINGS = np.array([0.0009, PUPIL_RADIUS, 0.003, 0.0042, 0.0052, IRIS_RADIU
 SCLERA_RINGS = 13
 
 
-def profile() -> tuple[np.ndarray, np.ndarray]:
-    """Distance from the optical axis and height along it (0 at the sclera's centre) of every ring, front to back."""
-    limbus_angle = np.arcsin(IRIS_RADIUS / SCLERA_RADIUS)
+def profile(iris: float = IRIS_RADIUS) -> tuple[np.ndarray, np.ndarray]:
+    """Distance from the optical axis and height along it (0 at the sclera's centre) of every ring, front to back.
+
+    The rings on the cornea, the pupil's included, grow with the radius of the iris.
+    """
+    limbus_angle = np.arcsin(iris / SCLERA_RADIUS)
     limbus_height = SCLERA_RADIUS * np.cos(limbus_angle)
-    sag = np.sqrt(CORNEA_CURVATURE**2 - CORNEA_RINGS**2) - np.sqrt(CORNEA_CURVATURE**2 - IRIS_RADIUS**2)
+    rings = CORNEA_RINGS * iris / IRIS_RADIUS
+    sag = np.sqrt(CORNEA_CURVATURE**2 - rings**2) - np.sqrt(CORNEA_CURVATURE**2 - iris**2)
     # Sclera rings grow coarser towards the back, which no camera sees.
     t = np.linspace(0, 1, SCLERA_RINGS + 2)[1:-1]
     angle = limbus_angle + (np.pi - limbus_angle) * (0.6 * t + 0.4 * t**2)
-    radius = np.concatenate([CORNEA_RINGS, SCLERA_RADIUS * np.sin(angle)])
+    radius = np.concatenate([rings, SCLERA_RADIUS * np.sin(angle)])
     return radius, np.concatenate([limbus_height + sag, SCLERA_RADIUS * np.cos(angle)])
 
 
-def apex_height() -> float:
+def apex_height(iris: float = IRIS_RADIUS) -> float:
     """Distance from the sclera's centre to the front pole of the cornea (13.1 mm)."""
-    limbus_height = np.sqrt(SCLERA_RADIUS**2 - IRIS_RADIUS**2)
-    return float(limbus_height + CORNEA_CURVATURE - np.sqrt(CORNEA_CURVATURE**2 - IRIS_RADIUS**2))
+    limbus_height = np.sqrt(SCLERA_RADIUS**2 - iris**2)
+    return float(limbus_height + CORNEA_CURVATURE - np.sqrt(CORNEA_CURVATURE**2 - iris**2))
+
+
+def surface_points(iris: float = IRIS_RADIUS) -> np.ndarray:
+    """Vertices [V,3] of an eyeball about the sclera's centre: rings from front to back, front pole, back pole."""
+    radius, height = profile(iris)
+    # Clockwise round +z, so that the outside shows with rings running from front to back.
+    angle = np.arange(SEGMENTS) / SEGMENTS * 2 * np.pi
+    circle = np.stack([np.cos(angle), np.sin(angle)], -1)
+    along = np.broadcast_to(height[:, None, None], (len(radius), SEGMENTS, 1))
+    rings = np.concatenate([radius[:, None, None] * circle, along], -1)
+    poles = np.array([[0, 0, apex_height(iris)], [0, 0, -SCLERA_RADIUS]])
+    return np.concatenate([rings.reshape(-1, 3), poles])
+
+
+def iris_direction() -> np.ndarray:
+    """What one standard deviation of the iris radius does to an eyeball's vertices [V,3], metres."""
+    return (surface_points(IRIS_RADIUS + IRIS_SPREAD) - surface_points(IRIS_RADIUS - IRIS_SPREAD)) / 2
 
 
 def eyeball(helper: np.ndarray, recess: float = 0.0) -> tuple[Solid, np.ndarray]:
@@ -40,15 +62,7 @@ def eyeball(helper: np.ndarray, recess: float = 0.0) -> tuple[Solid, np.ndarray]
     helper_centre = (helper.min(0) + helper.max(0)) / 2
     centre = helper_centre + np.array([0, 0, helper[:, 2].max() - helper_centre[2] - apex_height() - recess])
     radius, height = profile()
-    # Clockwise round +z, so that the outside shows with rings running from front to back.
-    angle = np.arange(SEGMENTS) / SEGMENTS * 2 * np.pi
-    circle = np.stack([np.cos(angle), np.sin(angle)], -1)
-    rings = np.concatenate(
-        [radius[:, None, None] * circle, np.broadcast_to(height[:, None, None], (len(radius), SEGMENTS, 1))],
-        -1,
-    )
-    front, back = np.array([[0, 0, apex_height()]]), np.array([[0, 0, -SCLERA_RADIUS]])
-    vertices = np.concatenate([rings.reshape(-1, 3), front, back]) + centre
+    vertices = surface_points() + centre
     faces, faces_uv, uvs = _topology(len(radius), radius, height)
     if signed_volume(vertices - centre, faces) < 0:
         faces, faces_uv = faces[:, ::-1], faces_uv[:, ::-1]

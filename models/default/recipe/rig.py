@@ -11,11 +11,30 @@ from scipy.sparse.linalg import spsolve
 
 from headfit.head.subdivision import edges_of
 
-JOINT_NAMES = ("neck", "jaw", "left_eye", "right_eye", "tongue")
-JOINT_PARENTS = (-1, -1, -1, -1, 1)  # -1: the skull, which is the root
+JOINT_NAMES = ("neck", "jaw", "left_eye", "right_eye", "tongue", "lower_neck")
+JOINT_PARENTS = (-1, -1, -1, -1, 1, 0)  # -1: the skull, which is the root
+
+# Limits of each joint as (lowest, highest): degrees about x, y, z; then millimetres along x, y, z.
+# Jaw: opening, 10 mm to either side by turn or slide, 10 mm forward (Posselt's envelope of motion). Eyes: the range of
+# the muscles, and the few millimetres that the ball gives. The two joints of the neck share its range (AAOS).
+JOINT_LIMITS = {
+    "neck": ((-35, -45, -25, -10, -10, -10), (35, 45, 25, 10, 10, 10)),
+    "jaw": ((-4, -9, -5, -10, -6, -5), (32, 9, 5, 10, 6, 12)),
+    "left_eye": ((-45, -50, -12, -3, -3, -3), (50, 50, 12, 3, 3, 3)),
+    "right_eye": ((-45, -50, -12, -3, -3, -3), (50, 50, 12, 3, 3, 3)),
+    "tongue": ((-50, -45, -45, -15, -15, -25), (50, 45, 45, 15, 15, 25)),
+    "lower_neck": ((-30, -45, -25, -10, -10, -10), (30, 45, 25, 10, 10, 10)),
+}
 
 # MakeHuman's blinks drive the upper lid 4 mm past the lower one and into it; at this share of them the lids meet.
 STRENGTH = {"eyeBlinkLeft": 0.75, "eyeBlinkRight": 0.75}
+
+
+def joint_limits() -> tuple[np.ndarray, np.ndarray]:
+    """Lowest and highest [J,6] of axis-angle (radians) and translation (metres)."""
+    degrees_mm = np.array([JOINT_LIMITS[name] for name in JOINT_NAMES], float)
+    limits = degrees_mm * np.repeat([np.pi / 180, 1e-3], 3)
+    return limits[:, 0], limits[:, 1]
 
 
 def unit_names(source: Source) -> list[str]:

@@ -57,16 +57,19 @@ LOWER = _teeth(
 
 @dataclass(frozen=True)
 class Seat:
-    """How a jaw's teeth sit on the ribbon, metres: all of them `forward`, the front ones longer by `extrusion`."""
+    """How a jaw's teeth sit on the ribbon, metres: all of them `forward` and `outward` (towards lips and cheeks), the
+    front ones longer by `extrusion`."""
 
     forward: float
+    outward: float
     extrusion: float
 
 
 # The ribbons stand a finger's breadth behind the lips and meet edge to edge. Teeth touch the lips, and the upper
-# incisors bite over the lower ones by some 2 mm, which puts their edges as much below the line where the lips meet.
-UPPER_SEAT = Seat(forward=0.003, extrusion=0.0025)
-LOWER_SEAT = Seat(forward=0.0008, extrusion=0.0003)
+# incisors bite over the lower ones by some 2 mm, which puts their edges as much below the line where the lips meet. All
+# round, the upper arch is the wider one: its outer cusps pass outside of the lower teeth.
+UPPER_SEAT = Seat(forward=0.0025, outward=0.0007, extrusion=0.0025)
+LOWER_SEAT = Seat(forward=0.0015, outward=-0.0009, extrusion=0.0)
 FRONT = 0.022  # arc length from the midline over which teeth count as front ones
 SEGMENTS = 12
 GUM_STEPS_PER_TOOTH = 4
@@ -92,9 +95,10 @@ class Arch:
 
     def edge(self, station: np.ndarray, seat: Seat) -> np.ndarray:
         """Where the chewing edge runs [...,3]: the ribbon's, moved as `seat` says."""
-        _, _, rise = self.frame(station)
+        _, outward, rise = self.frame(station)
         front = np.exp(-0.5 * (station / FRONT) ** 4)[..., None]
-        return self.row(2, station) + np.array([0, 0, seat.forward]) - rise * seat.extrusion * front
+        moved = self.row(2, station) + np.array([0, 0, seat.forward]) + outward * seat.outward
+        return moved - rise * seat.extrusion * front
 
     def frame(self, station: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Unit vectors along the arch (to the subject's left), outwards (labial), and from edge to gum."""

@@ -1,0 +1,94 @@
+"""What the mean's mouth needs beyond MakeHuman's: a palate and a floor, and a tongue with a body.
+
+MakeHuman's cavity is a sac that rises to the height of the nose and leaves the rows of teeth hanging free in it; its
+tongue is a sheet of half a centimetre that ends in a straight edge. Here the sac is drawn to the gums: a vault over
+the upper arch, a floor under the tongue, folds where the lips turn; and the tongue gets depth and a round tip.
+"""
+
+import numpy as np
+from corrections import walking_distance
+from crop import SoftMesh
+from labels import ordered_loop
+from solids import Solid
+
+VAULT = 0.011  # height of the palate over the gums' upper end (anatomy: 15 to 20 mm over the chewing edges)
+HOLD = 0.003  # how deep the gums' ends are set in flesh
+SOFTNESS = 0.002  # of the bend between the vault and what stays
+LIP_FADE = (0.008, 0.018)  # metres behind the lip slit over which the shaping sets in
+TONGUE_DEPTH = 0.009  # the underside is lowered by so much at the root ...
+TONGUE_DEPTH_RANGE = (0.022, 0.052)  # ... fading between these z
+TIP_RANGE = (0.046, 0.060)  # z over which the tip is rounded
+TIP_ROUND = 0.006  # the tip's corners go back by so much
+TIP_HALF_WIDTH = 0.0105
+
+
+def smoothstep(x: np.ndarray, low: float, high: float) -> np.ndarray:
+    t = ((x - low) / (high - low)).clip(0, 1)
+    return t * t * (3 - 2 * t)
+
+
+def mouth_shape(soft: SoftMesh, rest: np.ndarray, solids: dict[str, Solid]) -> np.ndarray:
+    """Displacement [V,3] of the soft vertices (rest positions `rest`, metres) that shapes cavity and tongue."""
+    move = np.zeros_like(rest)
+    move[:, 1] = _cavity(soft, rest, solids)
+    tongue = np.unique(soft.quads[soft.islands == "tongue"])
+    move[tongue] = _tongue(soft, rest)[tongue]
+    return move
+
+
+def _cavity(soft: SoftMesh, rest: np.ndarray, solids: dict[str, Solid]) -> np.ndarray:
+    """Rise [V] of the cavity's vertices."""
+    quads = soft.quads[np.isin(soft.islands, ("skin", "mouth_cavity"))]
+    slit = ordered_loop(soft.loop_between("skin", "mouth_cavity"))
+    distance, _ = walking_distance(rest, quads, slit)
+    inner = np.zeros(len(rest), bool)
+    inner[np.unique(soft.quads[soft.islands == "mouth_cavity"])] = True
+    x, y, z = rest.T
+    upper, lower = solids["upper_gums"].vertices, solids["lower_gums"].vertices
+    ceiling = _end_of(upper, z, np.max) - HOLD
+    ceiling += VAULT * (1 - (x / _half_width(upper, z)) ** 2).clip(0) * smoothstep(-z, -0.066, -0.045)
+    floor = _end_of(lower, z, np.min) + HOLD
+    lowered = ceiling - SOFTNESS * np.logaddexp(0, (ceiling - y) / SOFTNESS)
+    raised = floor + SOFTNESS * np.logaddexp(0, (lowered - floor) / SOFTNESS)
+    return np.where(inner, (raised - y) * smoothstep(distance.clip(max=1), *LIP_FADE), 0)
+
+
+def _end_of(gums: np.ndarray, z: np.ndarray, extreme) -> np.ndarray:
+    """Height of the upper (or lower) end of a gum by depth z, constant beyond its ends."""
+    edges = np.linspace(gums[:, 2].min(), gums[:, 2].max(), 9)
+    middle = (edges[1:] + edges[:-1]) / 2
+    slices = [gums[(gums[:, 2] >= a) & (gums[:, 2] <= b), 1] for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    return np.interp(z, middle, [extreme(s) for s in slices])
+
+
+def _half_width(gums: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """Half the width between the lingual sides of a gum by depth z: its outside less a tooth's depth and a bit."""
+    edges = np.linspace(gums[:, 2].min(), gums[:, 2].max(), 9)
+    middle = (edges[1:] + edges[:-1]) / 2
+    outside = [
+        abs(gums[(gums[:, 2] >= a) & (gums[:, 2] <= b), 0]).max() for a, b in zip(edges[:-1], edges[1:], strict=True)
+    ]
+    return np.maximum(np.interp(z, middle, outside) - 0.012, 0.006)
+
+
+def _tongue(soft: SoftMesh, rest: np.ndarray) -> np.ndarray:
+    """Displacement [V,3]: the underside down, the tip's corners back."""
+    quads = soft.quads[soft.islands == "tongue"]
+    corners = rest[quads]
+    normal = np.zeros_like(rest)
+    flat = np.cross(corners[:, 2] - corners[:, 0], corners[:, 3] - corners[:, 1])
+    for i in range(4):
+        np.add.at(normal, quads[:, i], flat)
+    down = (-normal[:, 1] / np.linalg.norm(normal, axis=1).clip(1e-12)).clip(0, 1)
+    x, _, z = rest.T
+    move = np.zeros_like(rest)
+    move[:, 1] = -TONGUE_DEPTH * np.sqrt(down) * (1 - smoothstep(z, *TONGUE_DEPTH_RANGE))
+    move[:, 2] = smoothstep(z, *TIP_RANGE) * (0.001 - TIP_ROUND * (abs(x) / TIP_HALF_WIDTH).clip(0, 1) ** 2)
+    return move
+
+
+def turned_fields(fields: np.ndarray, share: np.ndarray, moved: np.ndarray, rotations: np.ndarray) -> np.ndarray:
+    """Displacements [U,V,3] of units for vertices that `moved` [V,3] from where the fields were made: what turns
+    with the lower teeth (rotations [U,3,3], as far as `share` [V] says) turns about the same axis as before."""
+    turn = rotations - np.eye(3)
+    return fields + share[:, None] * np.einsum("uij,vj->uvi", turn, moved)
