@@ -22,7 +22,9 @@ CHANNELS = 3
 FACES, VERTICES = 47_000, 23_700
 FRAGMENTS = 2.0  # per pixel: front and back
 RUN = 4.0  # pixels of a column that see one face, out of at most 8 that a thread takes together
-TEXELS = 1.25  # of two levels per pixel: a footprint of one texel of the finer one, and a quarter as many of the coarser
+TEXELS = (
+    1.25  # of two levels per pixel: a footprint of one texel of the finer one, and a quarter as many of the coarser
+)
 PAIRS_THAT_DIFFER, JUMPS = 0.29, 0.011  # per pixel
 
 WORD = 4  # bytes of a float or an index
