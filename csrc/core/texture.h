@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstdint>
 
+#include "core/shape.h"
 #include "core/vec.h"
 
 namespace headfit {
@@ -82,6 +83,42 @@ HEADFIT_HD inline T texels_apart(const MipShape& mips, Vec2<T> a, Vec2<T> b) {
     return x * x + y * y;
 }
 
+// What the pixels of a call see of the texture.
+template <class T>
+struct TextureView {
+    Shape shape;
+    MipShape mips;
+    const T* uv;               // [B,H,W,2]
+    const int32_t* index_img;  // [B,H,W]
+    const int32_t* group;      // [F], null: all faces are one chart
+
+    // -1 also for what is no face: a GPU cannot complain.
+    HEADFIT_HD int32_t face(int64_t pixel) const { return index_img[pixel] < shape.faces ? index_img[pixel] : -1; }
+    HEADFIT_HD Vec2<T> uv_at(int64_t pixel) const { return {uv[2 * pixel], uv[2 * pixel + 1]}; }
+
+    HEADFIT_HD bool on_one_chart(int64_t a, int64_t b) const {
+        const int32_t f = face(a), g = face(b);
+        return f >= 0 && g >= 0 && (!group || group[f] == group[g]);
+    }
+
+    // Level of a pixel that sees a face. Its footprint reaches, along each axis, to that neighbour on the same chart that is
+    // nearer on the texture, because the other one may be another surface behind.
+    HEADFIT_HD T level(int64_t pixel, int y, int x) const;
+
+  private:
+    HEADFIT_HD T along(int64_t pixel, int64_t stride, bool before, bool after) const {
+        T shortest = -1;
+        const auto consider = [&](int64_t other) {
+            if (!on_one_chart(pixel, other)) return;
+            const T way = texels_apart(mips, uv_at(pixel), uv_at(other));
+            if (shortest < 0 || way < shortest) shortest = way;
+        };
+        if (before) consider(pixel - stride);
+        if (after) consider(pixel + stride);
+        return shortest > 0 ? shortest : T(0);
+    }
+};
+
 // The level, with a fraction, whose texels are as large as the pixel's footprint is long: log2 of its longer side.
 // NaN and anything shorter than a texel call for level 0.
 template <class T>
@@ -89,6 +126,23 @@ HEADFIT_HD inline T level_for(const MipShape& mips, T longest_squared) {
     if (!(longest_squared > T(1))) return T(0);
     const T level = T(0.5) * std::log2(longest_squared), last = T(mips.levels - 1);
     return level < last ? level : last;
+}
+
+template <class T>
+HEADFIT_HD inline T TextureView<T>::level(int64_t pixel, int y, int x) const {
+    const T across = along(pixel, 1, x > 0, x + 1 < shape.width);
+    const T down = along(pixel, shape.width, y > 0, y + 1 < shape.height);
+    return level_for(mips, across > down ? across : down);
+}
+
+// Calls visit(bilinear, share, number) for each of the one or two levels that a pixel blends. levels.level(n): as of
+// MipShape.
+template <class T, class Levels, class Visit>
+HEADFIT_HD inline void for_each_level(const Levels& levels, T level, Vec2<T> uv, const Visit& visit) {
+    const int low = int(level);
+    const T share = level - T(low);
+    visit(bilinear(levels.level(low), uv), T(1) - share, low);
+    if (share > 0) visit(bilinear(levels.level(low + 1), uv), share, low + 1);
 }
 
 }  // namespace headfit

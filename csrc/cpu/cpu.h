@@ -46,7 +46,7 @@ void pixel_loss_backward(const Shape& shape, int channels, Penalty penalty, doub
                          int threads);
 
 // pyramid [B,N,C], or [N,C] if `shared`, the texels of all levels; uv [B,H,W,2]; group [F] the chart of each face, or
-// null. image [B,H,W,C]; level [B,H,W], which the backward pass needs again; 0 on background.
+// null. image [B,H,W,C], 0 on background; level [B,H,W], which the backward pass needs again, -1 on background.
 template <class T>
 void sample_texture(const Shape& shape, const MipShape& mips, int channels, bool shared, const T* pyramid, const T* uv,
                     const int32_t* index_img, const int32_t* group, T* image, T* level, int threads);

@@ -56,7 +56,6 @@ HEADFIT_INLINE bool draw_rows(Tile<T>& tile, const Triangle<FourLanes<T>>& tri, 
             typename L::Vector t[3];
             for (int k = 0; k < 3; ++k) t[k] = along_x[k] + tri.b[k] * (py - tri.y[k]);
             typename L::Mask wins = (t[0] >= tri.threshold[0]) & (t[1] >= tri.threshold[1]) & (t[2] >= tri.threshold[2]);
-            if (!L::any(wins)) continue;
             typename L::Vector z, nearest;
             depth_at(tri, t, z);
             T* depth = &tile.depth[y][x];

@@ -9,63 +9,23 @@
 namespace headfit {
 namespace {
 
-// What the pixels see of the texture.
-template <class T>
-struct View {
-    const Shape& shape;
-    const MipShape& mips;
-    const T* uv;
-    const int32_t* index_img;
-    const int32_t* group;  // null: all faces are one chart
-
-    Vec2<T> uv_at(int64_t pixel) const { return {uv[2 * pixel], uv[2 * pixel + 1]}; }
-
-    bool on_one_chart(int64_t a, int64_t b) const {
-        const int32_t f = index_img[a], g = index_img[b];
-        return f >= 0 && g >= 0 && (!group || group[f] == group[g]);
-    }
-
-    // Squared length of the footprint along one axis: to that neighbour on the same chart that is nearer on the texture,
-    // because the other one may be another surface behind; 0 if there is none.
-    T along(int64_t pixel, int64_t stride, bool before, bool after) const {
-        T shortest = -1;
-        for (const int64_t other : {before ? pixel - stride : pixel, after ? pixel + stride : pixel}) {
-            if (other == pixel || !on_one_chart(pixel, other)) continue;
-            const T way = texels_apart(mips, uv_at(pixel), uv_at(other));
-            if (shortest < 0 || way < shortest) shortest = way;
-        }
-        return std::max(shortest, T(0));
-    }
-
-    T level(int64_t pixel, int y, int x) const {
-        const T across = along(pixel, 1, x > 0, x + 1 < shape.width);
-        const T down = along(pixel, shape.width, y > 0, y + 1 < shape.height);
-        return level_for(mips, std::max(across, down));
-    }
-};
-
-// Calls visit(bilinear, share) for each of the one or two levels that a pixel blends.
-template <class T, class Visit>
-void for_each_level(const std::vector<MipLevel>& levels, T level, Vec2<T> uv, const Visit& visit) {
-    const int low = int(level);
-    const T share = level - T(low);
-    visit(bilinear(levels[low], uv), T(1) - share, low);
-    if (share > 0) visit(bilinear(levels[low + 1], uv), share, low + 1);
-}
-
-std::vector<MipLevel> all_levels(const MipShape& mips) {
+// All levels, looked up rather than counted.
+struct LevelTable {
     std::vector<MipLevel> levels;
-    for (int n = 0; n < mips.levels; ++n) levels.push_back(mips.level(n));
-    return levels;
-}
+
+    explicit LevelTable(const MipShape& mips) {
+        for (int n = 0; n < mips.levels; ++n) levels.push_back(mips.level(n));
+    }
+    const MipLevel& level(int n) const { return levels[n]; }
+};
 
 }  // namespace
 
 template <class T>
 void sample_texture(const Shape& shape, const MipShape& mips, int channels, bool shared, const T* pyramid, const T* uv,
                     const int32_t* index_img, const int32_t* group, T* image, T* level, int threads) {
-    const std::vector<MipLevel> levels = all_levels(mips);
-    const View<T> view{shape, mips, uv, index_img, group};
+    const LevelTable levels(mips);
+    const TextureView<T> view{shape, mips, uv, index_img, group};
     const int64_t pixels = int64_t(shape.height) * shape.width;
     for (int64_t i = 0; i < shape.images * pixels; ++i) check_face(shape, index_img[i]);
     parallel_for(shape.images * shape.height, threads, [&](int64_t row) {
@@ -75,7 +35,7 @@ void sample_texture(const Shape& shape, const MipShape& mips, int channels, bool
             const int64_t pixel = row * shape.width + x;
             T* out = image + pixel * channels;
             std::fill(out, out + channels, T(0));
-            level[pixel] = 0;
+            level[pixel] = -1;
             if (index_img[pixel] < 0) continue;
             level[pixel] = view.level(pixel, int(row % shape.height), x);
             for_each_level(levels, level[pixel], view.uv_at(pixel), [&](const Bilinear<T>& tap, T share, int) {
@@ -90,7 +50,7 @@ void sample_texture(const Shape& shape, const MipShape& mips, int channels, bool
 namespace {
 
 template <class T>
-void gradient_of_uv(const View<T>& view, const std::vector<MipLevel>& levels, int channels, bool shared,
+void gradient_of_uv(const TextureView<T>& view, const LevelTable& levels, int channels, bool shared,
                     const T* pyramid, const T* level, const T* grad_image, T* grad_uv, int64_t row) {
     const T* texels = pyramid + (shared ? 0 : row / view.shape.height * view.mips.texels() * channels);
     for (int64_t pixel = row * view.shape.width; pixel < (row + 1) * view.shape.width; ++pixel) {
@@ -112,7 +72,7 @@ void gradient_of_uv(const View<T>& view, const std::vector<MipLevel>& levels, in
 // Each worker goes over all pixels in order and adds to the texel rows that are its own: no atomics, and sums that do not
 // depend on how many workers there are.
 template <class T>
-void gradient_of_texels(const View<T>& view, const std::vector<MipLevel>& levels, int channels, bool shared,
+void gradient_of_texels(const TextureView<T>& view, const LevelTable& levels, int channels, bool shared,
                         const T* level, const T* grad_image, T* grad_pyramid, int worker, int workers) {
     constexpr int kRows = 8;
     const int64_t pixels = int64_t(view.shape.height) * view.shape.width;
@@ -136,8 +96,8 @@ template <class T>
 void sample_texture_backward(const Shape& shape, const MipShape& mips, int channels, bool shared, const T* pyramid,
                              const T* uv, const int32_t* index_img, const T* level, const T* grad_image,
                              T* grad_pyramid, T* grad_uv, int threads) {
-    const std::vector<MipLevel> levels = all_levels(mips);
-    const View<T> view{shape, mips, uv, index_img, nullptr};
+    const LevelTable levels(mips);
+    const TextureView<T> view{shape, mips, uv, index_img, nullptr};
     if (grad_uv)
         parallel_for(shape.images * shape.height, threads, [&](int64_t row) {
             gradient_of_uv(view, levels, channels, shared, pyramid, level, grad_image, grad_uv, row);

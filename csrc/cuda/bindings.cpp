@@ -134,6 +134,34 @@ void pixel_loss_backward(int penalty, double scale, const Array<const T, 3>& gra
                                        data(grad_v), scratch_for(grad_v.size(), scratch), queue);
 }
 
+// pyramid [1,N,C] serves every image.
+template <class T>
+void sample_texture(const Array<const T, 3>& pyramid, int height, int width, int levels, const Array<const T, 4>& uv,
+                    const Index& index_img, const std::optional<Array<const int32_t, 1>>& group, int64_t faces,
+                    const Array<T, 4>& image, const Array<T, 3>& level, uintptr_t stream) {
+    const Queue queue = queue_of(pyramid, stream);
+    const DeviceGuard guard(queue.device);
+    const Shape shape{int64_t(uv.shape(0)), 0, faces, int(uv.shape(1)), int(uv.shape(2))};
+    headfit::cuda::sample_texture(shape, {height, width, levels}, int(pyramid.shape(2)), pyramid.shape(0) == 1,
+                                  data(pyramid), data(uv), data(index_img), data(group), data(image), data(level),
+                                  queue);
+}
+
+template <class T>
+void sample_texture_backward(const Array<const T, 3>& pyramid, int height, int width, int levels,
+                             const Array<const T, 4>& uv, const Array<const T, 3>& level,
+                             const Array<const T, 4>& grad_image, const std::optional<Array<T, 3>>& grad_pyramid,
+                             const std::optional<Array<T, 4>>& grad_uv, const std::optional<Bytes>& scratch,
+                             uintptr_t stream) {
+    const Queue queue = queue_of(pyramid, stream);
+    const DeviceGuard guard(queue.device);
+    const Shape shape{int64_t(uv.shape(0)), 0, 0, int(uv.shape(1)), int(uv.shape(2))};
+    headfit::cuda::sample_texture_backward(shape, {height, width, levels}, int(pyramid.shape(2)),
+                                           pyramid.shape(0) == 1, data(pyramid), data(uv), data(level),
+                                           data(grad_image), data(grad_pyramid), data(grad_uv),
+                                           scratch_for(pyramid.size(), scratch), queue);
+}
+
 template <class T>
 void define(nb::module_& m) {
     using namespace nb::literals;
@@ -156,6 +184,13 @@ void define(nb::module_& m) {
           "image"_a.noconvert(), "target"_a.noconvert(), "v_pix"_a.noconvert(), "faces"_a.noconvert(),
           "adjacency"_a.noconvert(), "group"_a.noconvert(), "index_img"_a.noconvert(), "grad_v"_a.noconvert(),
           "scratch"_a.noconvert().none(), "stream"_a, unlocked);
+    m.def("sample_texture", &sample_texture<T>, "pyramid"_a.noconvert(), "height"_a, "width"_a, "levels"_a,
+          "uv"_a.noconvert(), "index_img"_a.noconvert(), "group"_a.noconvert().none(), "faces"_a,
+          "image"_a.noconvert(), "level"_a.noconvert(), "stream"_a, unlocked);
+    m.def("sample_texture_backward", &sample_texture_backward<T>, "pyramid"_a.noconvert(), "height"_a, "width"_a,
+          "levels"_a, "uv"_a.noconvert(), "level"_a.noconvert(), "grad_image"_a.noconvert(),
+          "grad_pyramid"_a.noconvert().none(), "grad_uv"_a.noconvert().none(), "scratch"_a.noconvert().none(),
+          "stream"_a, unlocked);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "core/jump_loss.h"
+#include "core/texture.h"
 #include "cuda/launch.h"
 
 namespace headfit {
@@ -44,6 +45,16 @@ void pixel_loss_backward(const Shape& shape, int channels, Penalty penalty, doub
                          const T* image, const T* target, const T* v_pix, const int32_t* faces,
                          const int32_t* adjacency, const int32_t* group, const int32_t* index_img, T* grad_v,
                          void* scratch, const Queue& queue);
+
+template <class T>
+void sample_texture(const Shape& shape, const MipShape& mips, int channels, bool shared, const T* pyramid, const T* uv,
+                    const int32_t* index_img, const int32_t* group, T* image, T* level, const Queue& queue);
+
+// scratch: as above, of grad_pyramid. Without index_img, as level is -1 on background.
+template <class T>
+void sample_texture_backward(const Shape& shape, const MipShape& mips, int channels, bool shared, const T* pyramid,
+                             const T* uv, const T* level, const T* grad_image, T* grad_pyramid, T* grad_uv,
+                             void* scratch, const Queue& queue);
 
 }  // namespace cuda
 }  // namespace headfit

@@ -83,7 +83,7 @@ def interpolate(attributes: Tensor, faces: Tensor, index_img: Tensor, bary: Tens
         raise ValueError(f"attributes: batch {attributes.shape[0]}, but index_img has {index_img.shape[0]}")
     if attributes.dtype != bary.dtype or attributes.dtype not in (torch.float32, torch.float64):
         raise ValueError(f"attributes, bary: expected both float32 or float64, got {attributes.dtype}, {bary.dtype}")
-    _check_device(attributes, faces=faces, index_img=index_img, bary=bary)
+    check_device(attributes, faces=faces, index_img=index_img, bary=bary)
     return ops.interpolate(attributes, faces, index_img, bary)
 
 
@@ -170,7 +170,7 @@ def pixel_loss(
         raise ValueError(
             f"target: expected {image.dtype} {list(image.shape)}, as image, got {target.dtype} {list(target.shape)}"
         )
-    _check_device(image, target=target)
+    check_device(image, target=target)
     if kind not in get_args(PixelLossKind):
         raise ValueError(f"kind: expected one of {', '.join(get_args(PixelLossKind))}, got {kind!r}")
     if kind in ("charbonnier", "huber") and not (scale is not None and scale > 0):
@@ -231,7 +231,7 @@ def _check_edges(
     elif group.shape != (len(faces),) or group.is_floating_point():
         raise ValueError(f"group: expected {len(faces)} integers, got {group.dtype} {list(group.shape)}")
     group = group.to(torch.int32)
-    _check_device(image, v_pix=v_pix, faces=faces, index_img=index_img, group=group, topology=topology.adjacency)
+    check_device(image, v_pix=v_pix, faces=faces, index_img=index_img, group=group, topology=topology.adjacency)
     return group, topology
 
 
@@ -250,7 +250,7 @@ def _check_v_pix(v_pix: Tensor) -> None:
 def _check_faces(faces: Tensor, beside: Tensor) -> None:
     if faces.ndim != 2 or faces.shape[1] != 3 or faces.dtype != torch.int32:
         raise ValueError(f"faces: expected int32 [F,3], got {faces.dtype} {list(faces.shape)}")
-    _check_device(beside, faces=faces)
+    check_device(beside, faces=faces)
     if faces.device.type != "cpu":  # there, the operators check while they read
         check_vertex_ids(faces, beside.shape[-2])
 
@@ -260,7 +260,7 @@ def _check_index_img(index_img: Tensor) -> None:
         raise ValueError(f"index_img: expected int32 [B,H,W], got {index_img.dtype} {list(index_img.shape)}")
 
 
-def _check_device(first: Tensor, **others: Tensor) -> None:
+def check_device(first: Tensor, **others: Tensor) -> None:
     devices = ("cpu",) if cuda.kernels is None else ("cpu", "cuda")
     if first.device.type not in devices:
         raise ValueError(

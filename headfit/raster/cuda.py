@@ -1,4 +1,4 @@
-"""The operators of `headfit.raster.ops` for tensors on a GPU.
+"""The operators of `headfit.raster.ops` and `headfit.raster.texture` for tensors on a GPU.
 
 Everything runs in torch's current stream, in memory of torch's allocator, and nothing waits for the GPU.
 `torch.use_deterministic_algorithms(True)` makes gradients bit-identical from run to run, at twice their cost.
@@ -109,17 +109,70 @@ def pixel_loss_backward(
     return grad_v
 
 
-def register() -> None:
-    """Makes these the operators' kernels on CUDA tensors."""
-    for kernel in (
-        rasterize,
-        rasterize_backward,
-        interpolate,
-        interpolate_backward,
-        edge_grad_backward,
-        pixel_loss_backward,
-    ):
-        getattr(ops, kernel.__name__).register_kernel("cuda")(kernel)
+def sample_pyramid(
+    pyramid: Tensor,
+    height: int,
+    width: int,
+    mips: int,
+    uv_img: Tensor,
+    index_img: Tensor,
+    group: Tensor | None,
+    faces: int,
+) -> tuple[Tensor, Tensor]:
+    image, level = pyramid.new_empty((*index_img.shape, pyramid.shape[2])), uv_img.new_empty(index_img.shape)
+    group = None if group is None else ops.plain(group)
+    with stream_of(pyramid) as stream:
+        kernels.sample_texture(
+            ops.plain(pyramid),
+            height,
+            width,
+            mips,
+            ops.plain(uv_img),
+            ops.plain(index_img),
+            group,
+            faces,
+            image,
+            level,
+            stream,
+        )
+    return image, level
+
+
+def sample_pyramid_backward(
+    pyramid: Tensor,
+    height: int,
+    width: int,
+    mips: int,
+    uv_img: Tensor,
+    index_img: Tensor,
+    level: Tensor,
+    grad_image: Tensor,
+    needs_texture: bool,
+    needs_uv: bool,
+) -> tuple[Tensor, Tensor]:
+    grad_pyramid = pyramid.new_empty(pyramid.shape if needs_texture else (0,))
+    grad_uv = uv_img.new_empty(uv_img.shape if needs_uv else (0,))
+    inputs = [ops.plain(x) for x in (uv_img, level, grad_image)]
+    scratch = _scratch(grad_pyramid) if needs_texture else None
+    with stream_of(pyramid) as stream:
+        kernels.sample_texture_backward(
+            ops.plain(pyramid),
+            height,
+            width,
+            mips,
+            *inputs,
+            grad_pyramid if needs_texture else None,
+            grad_uv if needs_uv else None,
+            scratch,
+            stream,
+        )
+    return grad_pyramid, grad_uv
+
+
+def register(operator: Any, kernel: Any) -> None:
+    """Makes a function of this module the operator's kernel on CUDA tensors."""
+    if kernels is not None:
+        operator.register_kernel("cuda")(kernel)
 
 
 def _scratch(grad: Tensor) -> Tensor | None:
@@ -129,5 +182,12 @@ def _scratch(grad: Tensor) -> Tensor | None:
     return grad.new_empty(kernels.deterministic_bytes(grad.numel()), dtype=torch.uint8)
 
 
-if kernels is not None:
-    register()
+for function in (
+    rasterize,
+    rasterize_backward,
+    interpolate,
+    interpolate_backward,
+    edge_grad_backward,
+    pixel_loss_backward,
+):
+    register(getattr(ops, function.__name__), function)

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from headfit.raster import _C
-from headfit.raster.api import single
+from headfit.raster import _C, cuda
+from headfit.raster.api import check_device, single
 from headfit.raster.ops import plain
 
 
@@ -67,9 +67,7 @@ def _check(texture: Tensor, uv_img: Tensor, index_img: Tensor, mips: int | None,
         raise ValueError(f"texture: batch {len(texture)}, but index_img has {len(index_img)}")
     if group is not None and (group.ndim != 1 or group.is_floating_point()):
         raise ValueError(f"group: expected integers [F], got {group.dtype} {list(group.shape)}")
-    for name, other in {"texture": texture, "uv_img": uv_img, "index_img": index_img, "group": group}.items():
-        if other is not None and other.device.type != "cpu":
-            raise ValueError(f"{name}: textures are sampled on the CPU only, got a tensor on {other.device}")
+    check_device(texture, uv_img=uv_img, index_img=index_img, **({} if group is None else {"group": group}))
     height, width = texture.shape[1:3]
     most = 1
     while height % 2**most == 0 and width % 2**most == 0:
@@ -90,7 +88,7 @@ def sample_pyramid(
     group: Tensor | None,
     faces: int,
 ) -> tuple[Tensor, Tensor]:
-    """The image [B,H,W,C], and the level [B,H,W] that each pixel was sampled at."""
+    """The image [B,H,W,C], and the level [B,H,W] that each pixel was sampled at, -1 on background."""
     image, level = pyramid.new_empty((*index_img.shape, pyramid.shape[2])), uv_img.new_empty(index_img.shape)
     _C.sample_texture(
         plain(pyramid),
@@ -189,3 +187,5 @@ def _vjp(ctx, grad_image, _):  # type: ignore[no-untyped-def]
 
 
 sample_pyramid.register_autograd(_vjp, setup_context=_setup)
+cuda.register(sample_pyramid, cuda.sample_pyramid)
+cuda.register(sample_pyramid_backward, cuda.sample_pyramid_backward)

@@ -22,6 +22,9 @@ CHANNELS = 3
 FACES, VERTICES = 47_000, 23_700
 FRAGMENTS = 2.0  # per pixel: front and back
 RUN = 4.0  # pixels of a column that see one face, out of at most 8 that a thread takes together
+TEXELS = (
+    1.25  # of two levels per pixel: a footprint of one texel of the finer one, and a quarter as many of the coarser
+)
 PAIRS_THAT_DIFFER, JUMPS = 0.29, 0.011  # per pixel
 
 WORD = 4  # bytes of a float or an index
@@ -45,6 +48,13 @@ KERNELS: dict[str, tuple[int, float]] = {
     # Index once for rows and once for columns; faces, adjacency and group; at a jump four pixels of image and gradient
     # and the sums of two vertices.
     "move_jumps": (128, 2 * WORD + 2 * MESH + JUMPS * (8 * CHANNELS * WORD + 6 * ATOMIC)),
+    # uv and index of the pixel in (its neighbours' come from the cache), level out.
+    "choose_level": (256, (2 + 1 + 1) * WORD),
+    # uv and level in, image out, and the texels.
+    "sample": (256, (2 + 1 + CHANNELS) * WORD + TEXELS * CHANNELS * WORD),
+    "to_uv": (256, (2 + 1 + CHANNELS + 2) * WORD + TEXELS * CHANNELS * WORD),
+    # What neighbouring pixels add to the same texel meets in the cache.
+    "to_texels": (256, (2 + 1 + CHANNELS) * WORD + TEXELS * CHANNELS * ATOMIC),
     # 64-bit sums in, gradient out; deterministic sums only, whose other kernels run twice.
     "finish_sums": (256, VERTICES * 3 * 3 * WORD / PIXELS),
 }
