@@ -7,7 +7,7 @@ STAMP := $(VENV)/.setup-$(shell find headfit -name '*.py' | sort | cksum | cut -
 NATIVE := $(shell find csrc cmake CMakeLists.txt -type f)
 DEMO := runs/demo
 
-.PHONY: setup demo test bench lint cuda-report sanitize clean
+.PHONY: setup demo test bench bench-gradients lint cuda-report sanitize clean
 .DEFAULT_GOAL := setup
 
 setup: $(STAMP)
@@ -41,6 +41,10 @@ test: setup
 
 bench: setup
 	$(BIN)/python tests/benchmarks/bench_raster.py
+
+# How exact gradients are, against finite differences. Several minutes; SCENES="a1 d3" for some of them.
+bench-gradients: setup
+	$(BIN)/python tests/gradients/table.py $(SCENES)
 
 lint: setup
 	$(BIN)/ruff format --check .
