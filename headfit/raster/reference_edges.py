@@ -85,7 +85,7 @@ class JumpLoss(Protocol):
     most_reach: float  # bound of the colours' extrapolation where a surface turns away
 
     def of_jump(self, i: int, e_a: Tensor, e_b: Tensor, reach_a: float | None, reach_b: float | None) -> float:
-        """e_a, e_b [C]: colours of both sides at the boundary, extrapolated this far; None: there is no pixel beyond."""
+        """e_a, e_b [C]: colours of both sides at the boundary, extrapolated so far; None: by nothing."""
 
 
 @dataclass

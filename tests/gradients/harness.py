@@ -21,7 +21,6 @@ from headfit.raster.api import PixelLossKind, loss_of_pixels
 
 F64 = torch.float64
 STEP = 0.25  # of the central differences: a quarter of a motion's unit, which moves the picture by about a pixel
-SUPERSAMPLING = 4
 SCALE = 0.1  # where Charbonnier and Huber turn linear; colours run from 0 to 1
 PHASES_AT_ONCE = 8
 
@@ -64,16 +63,17 @@ class Scene:
 
 
 def errors(
-    scene: Scene, kinds: tuple[str, ...], samples: int = 16, phases: int = 8, supersampled: bool = False
+    scene: Scene, kinds: tuple[str, ...], samples: int, phases: int, per_pixel: int | None = None
 ) -> dict[str, float]:
-    """Relative L2 error of the slopes along the scene's motions, for these ESTIMATES, and SUPERSAMPLED if asked for."""
+    """Relative L2 error of the slopes along the motions, for these ESTIMATES, and SUPERSAMPLED by per_pixel^2."""
     losses = tuple(dict.fromkeys(ESTIMATES[kind][0] for kind in kinds))
     truth = true_slopes(scene, losses, samples)
     result = {}
     for kind in kinds:
         result[kind] = relative(slopes(scene, gradient(scene, kind, phases)), truth[ESTIMATES[kind][0]])
-    if supersampled:
-        result[SUPERSAMPLED] = relative(slopes(scene, supersampled_gradient(scene, phases)), truth[SUPERSAMPLED])
+    if per_pixel:
+        ours = slopes(scene, supersampled_gradient(scene, phases, per_pixel))
+        result[SUPERSAMPLED] = relative(ours, truth[SUPERSAMPLED])
     return result
 
 
@@ -159,10 +159,9 @@ def gradient(scene: Scene, kind: str, phases: int) -> Tensor:
     return total
 
 
-def supersampled_gradient(scene: Scene, phases: int) -> Tensor:
-    """Our gradient of the squared loss of a picture that is rendered larger and averaged."""
+def supersampled_gradient(scene: Scene, phases: int, n: int) -> Tensor:
+    """Our gradient of the squared loss of a picture that is rendered n times larger and averaged."""
     total = torch.zeros_like(scene.vertices)
-    n = SUPERSAMPLING
     for v_pix in shifted(scene.vertices, phases):
         larger = v_pix * torch.tensor([n, n, 1.0])
         image, mesh = render(scene, larger, (n * scene.size[0], n * scene.size[1]))

@@ -23,7 +23,7 @@ Target = Callable[[int, int], Tensor]  # [H,W,3] of a size
 
 
 class Camera:
-    """Looks at `centre` from `distance` in front, turned to its left; `extent` (in the subject's units) fills the picture."""
+    """Looks at `centre` from `distance` in front, turned to its left; `extent`, in its units, fills the picture."""
 
     def __init__(
         self, size: int, centre: tuple[float, float, float], distance: float, extent: float, turn: float

@@ -23,9 +23,9 @@ class Config:
     squared: float = CLOSE
     supersampled: float = CLOSE  # inf: not asked for
     robust: float = ROBUST
-    samples: int = 20  # per pixel and axis, of the reference
+    samples: int = 20  # per pixel and axis, of the reference; a multiple of 4
     phases: int = 8  # sub-pixel positions per axis, of ours
-    quick_samples: int = 12
+    per_pixel: int = 4  # pixels per pixel and axis, of the supersampled gradient
 
 
 def planar_motions(mesh: Mesh, which: int = 0) -> list[Tensor]:
@@ -184,20 +184,22 @@ SCENES = {
     "d1 cube": Config(smooth_cube, squared=0.09),
     "d1 cube, a label a side": Config(labelled_cube, squared=0.08),
     "d2 sphere, 1,280 faces": Config(lambda: sphere(3, waves), squared=0.25, phases=4),
-    "d3 head, 128 px": Config(lambda: whole(128).smooth(waves), squared=0.07, samples=12, phases=4, quick_samples=6),
-    "d3 labels": Config(lambda: whole(128).labels(waves), squared=0.08, samples=12, phases=4, quick_samples=6),
+    "d3 head, 128 px": Config(lambda: whole(128).smooth(waves), squared=0.07, samples=12, phases=4),
+    "d3 labels": Config(lambda: whole(128).labels(waves), squared=0.08, samples=12, phases=4),
     "d4 head, 256 px": Config(lambda: whole(256).smooth(waves), squared=0.05, samples=8, phases=4),
     "d4 labels": Config(lambda: whole(256).labels(waves), squared=0.08, samples=8, phases=4),
-    "d5 mouth": Config(lambda: mouth(128).smooth(waves), squared=0.06, samples=12, phases=4, quick_samples=6),
-    "d5 labels": Config(lambda: mouth(128).labels(waves), squared=0.08, samples=12, phases=4, quick_samples=6),
+    "d5 mouth": Config(lambda: mouth(128).smooth(waves), squared=0.06, samples=12, phases=4),
+    "d5 labels": Config(lambda: mouth(128).labels(waves), squared=0.08, samples=12, phases=4),
     "e1 turned square": Config(lambda: small_sheet((20, 20), (11, 11), math.pi / 4)),
     "e2 edge in the last row": Config(lambda: small_sheet((20, 24.1), (11, 15)), squared=0.1),
     "e3 edge in the first row": Config(lambda: small_sheet((20, 15.9), (11, 15)), squared=0.1),
-    "e4 edge beyond the last centre": Config(lambda: small_sheet((20, 24.8), (11, 15)), squared=math.inf),
+    "e4 edge beyond the last centre": Config(
+        lambda: small_sheet((20, 24.8), (11, 15)), squared=math.inf, robust=math.inf
+    ),
     "f1 sphere, 81,920 faces": Config(lambda: sphere(6, waves), squared=0.25, phases=4),
-    "f2 strips of 2 px": Config(lambda: strip_scene(2.0)),
-    "f3 strips of 0.5 px": Config(lambda: strip_scene(0.5), squared=math.inf),
-    "f4 strips of 0.2 px": Config(lambda: strip_scene(0.2), squared=math.inf),
+    "f2 strips of 2 px": Config(lambda: strip_scene(2.0), samples=32),
+    "f3 strips of 0.5 px": Config(lambda: strip_scene(0.5), squared=0.48, robust=math.inf, samples=32),
+    "f4 strips of 0.2 px": Config(lambda: strip_scene(0.2), squared=math.inf, robust=math.inf, samples=32, per_pixel=8),
     "g1 colour seam": Config(colour_seam),
     "g2 seam of two sheets": Config(cut_seam),
     "g3 label stripes": Config(label_stripes),

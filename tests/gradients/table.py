@@ -1,4 +1,7 @@
-"""Prints the error of the rasterizer's gradient in all scenes, beside the bounds. Run: make bench-gradients [SCENES="a1 d3"]"""
+"""Prints the error of the rasterizer's gradient in all scenes, beside its bound. Run: make bench-gradients
+
+Some scenes only: make bench-gradients SCENES="a1 d3".
+"""
 
 import math
 import sys
@@ -29,7 +32,7 @@ def main(chosen: list[str]) -> None:
     for name, config in SCENES.items():
         if chosen and not any(name.startswith(prefix) for prefix in chosen):
             continue
-        error = errors(config.make(), tuple(ESTIMATES), config.samples, config.phases, supersampled=True)
+        error = errors(config.make(), tuple(ESTIMATES), config.samples, config.phases, config.per_pixel)
         cells = [f"{error[column]:.3f}".lstrip("0") for column in COLUMNS]
         print(f"| {name} | {' | '.join(cells)} | {_bound_text(config)} |", flush=True)
         missed += [
