@@ -7,7 +7,7 @@ STAMP := $(VENV)/.setup-$(shell find headfit -name '*.py' | sort | cksum | cut -
 NATIVE := $(shell find csrc cmake CMakeLists.txt -type f)
 DEMO := runs/demo
 
-.PHONY: setup demo test bench bench-registration sheets lint cuda-report sanitize clean
+.PHONY: setup demo test bench bench-gradients bench-registration sheets lint cuda-report sanitize clean
 .DEFAULT_GOAL := setup
 
 setup: $(STAMP)
@@ -49,6 +49,10 @@ bench-registration: setup
 # The pictures of docs/head-model.md.
 sheets: setup
 	$(BIN)/headfit models show default --out docs/pictures/head_default.jpg
+
+# How exact gradients are, against finite differences. Several minutes; SCENES="a1 d3" for some of them.
+bench-gradients: setup
+	$(BIN)/python tests/gradients/table.py $(SCENES)
 
 lint: setup
 	$(BIN)/ruff format --check .

@@ -41,24 +41,36 @@ struct BoundaryColours {
     }
 };
 
-// G = sum over channels of g (e_A - e_B) with
-//     g = (g_A + g_B) / 2 + c [(g_A - g_A') + (g_B - g_B')].
+// The loss gradient at the boundary, g, for G = sum over channels of g (e_A - e_B). For a squared loss g_x = h (I_x - T_x)
+// at pixel x; T is wanted sharpened, but I at the boundary, so with what each side varies by, d_A = I_A - I_A',
+//     g = (g_A + g_B) / 2 + c [(g_A - g_A') + (g_B - g_B')] + h [(reach_A / 2 - c) d_A + (reach_B / 2 - c) d_B].
+// h follows from the jump itself as far as the target has none there: h = (g_A - g_B) / (I_A - I_B), no less than 0.
+// Where the target jumps with the image, or a filter blurred the gradient, that is near 0, and the last term is gone.
 // grad: the loss gradient at the pixels; its outer pixels are null where the image's are. Where g_A equals g_B exactly
 // (the pixels of one supersampled block) there is nothing to sharpen.
 template <class Real, class Stored>
 HEADFIT_HD inline Real jump_loss_of_gradient(const BoundaryColours<Real, Stored>& colours,
                                              const FourPixels<Stored>& grad, int channels, bool sharpen) {
-    Real plain = 0, sharpened = 0;
+    const FourPixels<Stored>& image = colours.image;
+    const Real c = sharpen ? Real(kSharpen) : Real(0);
+    Real plain = 0, refined = 0;
     bool equal = true;
-    for (int c = 0; c < channels; ++c) {
-        const Real ga = Real(grad.a[c]), gb = Real(grad.b[c]), J = colours.a(c) - colours.b(c);
-        const Real outer = (grad.outer_a ? ga - Real(grad.outer_a[c]) : Real(0)) +
-                           (grad.outer_b ? gb - Real(grad.outer_b[c]) : Real(0));
+    for (int k = 0; k < channels; ++k) {
+        const Real ga = Real(grad.a[k]), gb = Real(grad.b[k]), J = colours.a(k) - colours.b(k);
+        const Real step = Real(image.a[k]) - Real(image.b[k]), most = J * J > step * step ? J * J : step * step;
+        const Real hJ = (ga - gb) * step > 0 ? (ga - gb) * step / most * J : Real(0);
         plain += J * (ga + gb) / 2;
-        sharpened += J * outer;
         equal &= ga == gb;
+        if (image.outer_a) {
+            refined += c * J * (ga - Real(grad.outer_a[k]));
+            refined += hJ * (colours.reach_a / 2 - c) * (Real(image.a[k]) - Real(image.outer_a[k]));
+        }
+        if (image.outer_b) {
+            refined += c * J * (gb - Real(grad.outer_b[k]));
+            refined += hJ * (colours.reach_b / 2 - c) * (Real(image.b[k]) - Real(image.outer_b[k]));
+        }
     }
-    return plain + (sharpen && !equal ? Real(kSharpen) * sharpened : Real(0));
+    return equal ? plain : plain + refined;
 }
 
 enum class Penalty : int32_t { squared, charbonnier, huber, l1, cross_entropy };

@@ -14,6 +14,7 @@ from headfit.capture.capture import Capture, DamagedFile
 from headfit.capture.centroids import label_centroids
 from headfit.capture.triangulate import triangulate
 from headfit.errors import HeadfitError
+from headfit.head.contour import CONTOUR
 from headfit.head.similarity import robust_similarity
 
 if TYPE_CHECKING:
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
 
 Float = NDArray[np.float64]
 
-#: The jaw line (iBUG points 0-16) is where each view's outline happens to be, not a point of the skin.
-LANDMARK_WEIGHT = np.r_[np.full(17, 0.1), np.ones(51)]
+#: The jaw line (iBUG points 0-16) is where each view's outline happens to be, not a point of the skin: it hardly tells
+#: where the head is. Later it is compared with the model's outline in each view, along which a detector's points slide.
+LANDMARK_WEIGHT = np.r_[np.full(CONTOUR, 0.1), np.ones(68 - CONTOUR)]
+OUTLINE_TRUST = 0.2
 #: Regions of masks and model by whose centres the head is placed where there are no landmarks.
 PLACING_REGIONS = ("left_eye", "right_eye", "lips")
 
@@ -79,6 +82,7 @@ def _landmark_points(fit: HeadFit, frame: int, cameras: list[int]) -> tuple[Floa
     world, _, agrees = triangulate([fit.capture.cameras[c] for c, _ in seen], points[..., :2], points[..., 2])
     for row, (camera, _) in enumerate(seen):
         fit.landmark_trust[frame, camera] = torch.as_tensor(agrees[row], dtype=torch.float32)
+        fit.landmark_trust[frame, camera, :CONTOUR] = OUTLINE_TRUST
     good = agrees.sum(0) >= 2
     if good[17:].sum() < 6:
         return None

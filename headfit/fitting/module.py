@@ -24,6 +24,7 @@ from headfit.fitting.parameters import FitParameters
 from headfit.fitting.schedule import Plan, PlannedChunk
 from headfit.fitting.texture_start import start_appearance
 from headfit.head import HeadModel
+from headfit.head.contour import CONTOUR, JawContour, contour_points
 from headfit.render import Appearance, CameraBatch, HeadRenderer, Visible
 
 #: Classes whose colour may move the geometry: lit like a smooth surface. Inside the mouth darkness is shadow; there
@@ -74,6 +75,7 @@ class HeadFit(pl.LightningModule):
         self.geometry = FitParameters(head, len(capture.frames), config.offset_smoothness)
         centres = torch.tensor(np.stack([camera.centre for camera in capture.cameras]), dtype=torch.float32)
         self.appearance = Appearance(config.texture_size, centres, data.training_cameras)
+        self.contour = JawContour(head) if head.has_landmarks else None
         self.renderer = HeadRenderer(head)
         weights = [config.class_weights.get(name, 1.0) for name in classes.names]
         photometric = [name in PHOTOMETRIC_CLASSES for name in classes.names]
@@ -104,7 +106,7 @@ class HeadFit(pl.LightningModule):
     @property
     def use_landmarks(self) -> bool:
         """Whether landmarks are compared: the settings want it, and the head model has some."""
-        return self.config.use_landmarks and self.geometry.head.has_landmarks
+        return self.config.use_landmarks and self.contour is not None
 
     @property
     def has_texture(self) -> bool:
@@ -238,7 +240,10 @@ class HeadFit(pl.LightningModule):
         return ShownColours(image, rendered, on_head, lit)
 
     def _landmark_term(self, batch: ViewBatch, v_views: Tensor, cameras: CameraBatch, area: Tensor) -> Tensor:
-        points = cameras.project(self.geometry.landmarks(v_views))[..., :2]
+        assert self.contour is not None  # see use_landmarks
+        outline = contour_points(v_views, self.geometry.head.faces, *self.contour(v_views, cameras.centres()))
+        inner = self.geometry.landmarks(v_views)[:, CONTOUR:]
+        points = cameras.project(torch.cat([outline, inner], dim=1))[..., :2]
         trust = self.landmark_trust[batch.frame, batch.camera]
         return losses.landmark_loss(points, batch.landmarks, batch.landmark_weight * trust, area)
 

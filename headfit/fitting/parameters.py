@@ -24,8 +24,9 @@ class FitParameters(nn.Module):
 
     Shared: identity `[I]` (standard deviations), log_scale `[]`, placement_raw `[R,9]` of the rigid inner parts,
     offset_field `[Vc,3]` (metres, see SmoothOffsets).
-    Per frame (rows): detail_raw `[F,K,3]` (millimetres, of the handles of FrameDetail); rotation `[F,3]` (axis-angle on top of the initial rotation), translation `[F,3]` (metres, world),
-    expression `[F,E]`, joints_raw `[F,J,6]`. `placement` and `joints` give the raw ones in radians and metres.
+    Per frame (rows): rotation `[F,3]` (axis-angle on top of the initial rotation), translation `[F,3]` (metres, world),
+    expression `[F,E]`, joints_raw `[F,J,6]`, detail_raw `[F,K,3]` (millimetres, of the handles of
+    FrameDetail). `placement` and `joints` give the raw ones in radians and metres.
 
     v_world = exp(log_scale) * R v_head + translation.
 

@@ -28,7 +28,9 @@ def edge_grad_backward(
     topology: Topology | None = None,
 ) -> Tensor:
     """The gradient [B,V,3] that `edge_grad` gives to v_pix when its output has the gradient grad_image."""
-    return _backward(lambda line: GradientLoss(grad_image[line]), image, v_pix, faces, index_img, group, topology)
+    return _backward(
+        lambda line: GradientLoss(image[line], grad_image[line]), image, v_pix, faces, index_img, group, topology
+    )
 
 
 def pixel_loss_backward(
@@ -82,21 +84,30 @@ class JumpLoss(Protocol):
 
     most_reach: float  # bound of the colours' extrapolation where a surface turns away
 
-    def of_jump(self, i: int, e_a: Tensor, e_b: Tensor, use_a: bool, use_b: bool) -> float:
-        """e_a, e_b [C]: colours of both sides at the boundary. use_a, use_b: the pixel beyond is of the same sheet."""
+    def of_jump(self, i: int, e_a: Tensor, e_b: Tensor, reach_a: float | None, reach_b: float | None) -> float:
+        """e_a, e_b [C]: colours of both sides at the boundary, extrapolated so far; None: by nothing."""
 
 
 @dataclass
 class GradientLoss:
+    image: Tensor  # [N,C]
     grad: Tensor  # [N,C]
     most_reach = 2.0
 
-    def of_jump(self, i: int, e_a: Tensor, e_b: Tensor, use_a: bool, use_b: bool) -> float:
-        g_a, g_b = self.grad[i], self.grad[i + 1]
-        g = (g_a + g_b) / 2
-        if 0 < i < len(self.grad) - 2 and not torch.equal(g_a, g_b):
-            g = g + (g_a - self.grad[i - 1]) / 8 * use_a + (g_b - self.grad[i + 2]) / 8 * use_b
-        return float(((e_a - e_b).double() * g.double()).sum())
+    def of_jump(self, i: int, e_a: Tensor, e_b: Tensor, reach_a: float | None, reach_b: float | None) -> float:
+        I_a, I_b, g_a, g_b = (x.double() for x in (*self.image[i : i + 2], *self.grad[i : i + 2]))
+        J, g = e_a.double() - e_b.double(), (g_a + g_b) / 2
+        total = g * J
+        if not torch.equal(g_a, g_b):
+            c = 1 / 8 if 0 < i < len(self.grad) - 2 else 0.0
+            # h J, h = (g_a - g_b) / (I_a - I_b), no less than 0 and where it divides by little no more than |g_a - g_b|
+            rise = ((g_a - g_b) * (I_a - I_b)).clamp(min=0)
+            hJ = torch.where(rise > 0, rise / torch.maximum(J**2, (I_a - I_b) ** 2), 0.0) * J
+            for I_own, g_own, outer, reach in ((I_a, g_a, i - 1, reach_a), (I_b, g_b, i + 2, reach_b)):
+                if reach is not None:
+                    total = total + c * (g_own - self.grad[outer].double()) * J
+                    total = total + hJ * (reach / 2 - c) * (I_own - self.image[outer].double())
+        return float(total.sum())
 
 
 @dataclass
@@ -107,7 +118,7 @@ class PenaltyLoss:
     scale: float
     most_reach = 1.0
 
-    def of_jump(self, i: int, e_a: Tensor, e_b: Tensor, use_a: bool, use_b: bool) -> float:
+    def of_jump(self, i: int, e_a: Tensor, e_b: Tensor, reach_a: float | None, reach_b: float | None) -> float:
         taps = {i: 0.5, i + 1: 0.5}
         if 0 < i < len(self.weight) - 2:
             taps = {i - 1: -1 / 8, i: 5 / 8, i + 1: 5 / 8, i + 2: -1 / 8}
@@ -291,7 +302,15 @@ def _line(
             reach_b = _limb_reach(s, jump, (A, B), i + 1, i + 2, pixels, centres, reach_b, loss.most_reach)
         e_a = image[i] + (reach_a * (image[i] - image[i - 1]) if use_a else 0)
         e_b = image[i + 1] + (reach_b * (image[i + 1] - image[i + 2]) if use_b else 0)
-        _move(s, jump, A, B, axis, loss.of_jump(i, e_a, e_b, use_a, use_b), grad_v)
+        _move(
+            s,
+            jump,
+            A,
+            B,
+            axis,
+            loss.of_jump(i, e_a, e_b, reach_a if use_a else None, reach_b if use_b else None),
+            grad_v,
+        )
 
 
 def _limb_reach(

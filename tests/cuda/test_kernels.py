@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from raster_scenes import Mesh, cube, flat, sheet, tilted
+from shapes import Mesh, cube, flat, sheet, tilted
 from torch import Tensor
 
 from headfit.raster import Topology, cuda, ops

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from raster_scenes import F64, SIZE, Mesh, colours_of, flat, sheet, tilted, triangle
+from shapes import F64, SIZE, Mesh, colours_of, flat, sheet, tilted, triangle
 from torch import Tensor
 
 from headfit.raster import Topology, edge_grad, interpolate, rasterize

@@ -98,7 +98,9 @@ class Parting:
         weight = np.sqrt(TIED) * np.exp(-0.5 * (distance / TIED_REACH) ** 2)
         n = np.arange(len(cavity))
         shape = (len(cavity), self.n_soft)
-        return sp.csr_matrix((weight, (n, cavity)), shape=shape) - sp.csr_matrix((weight, (n, skin[nearest])), shape=shape)
+        return sp.csr_matrix((weight, (n, cavity)), shape=shape) - sp.csr_matrix(
+            (weight, (n, skin[nearest])), shape=shape
+        )
 
     def posed(self, units: dict[str, float], gaze: dict[str, tuple[float, ...]]) -> np.ndarray:
         """Fine vertices [V,3]."""

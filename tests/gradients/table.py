@@ -1,0 +1,50 @@
+"""Prints the error of the rasterizer's gradient in all scenes, beside its bound. Run: make bench-gradients
+
+Some scenes only: make bench-gradients SCENES="a1 d3".
+"""
+
+import math
+import sys
+import time
+
+import torch
+from harness import ESTIMATES, SUPERSAMPLED, errors
+from scenes import SCENES, Config
+
+COLUMNS = (*ESTIMATES, SUPERSAMPLED)
+
+
+def bound(config: Config, column: str) -> float:
+    """What an error must stay below; inf where nothing is asked for."""
+    if column == SUPERSAMPLED:
+        return config.supersampled
+    if column == "squared":
+        return config.squared
+    # The loss' gradient alone is not enough for robust losses: those columns say why pixel_loss exists.
+    return config.squared if column.startswith("squared") else math.inf if "edge_grad" in column else config.robust
+
+
+def main(chosen: list[str]) -> None:
+    torch.set_num_threads(1)  # tensors are small
+    print(f"| scene | {' | '.join(COLUMNS)} | bound |")
+    print(f"|---|{'---|' * (len(COLUMNS) + 1)}")
+    missed, start = [], time.monotonic()
+    for name, config in SCENES.items():
+        if chosen and not any(name.startswith(prefix) for prefix in chosen):
+            continue
+        error = errors(config.make(), tuple(ESTIMATES), config.samples, config.phases, config.per_pixel)
+        cells = [f"{error[column]:.3f}".lstrip("0") for column in COLUMNS]
+        print(f"| {name} | {' | '.join(cells)} | {_bound_text(config)} |", flush=True)
+        missed += [
+            f"{name}: {column} {error[column]:.3f}" for column in COLUMNS if error[column] > bound(config, column)
+        ]
+    print(f"\n{time.monotonic() - start:.0f} s. Above their bounds: {'; '.join(missed) or 'none'}", file=sys.stderr)
+    sys.exit(bool(missed))
+
+
+def _bound_text(config: Config) -> str:
+    return "-" if math.isinf(config.squared) else f"{config.squared:.2f}".lstrip("0")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
