@@ -92,7 +92,6 @@ def _download(folder: Path, into: Path) -> Path:
 
 
 def _run(arguments: list[str], complaint: str) -> None:
-    done = subprocess.run([sys.executable, *arguments], stderr=subprocess.PIPE, text=True, check=False)
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise HeadfitError(f"{complaint} ({last})")
+    """Run a Python program; what it prints, progress and errors alike, is for the user's eyes."""
+    if subprocess.run([sys.executable, *arguments], check=False).returncode:
+        raise HeadfitError(f"{complaint} (its own messages are above)")
