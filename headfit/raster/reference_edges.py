@@ -253,9 +253,10 @@ def find_jump(s: Surface, a: int, b: int, A: Point, B: Point) -> Jump | None:
     P_a, P_b = _along(A, B, t_a), _along(A, B, t_b)
     at_tb = s.w(walk(s, a, A, P_b).face, P_b) - s.w(end_b.face, P_b)
     at_ta = s.w(end_a.face, P_a) - s.w(walk(s, b, B, P_a).face, P_a)
-    if end_b.kind != "reached" and at_tb < 0:
+    # A sheet that reaches the other's centre and is in front there, yet not seen, ends exactly on that centre.
+    if at_tb < 0 and (end_b.kind != "reached" or -at_tb > 1e-3 * abs(at_ta)):
         return Jump("b", t_b, [(end_b, t_b, 1.0)])
-    if end_a.kind != "reached" and at_ta > 0:
+    if at_ta > 0 and (end_a.kind != "reached" or at_ta > 1e-3 * abs(at_tb)):
         return Jump("a", t_a, [(end_a, t_a, 1.0)])
     fall = at_tb - at_ta
     t = t_b + min(max(at_tb / fall, 0.0), 1.0) * (t_a - t_b) if fall > 0 else (t_a + t_b) / 2
