@@ -100,9 +100,9 @@ class GradientLoss:
         total = g * J
         if not torch.equal(g_a, g_b):
             c = 1 / 8 if 0 < i < len(self.grad) - 2 else 0.0
-            # h J, h = (g_a - g_b) / (I_a - I_b), no less than 0 and where it divides by little no more than |g_a - g_b|
+            # h J with h = (g_a - g_b) / (I_a - I_b), no less than 0; half of J bounds what it divides by.
             rise = ((g_a - g_b) * (I_a - I_b)).clamp(min=0)
-            hJ = torch.where(rise > 0, rise / torch.maximum(J**2, (I_a - I_b) ** 2), 0.0) * J
+            hJ = torch.where(rise > 0, rise / torch.maximum(J**2 / 4, (I_a - I_b) ** 2), 0.0) * J
             for I_own, g_own, outer, reach in ((I_a, g_a, i - 1, reach_a), (I_b, g_b, i + 2, reach_b)):
                 if reach is not None:
                     total = total + c * (g_own - self.grad[outer].double()) * J

@@ -12,6 +12,7 @@ from harness import ESTIMATES, SUPERSAMPLED, errors
 from scenes import SCENES, Config
 
 COLUMNS = (*ESTIMATES, SUPERSAMPLED)
+CROSS_ENTROPY = 0.15  # colours are no logits, and their softmax hardly differs: an error is large beside so little
 
 
 def bound(config: Config, column: str) -> float:
@@ -20,6 +21,8 @@ def bound(config: Config, column: str) -> float:
         return config.supersampled
     if column == "squared":
         return config.squared
+    if column == "cross_entropy":
+        return CROSS_ENTROPY
     # The loss' gradient alone is not enough for robust losses: those columns say why pixel_loss exists.
     return config.squared if column.startswith("squared") else math.inf if "edge_grad" in column else config.robust
 

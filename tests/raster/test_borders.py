@@ -116,3 +116,18 @@ def test_a_fin_through_a_surface_is_an_intersection_that_both_move() -> None:
     first = float(along[mesh.object_of == 0].sum())
     assert abs(first) == pytest.approx(SIZE / 0.004, rel=1e-6)
     assert float(along[mesh.object_of == 1].sum()) == pytest.approx(-first, rel=1e-6)
+
+
+@axes
+@pytest.mark.parametrize("border", [12.01, 12.3, 12.5, 12.8, 2.7, SIZE - 2.7])
+def test_a_border_between_two_ramps_is_exact_for_squares(border: float, axis: int) -> None:
+    """Before a constant target, colours that vary along a pair are taken at the border, wherever that is."""
+    v, faces = quads([-5, border, SIZE + 5], axis, SIZE)
+    centres = torch.arange(SIZE, dtype=F64)[:, None] + 0.5
+    ramps = 0.2 + 0.03 * centres, 0.9 - 0.02 * centres
+    target = torch.tensor([0.3], dtype=F64)
+    image = torch.where(centres < border, *ramps).expand(SIZE, SIZE, 1)
+    image = image if axis == 0 else image.transpose(0, 1)
+    got = edge_gradient(v, faces, image, 2 * (image - target), (SIZE, SIZE), torch.tensor([0, 0, 1, 1]))
+    before, beyond = 0.2 + 0.03 * border - 0.3, 0.9 - 0.02 * border - 0.3
+    assert float(got[2:4, axis].sum()) == pytest.approx(SIZE * (before**2 - beyond**2), rel=1e-9)
