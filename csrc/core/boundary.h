@@ -148,10 +148,13 @@ HEADFIT_HD inline Boundary<Real> find_boundary(const Surface<Real, Stored>& surf
         else
             at_ta = -beyond;
     }
-    if (r.b.end != WalkEnd::reached && at_tb < 0) {
+    // A sheet that reaches the other's centre and is in front there, yet not seen, has its border exactly on that centre;
+    // unless both are equally near, but for rounding, since they intersect there.
+    constexpr Real kTie = Real(1e-3);
+    if (at_tb < 0 && (r.b.end != WalkEnd::reached || -at_tb > kTie * std::abs(at_ta))) {
         r.jump = Jump::b_in_front;
         r.t = r.t_b();
-    } else if (r.a.end != WalkEnd::reached && at_ta > 0) {
+    } else if (at_ta > 0 && (r.a.end != WalkEnd::reached || at_ta > kTie * std::abs(at_tb))) {
         r.jump = Jump::a_in_front;
         r.t = r.t_a();
     } else {

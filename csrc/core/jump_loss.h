@@ -46,6 +46,7 @@ struct BoundaryColours {
 //     g = (g_A + g_B) / 2 + c [(g_A - g_A') + (g_B - g_B')] + h [(reach_A / 2 - c) d_A + (reach_B / 2 - c) d_B].
 // h follows from the jump itself as far as the target has none there: h = (g_A - g_B) / (I_A - I_B), no less than 0.
 // Where the target jumps with the image, or a filter blurred the gradient, that is near 0, and the last term is gone.
+// Where the centres hardly differ, but the boundary's two sides do (J = e_A - e_B), half of J divides instead.
 // grad: the loss gradient at the pixels; its outer pixels are null where the image's are. Where g_A equals g_B exactly
 // (the pixels of one supersampled block) there is nothing to sharpen.
 template <class Real, class Stored>
@@ -57,7 +58,7 @@ HEADFIT_HD inline Real jump_loss_of_gradient(const BoundaryColours<Real, Stored>
     bool equal = true;
     for (int k = 0; k < channels; ++k) {
         const Real ga = Real(grad.a[k]), gb = Real(grad.b[k]), J = colours.a(k) - colours.b(k);
-        const Real step = Real(image.a[k]) - Real(image.b[k]), most = J * J > step * step ? J * J : step * step;
+        const Real step = Real(image.a[k]) - Real(image.b[k]), most = J * J / 4 > step * step ? J * J / 4 : step * step;
         const Real hJ = (ga - gb) * step > 0 ? (ga - gb) * step / most * J : Real(0);
         plain += J * (ga + gb) / 2;
         equal &= ga == gb;

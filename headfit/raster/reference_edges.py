@@ -100,9 +100,9 @@ class GradientLoss:
         total = g * J
         if not torch.equal(g_a, g_b):
             c = 1 / 8 if 0 < i < len(self.grad) - 2 else 0.0
-            # h J, h = (g_a - g_b) / (I_a - I_b), no less than 0 and where it divides by little no more than |g_a - g_b|
+            # h J with h = (g_a - g_b) / (I_a - I_b), no less than 0; half of J bounds what it divides by.
             rise = ((g_a - g_b) * (I_a - I_b)).clamp(min=0)
-            hJ = torch.where(rise > 0, rise / torch.maximum(J**2, (I_a - I_b) ** 2), 0.0) * J
+            hJ = torch.where(rise > 0, rise / torch.maximum(J**2 / 4, (I_a - I_b) ** 2), 0.0) * J
             for I_own, g_own, outer, reach in ((I_a, g_a, i - 1, reach_a), (I_b, g_b, i + 2, reach_b)):
                 if reach is not None:
                     total = total + c * (g_own - self.grad[outer].double()) * J
@@ -253,9 +253,10 @@ def find_jump(s: Surface, a: int, b: int, A: Point, B: Point) -> Jump | None:
     P_a, P_b = _along(A, B, t_a), _along(A, B, t_b)
     at_tb = s.w(walk(s, a, A, P_b).face, P_b) - s.w(end_b.face, P_b)
     at_ta = s.w(end_a.face, P_a) - s.w(walk(s, b, B, P_a).face, P_a)
-    if end_b.kind != "reached" and at_tb < 0:
+    # A sheet that reaches the other's centre and is in front there, yet not seen, ends exactly on that centre.
+    if at_tb < 0 and (end_b.kind != "reached" or -at_tb > 1e-3 * abs(at_ta)):
         return Jump("b", t_b, [(end_b, t_b, 1.0)])
-    if end_a.kind != "reached" and at_ta > 0:
+    if at_ta > 0 and (end_a.kind != "reached" or at_ta > 1e-3 * abs(at_tb)):
         return Jump("a", t_a, [(end_a, t_a, 1.0)])
     fall = at_tb - at_ta
     t = t_b + min(max(at_tb / fall, 0.0), 1.0) * (t_a - t_b) if fall > 0 else (t_a + t_b) / 2

@@ -19,7 +19,7 @@ class Topology:
 
     Attributes:
         adjacency: [F,3] int32; `adjacency[f, k]` is the face across the edge opposite corner k of face f, or
-            -1 where the edge is open or has more than two faces.
+            -1 where the edge is open or has more than two faces. A face that is given again has no neighbours.
         components: [F] int32; faces connected through shared vertices have the same number, counted from 0.
 
     Raises:
@@ -72,16 +72,35 @@ def _once(faces: Tensor, cache: Cache[Made], make: Callable[[Tensor], Made]) -> 
 
 
 def _adjacency(faces: np.ndarray) -> np.ndarray:
+    adjacency, crowded = _neighbours(faces)
+    if crowded and not (once := _drawn_once(faces)).all():
+        number = np.append(np.flatnonzero(once), -1).astype(np.int32)
+        adjacency[:] = -1
+        adjacency[once] = number[_neighbours(faces[once])[0]]
+    return adjacency
+
+
+def _neighbours(faces: np.ndarray) -> tuple[np.ndarray, bool]:
+    """The face across each edge, and whether some edge has more than two."""
     # Side 3 f + k is the edge of face f opposite corner k; sides of one edge become neighbours when sorted.
     edges = np.sort(faces[:, [[1, 2], [2, 0], [0, 1]]].reshape(-1, 2), axis=1)
     key = edges[:, 0] * (edges.max(initial=0) + 1) + edges[:, 1]
     order = np.argsort(key, kind="stable")
     first = np.flatnonzero(np.diff(key[order], prepend=-1))
-    pair = first[np.diff(first, append=len(key)) == 2]
+    count = np.diff(first, append=len(key))
+    pair = first[count == 2]
     one, other = order[pair], order[pair + 1]
     adjacency = np.full(len(key), -1, np.int32)
     adjacency[one], adjacency[other] = other // 3, one // 3
-    return adjacency.reshape(-1, 3)
+    return adjacency.reshape(-1, 3), bool((count > 2).any())
+
+
+def _drawn_once(faces: np.ndarray) -> np.ndarray:
+    """[F] bool: not for a face on the vertices of an earlier one, which hides it, or on less than three vertices."""
+    corners = np.sort(faces, axis=1)
+    once = np.zeros(len(faces), bool)
+    once[np.unique(corners, axis=0, return_index=True)[1]] = True
+    return once & (np.diff(corners, axis=1) > 0).all(1)
 
 
 def _components(faces: np.ndarray) -> np.ndarray:

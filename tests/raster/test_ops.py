@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from headfit.raster import NEAR, Topology, edge_grad, interpolate, ops, pixel_loss, rasterize
+from headfit.raster import NEAR, Topology, edge_grad, interpolate, ops, pixel_loss, rasterize, sample_texture
+from headfit.render.geometry import vertex_normals
 
 QUAD = torch.tensor([[0, 1, 2], [0, 2, 3]], dtype=torch.int32)
 
@@ -209,6 +210,25 @@ def test_interior_gradcheck() -> None:
     assert torch.autograd.gradcheck(render, (v, attributes), eps=1e-7, atol=1e-6)
 
 
+def test_normals_and_uv_gradcheck() -> None:
+    """World and camera normals and UV of what a turned camera sees, with respect to the vertices in the world."""
+    g = torch.Generator().manual_seed(0)
+    world = torch.tensor([[[-2, -2, 0], [2, -2, 0.3], [2.2, 2, 0.6], [-2, 2.1, -0.4]]], dtype=torch.float64)
+    R = torch.linalg.qr(torch.eye(3) + 0.2 * torch.rand(3, 3, generator=g))[0].double()
+    uvs = torch.rand(4, 2, generator=g, dtype=torch.float64)
+
+    def render(world: Tensor) -> tuple[Tensor, ...]:
+        camera = world @ R.T * torch.sign(torch.diag(R)) + torch.tensor([0, 0, 3.0])
+        v_pix = torch.cat([5 * camera[..., :2] / camera[..., 2:] + 2.5, camera[..., 2:]], -1)
+        index_img, bary, _ = rasterize(v_pix, QUAD, (5, 6))
+        normals = interpolate(vertex_normals(world, QUAD), QUAD, index_img, bary)
+        normals = torch.nn.functional.normalize(normals, dim=-1)
+        return normals, normals @ R.T, interpolate(uvs, QUAD, index_img, bary)
+
+    assert float(render(world)[0].norm(dim=-1).mean()) > 0.8, "the quad fills most of the picture"
+    assert torch.autograd.gradcheck(render, world.requires_grad_(), eps=1e-7, atol=1e-6)
+
+
 def test_operators_are_registered_right() -> None:
     v, faces = random_scene(batch=2)
     v = v.requires_grad_()
@@ -233,20 +253,24 @@ def test_operators_are_registered_right() -> None:
 
 
 def test_compiled() -> None:
-    """One graph, without breaks, from vertices to the loss, and the same gradients."""
+    """One graph, without breaks, from vertices and texture through every operation to the loss; the same gradients."""
     v, faces = random_scene(batch=2)
     topology = Topology(faces)
+    g = torch.Generator().manual_seed(2)
+    uvs = torch.rand(300, 2, generator=g)
 
-    def loss(v: Tensor, attributes: Tensor) -> Tensor:
+    def loss(v: Tensor, attributes: Tensor, texture: Tensor) -> Tensor:
         index_img, bary, depth = rasterize(v, faces, (20, 30))
-        image = interpolate(attributes, faces, index_img, bary)
-        image = torch.cat([image, depth[..., None]], -1)
+        uv_img = interpolate(uvs, faces, index_img, bary)
+        albedo = sample_texture(texture, uv_img, index_img, group=topology.components)
+        image = torch.cat([interpolate(attributes, faces, index_img, bary), albedo, depth[..., None]], -1)
         squares = (edge_grad(image, v, faces, index_img, topology=topology) ** 2).sum()
         target = torch.zeros_like(image)
         robust = pixel_loss(image, target, v, faces, index_img, kind="charbonnier", scale=0.1, topology=topology)
         return squares + robust.sum()
 
-    inputs = (v.requires_grad_(), torch.rand(300, 3, requires_grad=True))
+    inputs = (v, torch.rand(300, 3, generator=g), torch.rand(16, 32, 3, generator=g))
+    inputs = tuple(x.requires_grad_() for x in inputs)
     compiled = torch.compile(loss, fullgraph=True, backend="aot_eager")
     want, got = loss(*inputs), compiled(*inputs)
     torch.testing.assert_close(got, want)
