@@ -109,11 +109,11 @@ HEADFIT_INLINE FourLanes<T> select(const FourMask<T>& which, const FourLanes<T>&
 }
 template <class T>
 HEADFIT_INLINE FourLanes<T> next(const FourLanes<T>& a) {
-    return __builtin_shufflevector(a.v, a.v, 1, 2, 0, 0);
+    return FourLanes<T>(a.v[1], a.v[2], a.v[0]);
 }
 template <class T>
 HEADFIT_INLINE FourLanes<T> previous(const FourLanes<T>& a) {
-    return __builtin_shufflevector(a.v, a.v, 2, 0, 1, 1);
+    return FourLanes<T>(a.v[2], a.v[0], a.v[1]);
 }
 template <class T>
 HEADFIT_INLINE FourMask<T> begins_lower(const int32_t id[3], const FourLanes<T>&) {

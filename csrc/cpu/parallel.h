@@ -11,34 +11,49 @@
 
 namespace headfit {
 
-// Calls work(worker) once for each worker in [0, workers), each on a thread of its own.
-template <class Work>
-void run_workers(int workers, const Work& work) {
+// Calls phase(worker) of each phase once for each worker in [0, workers), each worker on a thread of its own. All finish a
+// phase before any begins the next: starting threads anew would cost more than a phase of a small picture.
+template <class... Phases>
+void run_workers(int workers, const Phases&... phases) {
     std::exception_ptr error;
     std::mutex error_mutex;
-    const auto guarded = [&](int worker) {
-        try {
-            work(worker);
-        } catch (...) {
-            const std::lock_guard<std::mutex> lock(error_mutex);
-            if (!error) error = std::current_exception();
-        }
+    std::atomic<bool> failed{false};
+    std::atomic<int64_t> finished{0};  // phases, over all workers
+    const auto all_phases = [&](int worker) {
+        int64_t count = 0;
+        const auto guarded = [&](const auto& phase) {
+            while (finished < workers * count) std::this_thread::yield();
+            ++count;
+            try {
+                if (!failed) phase(worker);
+            } catch (...) {
+                const std::lock_guard<std::mutex> lock(error_mutex);
+                if (!error) error = std::current_exception();
+                failed = true;
+            }
+            ++finished;
+        };
+        (guarded(phases), ...);
     };
     std::vector<std::thread> threads;
-    for (int worker = 1; worker < workers; ++worker) threads.emplace_back(guarded, worker);
-    guarded(0);
+    for (int worker = 1; worker < workers; ++worker) threads.emplace_back(all_phases, worker);
+    all_phases(0);
     for (std::thread& thread : threads) thread.join();
     if (error) std::rethrow_exception(error);
 }
 
-// Calls work(i) for i in [0, count), handed out in ascending order.
+// A phase: calls work(i) for i in [0, count), handed out in ascending order.
+template <class Work>
+auto each(int64_t count, std::atomic<int64_t>& next, const Work& work) {
+    return [count, &next, &work](int) {
+        for (int64_t i = next++; i < count; i = next++) work(i);
+    };
+}
+
 template <class Work>
 void parallel_for(int64_t count, int threads, const Work& work) {
     std::atomic<int64_t> next{0};
-    const int workers = int(count < threads ? count : threads);
-    run_workers(workers, [&](int) {
-        for (int64_t i = next++; i < count; i = next++) work(i);
-    });
+    run_workers(int(count < threads ? count : threads), each(count, next, work));
 }
 
 }  // namespace headfit

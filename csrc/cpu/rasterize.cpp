@@ -167,17 +167,19 @@ void rasterize(const Shape& shape, const T* v_pix, const int32_t* faces, int32_t
         const Outputs<T> outputs{index_img + image * pixels, bary + 3 * image * pixels, depth + image * pixels,
                                  shape.width};
         Binning<T> binning(mesh, shape, grid, threads);
-        constexpr int64_t kVertices = 16384;
-        parallel_for((shape.vertices + kVertices - 1) / kVertices, threads, [&](int64_t i) {
+        constexpr int64_t kVertices = 8192;  // at a time
+        const auto place = [&](int64_t i) {
             binning.place_vertices(i * kVertices, std::min((i + 1) * kVertices, shape.vertices));
-        });
-        parallel_for(binning.chunks(), threads, [&](int64_t chunk) { fill_clones(binning, chunk); });
-        std::atomic<int64_t> next{0};
-        run_workers(int(std::min<int64_t>(threads, std::max<int64_t>(grid.count(), 1))), [&](int) {
-            Tile<T> tile;
-            for (int64_t i = next++; i < grid.count(); i = next++)
-                draw_tile_clones(mesh, binning, i, tile, outputs);
-        });
+        };
+        const auto fill = [&](int64_t chunk) { fill_clones(binning, chunk); };
+        std::atomic<int64_t> next_vertices{0}, next_chunk{0}, next_tile{0};
+        run_workers(int(std::min<int64_t>(threads, std::max<int64_t>(grid.count(), 1))),
+                    each((shape.vertices + kVertices - 1) / kVertices, next_vertices, place),
+                    each(binning.chunks(), next_chunk, fill), [&](int) {
+                        Tile<T> tile;
+                        for (int64_t i = next_tile++; i < grid.count(); i = next_tile++)
+                            draw_tile_clones(mesh, binning, i, tile, outputs);
+                    });
     }
 }
 

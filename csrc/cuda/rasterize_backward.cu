@@ -10,9 +10,13 @@ namespace {
 
 constexpr int kRun = 8;
 
+// Blocks that shall fit on a multiprocessor. Left to itself, the compiler spills doubles in order to fit more.
+template <class T>
+constexpr int kResidentBlocks = sizeof(T) == 4 ? 4 : 2;
+
 // Real: of the computation. E_k and S are sums without cancellation inside the face, so a float is enough for floats.
 template <class T>
-__global__ void __launch_bounds__(kBlock)
+__global__ void __launch_bounds__(kBlock, kResidentBlocks<T>)
     add_face_gradients(Shape shape, const T* v_pix, const int32_t* faces, const int32_t* index_img, const T* grad_bary,
                        const T* grad_depth, VertexSums<T> sums) {
     const int x = int(blockIdx.x * blockDim.x + threadIdx.x);

@@ -10,6 +10,7 @@ table is measured in one run: look at ratios, not at milliseconds of different d
 import argparse
 import ctypes
 import math
+import os
 import statistics
 import subprocess
 import tempfile
@@ -18,6 +19,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # or torch's idle thread spins on the core that a worker needs
 
 import torch
 from torch import Tensor
