@@ -7,7 +7,7 @@ STAMP := $(VENV)/.setup-$(shell find headfit -name '*.py' | sort | cksum | cut -
 NATIVE := $(shell find csrc cmake CMakeLists.txt -type f)
 DEMO := runs/demo
 
-.PHONY: setup demo test bench lint cuda-report sanitize clean
+.PHONY: setup demo test bench head-check lint cuda-report sanitize clean
 .DEFAULT_GOAL := setup
 
 setup: $(STAMP)
@@ -41,6 +41,11 @@ test: setup
 
 bench: setup
 	$(BIN)/python tests/benchmarks/bench_raster.py
+	$(BIN)/python tests/benchmarks/bench_head.py
+
+# How deep the parts of the default head reach into one another over its range, in mm: a few minutes.
+head-check: setup
+	$(BIN)/python models/default/check.py
 
 lint: setup
 	$(BIN)/ruff format --check .

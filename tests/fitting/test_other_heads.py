@@ -22,7 +22,11 @@ def head_yaml(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("head")
     ours = load("default")
     with torch.no_grad():
-        vertices = ours(torch.zeros(len(ours.identity_basis)), torch.zeros(1, len(ours.expression_names)), torch.zeros(1, len(ours.joint_names), 6))[0]
+        vertices = ours(
+            torch.zeros(len(ours.identity_basis)),
+            torch.zeros(1, len(ours.expression_names)),
+            torch.zeros(1, len(ours.joint_names), 6),
+        )[0]
     keep = torch.isin(
         ours.face_parts, torch.tensor([ours.part_names.index(n) for n in ("skin", "left_eye", "right_eye")])
     )
