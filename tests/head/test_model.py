@@ -201,6 +201,14 @@ def test_units_and_identity_are_linear_and_batches_are_independent(head, rest):
     torch.testing.assert_close(both[1:], one, atol=1e-6, rtol=0)
 
 
+def test_a_combination_adds_its_shape_by_the_product_of_two_weights(head, rest):
+    unit = head.expression_names.index("eyeBlinkLeft")
+    row = head.combination_units.tolist().index([unit, unit])
+    cage = 0.3 * head.expression_basis[unit] + 0.3**2 * head.combination_basis[row]
+    expected = rest + head.subdivision @ cage
+    torch.testing.assert_close(pose(head, {"eyeBlinkLeft": 0.3})[0], expected, atol=1e-6, rtol=0)
+
+
 def test_placement_moves_one_solid_rigidly_with_scale(head, rest):
     placement = torch.zeros(len(head.rigid_part_names), 9)
     part = head.rigid_part_names.index("upper_teeth")

@@ -23,6 +23,7 @@ BARS = {
 POSES = {
     "rest": {},
     "wide open": {"jawOpen": 1.0},
+    "half a blink": {"eyeBlinkLeft": 0.5, "eyeBlinkRight": 0.5},
     "pucker": {"mouthPucker": 1.0},
     "funnel": {"mouthFunnel": 1.0},
     "rolled in": {"mouthRollUpper": 1.0, "mouthRollLower": 1.0},
