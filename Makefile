@@ -7,7 +7,7 @@ STAMP := $(VENV)/.setup-$(shell find headfit -name '*.py' | sort | cksum | cut -
 NATIVE := $(shell find csrc cmake CMakeLists.txt -type f)
 DEMO := runs/demo
 
-.PHONY: setup demo test bench bench-gradients bench-registration sheets lint cuda-report sanitize clean
+.PHONY: setup demo test bench bench-gradients bench-registration head-check sheets lint cuda-report sanitize clean
 .DEFAULT_GOAL := setup
 
 setup: $(STAMP)
@@ -41,6 +41,11 @@ test: setup
 
 bench: setup
 	$(BIN)/python tests/benchmarks/bench_raster.py
+	$(BIN)/python tests/benchmarks/bench_head.py
+
+# How deep the parts of the default head reach into one another over its range, in mm: a few minutes.
+head-check: setup
+	$(BIN)/python models/default/check.py
 
 # How near the default head comes to a foreign one, in minutes; needs a capture with its ground truth (see the script).
 bench-registration: setup

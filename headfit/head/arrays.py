@@ -41,10 +41,14 @@ UNLIMITED = np.array([np.pi] * 3 + [1.0] * 3)
 #: Arrays that a head model may lack, and what then stands for them.
 OPTIONAL_FLOATS: dict[str, Callable[[Arrays], np.ndarray]] = {
     "pose_correctives": lambda arrays: np.zeros((0, len(arrays["mean"]), 3)),
+    "combination_basis": lambda arrays: np.zeros((0, len(arrays["mean"]), 3)),
     "expression_lowest": lambda arrays: np.zeros(len(arrays["expression_names"])),
     "joint_lowest": lambda arrays: np.broadcast_to(-UNLIMITED, (len(arrays["joint_names"]), 6)),
     "joint_highest": lambda arrays: np.broadcast_to(UNLIMITED, (len(arrays["joint_names"]), 6)),
     "pivot_expression_basis": lambda arrays: np.zeros((len(arrays["expression_names"]), len(arrays["joint_names"]), 3)),
+}
+OPTIONAL_INDICES: dict[str, Callable[[Arrays], np.ndarray]] = {
+    "combination_units": lambda arrays: np.zeros((0, 2), np.int64),
 }
 
 
@@ -63,6 +67,8 @@ def check_arrays(arrays: Arrays, source: str) -> None:
         if name in arrays and not np.isfinite(arrays[name]).all():
             raise HeadfitError(f"{source}: {name} holds values that are not finite")
     for name, (least, count) in _ranges(arrays).items():
+        if name not in arrays:
+            continue
         values = arrays[name].astype(np.int64)
         if values.size and (values.min() < least or values.max() >= count):
             raise HeadfitError(f"{source}: {name} points outside {least} to {count - 1}")
@@ -77,6 +83,7 @@ def _shapes(arrays: Arrays) -> dict[str, tuple[int, ...]]:
     joints, parts = len(arrays["joint_names"]), len(arrays["rigid_part_names"])
     faces, landmarks = len(arrays["faces"]), len(arrays["landmark_faces"])
     correctives = len(arrays["pose_correctives"]) if "pose_correctives" in arrays else 0
+    combinations = len(arrays["combination_basis"]) if "combination_basis" in arrays else 0
     return {
         "mean": (cage, 3),
         "identity_basis": (components, cage, 3),
@@ -84,6 +91,8 @@ def _shapes(arrays: Arrays) -> dict[str, tuple[int, ...]]:
         "expression_lowest": (units,),
         "skinning_weights": (cage, joints + 1),
         "pose_correctives": (9 * joints if correctives else 0, cage, 3),
+        "combination_units": (combinations, 2),
+        "combination_basis": (combinations, cage, 3),
         "joint_parents": (joints,),
         "joint_lowest": (joints, 6),
         "joint_highest": (joints, 6),
@@ -118,5 +127,6 @@ def _ranges(arrays: Arrays) -> dict[str, tuple[int, int]]:
         "face_parts": (0, len(arrays["part_names"])),
         "landmark_faces": (0, len(arrays["faces"])),
         "cage_rigid_part": (-1, len(arrays["rigid_part_names"])),
+        "combination_units": (0, len(arrays["expression_names"])),
         "joint_parents": (-1, len(arrays["joint_names"])),
     }

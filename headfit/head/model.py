@@ -14,7 +14,7 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor, nn
 
-from headfit.head.arrays import FLOATS, INDICES, NAMES, OPTIONAL_FLOATS
+from headfit.head.arrays import FLOATS, INDICES, NAMES, OPTIONAL_FLOATS, OPTIONAL_INDICES
 from headfit.head.rotation import axis_angle_to_matrix
 from headfit.head.sparse import apply_to_vertices
 
@@ -30,8 +30,11 @@ class HeadModel(nn.Module):
     Cage: `mean` [Vc,3], `cage_faces` [Fc,3], `cage_stiffness` [Vc] relative resistance to free offsets,
     `cage_rigid_part` [Vc] index into `rigid_part_names` or -1.
     Units: `expression_lowest` [E] is 0 for an activation and -1 for one that acts both ways.
+    `combination_units` [C,2], `combination_basis` [C,Vc,3]: metres per product of two units' weights (of one with
+    itself: a path that is not straight).
     `pivot_expression_basis` [E,J,3]: what units do to the joints' pivots, metres.
-    `pose_correctives` [9 J or 0,Vc,3]: metres per entry of (R - I), row by row, of each joint's rotation R.
+    `pose_correctives` [K,Vc,3]: metres per entry of (R - I) of a joint's rotation R; `corrective_entries` [K] says
+    which of the 9 J entries (joint by joint, row by row). The others do nothing.
     `joint_lowest`, `joint_highest` [J,6]: the range of each joint, radians and metres.
     Names: `expression_names` (ARKit units in the default head), `joint_names`, `rigid_part_names`.
     Any of identity components, units, joints and rigid parts may be none.
@@ -49,10 +52,13 @@ class HeadModel(nn.Module):
     landmark_bary: Tensor
     cage_stiffness: Tensor
     pose_correctives: Tensor
+    corrective_entries: Tensor
     expression_lowest: Tensor
     joint_lowest: Tensor
     joint_highest: Tensor
     pivot_expression_basis: Tensor
+    combination_units: Tensor
+    combination_basis: Tensor
     faces: Tensor
     faces_uv: Tensor
     cage_faces: Tensor
@@ -75,8 +81,14 @@ class HeadModel(nn.Module):
             given = arrays[name] if name in arrays else OPTIONAL_FLOATS[name](arrays)
             values = given.astype(np.float32) * np.float32(arrays.get(f"{name}_step", 1.0))
             self.register_buffer(name, torch.from_numpy(values), persistent=False)
+        entries = self.pose_correctives.flatten(1).any(1).nonzero()[:, 0]
+        self.register_buffer("corrective_entries", entries, persistent=False)
+        self.pose_correctives = self.pose_correctives[entries]
         for name, dtype in INDICES.items():
             indices = torch.from_numpy(arrays[name].astype(np.int64)).to(dtype)
+            self.register_buffer(name, indices, persistent=False)
+        for name, default in OPTIONAL_INDICES.items():
+            indices = torch.from_numpy((arrays[name] if name in arrays else default(arrays)).astype(np.int64))
             self.register_buffer(name, indices, persistent=False)
         for name in NAMES:
             setattr(self, name, tuple(str(n) for n in arrays[name]))
@@ -150,6 +162,8 @@ class HeadModel(nn.Module):
         if placement is not None:
             rest = self._place(rest, identity, placement)
         moved = rest + torch.tensordot(expression, self.expression_basis, 1)
+        if len(self.combination_basis):
+            moved = moved + torch.tensordot(expression[:, self.combination_units].prod(-1), self.combination_basis, 1)
         pivots = self.pivots + torch.tensordot(identity, self.pivot_basis, 1)
         pivots = pivots + torch.tensordot(expression, self.pivot_expression_basis, 1)
         cage = self._skin(moved, pivots, joints)
@@ -176,7 +190,8 @@ class HeadModel(nn.Module):
         rotations = axis_angle_to_matrix(joints[..., :3])
         eye = torch.eye(3, dtype=cage.dtype, device=cage.device)
         if len(self.pose_correctives):
-            cage = cage + torch.tensordot((rotations - eye).flatten(1), self.pose_correctives, 1)
+            entries = (rotations - eye).flatten(1)[:, self.corrective_entries]
+            cage = cage + torch.tensordot(entries, self.pose_correctives, 1)
         shifts = pivots - (rotations @ pivots[..., None])[..., 0] + joints[..., 3:]
         world_rotations: list[Tensor] = []
         world_shifts: list[Tensor] = []

@@ -22,6 +22,9 @@ Bool = NDArray[np.bool_]
 CANDIDATES = 12  # triangles tried per point, nearest centres first
 LID_REACH = 0.007  # metres of skin around the lid margins that counts as lid
 LID_MARGIN = 0.0025  # ... of which the innermost is meant to dip into the eyeball
+SURE = 3e-4  # metres: deeper points are asked again of the whole surface
+IN_THE_MOUTH = 0.3  # of one turn round a point: how much of the lining must be seen from it
+OUT = "teeth or tongue out of skin"
 #: Pairs in the order in which they are reported: (what reaches, into what).
 PAIRS = (
     "upper_teeth in flesh",
@@ -32,7 +35,7 @@ PAIRS = (
     "upper jaw in lower jaw",
     "upper_lip in lower_lip",
     "lids in eyeballs",
-    "teeth or tongue out of skin",
+    OUT,
 )
 
 
@@ -84,9 +87,23 @@ class Surface:
         behind = ((gap * normal).sum(1) < 0) & ~beside
         return Reach(np.where(behind, np.linalg.norm(gap, axis=1), 0.0), gap, normal, face, bary)
 
-    def depth(self, points: Float, v: Float) -> Float:
-        """`reach(...).depth`."""
-        return self.reach(points, v).depth
+    def depth(self, points: Float, v: Float, facing: Float | None = None) -> Float:
+        """`reach(...).depth`; with unit normals `facing` [N,3] at the points, only of those that face the surface."""
+        reach = self.reach(points, v)
+        if facing is not None:
+            reach.depth[_dot(reach.normal, facing) > 0] = 0
+        return reach.depth
+
+    def winding(self, points: Float, v: Float) -> Float:
+        """How often the surface goes round points [N,3]: 1 inside of a closed one, 0 outside, in between where it is
+        open (van Oosterom and Strackee 1983, summed over the faces)."""
+        result = np.empty(len(points))
+        for i, point in enumerate(points):
+            a, b, c = (v[self.faces[:, k]] - point for k in range(3))
+            la, lb, lc = (np.sqrt(_dot(x, x)) for x in (a, b, c))
+            spat = _dot(a, np.cross(b, c))
+            result[i] = np.arctan2(spat, la * lb * lc + _dot(a, b) * lc + _dot(b, c) * la + _dot(c, a) * lb).sum()
+        return result / (2 * np.pi)
 
 
 def _dot(a: Float, b: Float) -> Float:
@@ -118,7 +135,7 @@ def closest_barycentric(points: Float, corners: Float) -> Float:
     s, t = sides[..., 1], sides[..., 2]
     squared = s * s * d00 + t * t * d11 + 2 * s * t * d01 - 2 * (s * d20 + t * d21)
     on_side = np.take_along_axis(sides, squared.argmin(0)[None, ..., None], 0)[0]
-    return np.where((best < 0).any(-1)[..., None], on_side, best)
+    return np.where((best < 0).any(-1, keepdims=True), on_side, best)
 
 
 def vertex_normals(v: Float, faces: Int) -> Float:
@@ -147,6 +164,7 @@ class PenetrationMeter:
         centre = rest[np.unique(self.all_faces[self._part == "tongue"])].mean(0)
         near = np.linalg.norm(rest[self.all_faces].mean(1) - centre, axis=1) < 0.09
         self.lining = self._surface(self._part == "mouth_cavity")
+        self.flesh = self._surface(np.isin(self._part, flesh))
         self.skin = self._surface(np.isin(self._part, flesh) & near)
         self.tongue = self._surface(self._part == "tongue")
         self.tongue_top = self._free_tongue(rest)
@@ -193,19 +211,25 @@ class PenetrationMeter:
                 self.jaws[jaw].depth(v[tongue], v).max(), self.tongue.depth(v[crown], v).max()
             )
         for name, ids in inner:
-            behind = self.lining.depth(v[ids], v)
-            in_flesh = self.skin.depth(v[ids], v)
-            through = (behind > 0) & (in_flesh == 0)  # behind the wall and in the air again
+            behind, in_flesh = self.lining.depth(v[ids], v), self.skin.depth(v[ids], v)
+            # At creases the nearest place misleads: what seems deep is asked again, of the whole surface.
+            doubtful = np.flatnonzero(np.maximum(behind, in_flesh) > SURE)
+            inside = self.flesh.winding(v[ids[doubtful]], v) > 0.5
+            in_flesh[doubtful[~inside]] = 0
             found[f"{name} in flesh"] = in_flesh.max()
-            out = found["teeth or tongue out of skin"]
-            found["teeth or tongue out of skin"] = max(out, np.where(through, behind, 0).max())
+            # Not in flesh: still in the mouth, which the lining (facing inwards) goes round once, or out before it.
+            away = doubtful[(behind[doubtful] > 0) & ~inside]
+            out = away[self.lining.winding(v[ids[away]], v) > -IN_THE_MOUTH]
+            found[OUT] = max(found[OUT], behind[out].max(initial=0))
         found["upper jaw in lower jaw"] = max(
             self.jaws["lower"].depth(v[self.crowns["upper"]], v).max(),
             self.jaws["upper"].depth(v[self.crowns["lower"]], v).max(),
         )
+        normals = vertex_normals(v, self.all_faces)
         lower, upper = self.lips["lower_lip"], self.lips["upper_lip"]
         found["upper_lip in lower_lip"] = max(
-            lower.depth(v[upper.vertices], v).max(), upper.depth(v[lower.vertices], v).max()
+            one.depth(v[other.vertices], v, normals[other.vertices]).max()
+            for one, other in ((lower, upper), (upper, lower))
         )
         for side, eye in self.eyes.items():
             found["lids in eyeballs"] = max(found["lids in eyeballs"], eye.depth(v[self.lids[side]], v).max())

@@ -36,7 +36,9 @@ KEY_POSES: tuple[KeyPose, ...] = (
     KeyPose(_both("mouthSmile", 0.8) | _both("mouthUpperUp", 0.5), _gaze(8, 0), (2, 6, 0)),
     KeyPose({"jawOpen": 0.35} | _both("mouthLowerDown", 0.5), _gaze(14, -4), (0, 10, 2)),
     KeyPose({"jawOpen": 0.75} | _both("browOuterUp", 0.6), _gaze(0, 5), (-4, 4, 0)),
-    KeyPose({"jawOpen": 0.5, "tongueOut": 0.35} | _both("mouthStretch", 0.3), _gaze(-10, 0), (0, -3, -2)),
+    KeyPose(
+        {"jawOpen": 0.5, "tongueOut": 0.35, "tongueLeft": 0.4} | _both("mouthStretch", 0.3), _gaze(-10, 0), (0, -3, -2)
+    ),
     KeyPose(_both("eyeBlink", 1.0) | {"mouthPucker": 0.5}, {}, (3, -8, 0)),
     KeyPose({"mouthFunnel": 0.7, "jawOpen": 0.2, "browInnerUp": 0.5}, _gaze(-15, 3), (0, -10, -3)),
     KeyPose(_both("mouthSmile", 0.5) | _both("browDown", 0.5), _gaze(0, -6), (2, -4, 0)),

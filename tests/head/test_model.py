@@ -101,6 +101,19 @@ def test_the_lids_ride_on_a_turning_eye(head, rest, joint, tag, turn, way):
     torch.testing.assert_close(by_joint, by_unit, atol=2e-5, rtol=0)
 
 
+def test_turning_the_jaw_gives_the_shape_of_opening_it(head, rest):
+    """At the angle of jawOpen the joint, its weights and its corrective make the unit's shape."""
+    by_unit = pose(head, {"jawOpen": 1.0})[0]
+    teeth = vertices_of(head, "lower_teeth")
+    before, after = (v[teeth] - v[teeth].mean(0) for v in (rest, by_unit))
+    left, _, right = torch.linalg.svd(after.T @ before)
+    angle = float(torch.atan2((left @ right)[2, 1], (left @ right)[1, 1]))
+    by_joint = pose(head, joints={"jaw": (angle,)})[0]
+    soft = vertices_of(head, "skin", "upper_lip", "lower_lip", "nose", "neck")
+    assert (by_unit - rest)[soft].norm(dim=1).max() > 0.02
+    assert (by_joint - by_unit)[soft].norm(dim=1).max() < 5e-5
+
+
 def test_the_neck_bends_at_two_joints(head, rest):
     loop = head.neck_loop
     upper, lower = (pose(head, joints={name: (0.3,)})[0] for name in ("neck", "lower_neck"))
@@ -110,6 +123,21 @@ def test_the_neck_bends_at_two_joints(head, rest):
         assert (moved[loop] - rest[loop]).norm(dim=1).min() > 0.005
     moved = [(v - rest).norm(dim=1) > 0.002 for v in (upper, lower)]
     assert (moved[1] & ~moved[0]).sum() == 0 and moved[0].sum() > 1.5 * moved[1].sum(), "the lower bends less of it"
+
+
+def test_the_last_identity_component_is_the_radius_of_the_irises(head, rest):
+    identity = torch.zeros(len(head.identity_basis))
+    identity[-1] = 2.0
+    moved = pose(head, identity=identity)[0]
+    eye = vertices_of(head, "left_eye")
+    others = np.setdiff1d(np.arange(head.vertex_count), vertices_of(head, "left_eye", "right_eye"))
+    assert (moved[others] - rest[others]).norm(dim=1).max() < 1e-6
+    centre = head.pivots[head.joint_names.index("left_eye")]
+    # The limbus is where the cornea, of a smaller radius, ends: the outermost ring that is further off than the sclera.
+    off_axis = [
+        ((v[eye] - centre)[:, :2].norm(dim=1))[(rest[eye] - centre).norm(dim=1) > 0.01201].max() for v in (rest, moved)
+    ]
+    assert abs(off_axis[1] - off_axis[0] - 0.0005) < 1e-4, "two standard deviations of 0.25 mm"
 
 
 def test_joints_have_limits_around_rest(head):
@@ -171,6 +199,14 @@ def test_units_and_identity_are_linear_and_batches_are_independent(head, rest):
         both = head(identity, *zeros)
         one = head(identity[1], zeros[0][:1], zeros[1][:1])
     torch.testing.assert_close(both[1:], one, atol=1e-6, rtol=0)
+
+
+def test_a_combination_adds_its_shape_by_the_product_of_two_weights(head, rest):
+    unit = head.expression_names.index("eyeBlinkLeft")
+    row = head.combination_units.tolist().index([unit, unit])
+    cage = 0.3 * head.expression_basis[unit] + 0.3**2 * head.combination_basis[row]
+    expected = rest + head.subdivision @ cage
+    torch.testing.assert_close(pose(head, {"eyeBlinkLeft": 0.3})[0], expected, atol=1e-6, rtol=0)
 
 
 def test_placement_moves_one_solid_rigidly_with_scale(head, rest):

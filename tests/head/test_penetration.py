@@ -23,6 +23,7 @@ BARS = {
 POSES = {
     "rest": {},
     "wide open": {"jawOpen": 1.0},
+    "half a blink": {"eyeBlinkLeft": 0.5, "eyeBlinkRight": 0.5},
     "pucker": {"mouthPucker": 1.0},
     "funnel": {"mouthFunnel": 1.0},
     "rolled in": {"mouthRollUpper": 1.0, "mouthRollLower": 1.0},
@@ -87,6 +88,14 @@ def test_depth_behind_a_plane_is_the_distance_to_it_and_beside_it_is_none():
     plane = Surface.of(np.array([[0, 1, 2], [0, 2, 3]]), 4)
     depth = plane.depth(np.array([[0.4, 0.5, -0.3], [0.4, 0.5, 0.3], [2.0, 0.5, -0.3]]), v)
     np.testing.assert_allclose(depth, [0.3, 0, 0], atol=1e-12)
+
+
+def test_the_winding_number_tells_inside_from_outside(head, meter):
+    v = vertices(head, {})
+    eye = meter.eyes["left"]
+    centre = head.pivots[head.joint_names.index("left_eye")].double().numpy()
+    winding = eye.winding(centre + np.array([[0, 0, 0], [0, 0.011, 0], [0, 0.013, 0]]), v)
+    np.testing.assert_allclose(winding, [1, 1, 0], atol=1e-9)
 
 
 def test_nearest_places_on_a_triangle_are_those_of_a_dense_search():

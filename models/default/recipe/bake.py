@@ -7,7 +7,7 @@ import numpy as np
 import rig
 import teeth
 import tongue
-from contacts import part_parts
+from contacts import BLINKS, part_parts
 from corrections import lid_correction, lip_correction
 from crop import SoftMesh, crop
 from eyes import eyeball, iris_direction
@@ -47,6 +47,7 @@ HELPERS = {
 BASIS_STEP = 2e-6  # metres: quantisation of the identity basis; the error of a random head is about 6 um
 UNIT_STEP = 1e-6
 STEPS = {"identity_basis": BASIS_STEP, "expression_basis": UNIT_STEP, "pose_correctives": BASIS_STEP}
+STEPS["combination_basis"] = UNIT_STEP
 WEIGHT_DIGITS = 6  # of the skinning weights, so that rounding errors of the solver are not stored
 
 
@@ -126,6 +127,10 @@ def bake(wheel: Path, landmarks: Path, out: Path, seed: int) -> None:
     fields, names = with_tongue_units(fields, units.names, soft, handles, rest)
     cage = assemble_cage(source, base, soft, handles, rest, basis, fields, solids, jaw, hinge)
     cage |= {"explained": components.explained, "expression_names": np.array(names)}
+    cage |= {
+        "combination_units": np.array([[names.index(name)] * 2 for name in BLINKS]),
+        "combination_basis": np.zeros((len(BLINKS), *cage["mean"].shape)),
+    }
     step("surface")
     surface = fine_surface(source, base, soft, solids, cage, json.loads(landmarks.read_text()))
     step("contacts")

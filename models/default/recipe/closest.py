@@ -3,6 +3,7 @@
 import numpy as np
 from scipy.spatial import cKDTree
 
+TIE = 1e-9  # metres
 CANDIDATES = 60  # triangles tried per point, by the distance of their centres
 
 
@@ -12,7 +13,10 @@ def closest_on_mesh(points: np.ndarray, vertices: np.ndarray, faces: np.ndarray)
     _, near = cKDTree(corners.mean(1)).query(points, k=min(CANDIDATES, len(faces)))
     bary = _closest_bary(points[:, None], corners[near])
     distance = np.linalg.norm((bary[..., None] * corners[near]).sum(-2) - points[:, None], axis=-1)
-    rows, best = np.arange(len(points)), distance.argmin(1)
+    # A point on an edge is as near to two faces: the one with the lower index, whatever rounding says.
+    near_enough = distance <= distance.min(1, keepdims=True) + TIE
+    best = np.where(near_enough, near, len(faces)).argmin(1)
+    rows = np.arange(len(points))
     return near[rows, best], bary[rows, best]
 
 

@@ -32,6 +32,7 @@ COMPANY = {
     **{name: [{"jawOpen": 0.7}] for name in ("tongueUp", "tongueDown", "tongueLeft", "tongueRight", "tongueRoll")},
 }
 TOUCHING = ("mouth", "jaw", "tongue", "eye", "cheekPuff")  # units that can bring parts into contact
+BLINKS = ("eyeBlinkLeft", "eyeBlinkRight")  # the units whose lids travel round the eyeball, not straight
 OPEN = {"jawOpen": 0.4}  # every other unit of the mouth is looked at alone and with the jaw this far open
 GAZE = {"Up": (-0.5, 0, 0), "Down": (0.6, 0, 0)}  # radians of the eye at full eyeLookUp and eyeLookDown
 GAZE_SIDE = 0.55  # ... and at full eyeLookIn and eyeLookOut
@@ -172,7 +173,7 @@ def _poses(name: str) -> list[tuple[dict[str, float], dict[str, tuple[float, ...
 
 
 def part_parts(arrays: dict[str, np.ndarray], soft: SoftMesh) -> dict[str, np.ndarray]:
-    """The head's arrays with mean and expression basis corrected."""
+    """The head's arrays with mean, expression basis and combinations corrected."""
     parting = Parting(arrays, soft)
     mean, basis = arrays["mean"].copy(), arrays["expression_basis"].copy()
     n = parting.n_soft
@@ -192,5 +193,17 @@ def part_parts(arrays: dict[str, np.ndarray], soft: SoftMesh) -> dict[str, np.nd
 
         if name.startswith(TOUCHING):
             moved[name] = parting.part(_poses(name), move_unit)
+    # Half-way of a blink the straight path cuts the eyeball: 4 w (1 - w) times a bulge, as unit and as combination.
+    bulges = arrays["combination_basis"].copy()
+    for row, name in enumerate(BLINKS):
+        unit = parting.names.index(name)
+
+        def bulge(step: np.ndarray, row: int = row, unit: int = unit) -> None:
+            bulges[row, :n] -= 4 * step
+            parting.model.combination_basis[row, :n] = torch.from_numpy(bulges[row, :n]).float()
+            basis[unit, :n] += 4 * step
+            parting.model.expression_basis[unit, :n] = torch.from_numpy(basis[unit, :n]).float()
+
+        moved[f"half {name}"] = parting.part([({name: 0.5}, {}), ({name: 0.7}, {})], bulge)
     print("parted by (mm):", ", ".join(f"{k} {1e3 * v:.1f}" for k, v in moved.items() if v > 5e-4))
-    return arrays | {"mean": mean, "expression_basis": basis}
+    return arrays | {"mean": mean, "expression_basis": basis, "combination_basis": bulges}

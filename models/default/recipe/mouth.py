@@ -5,10 +5,11 @@ tongue is a sheet of half a centimetre that ends in a straight edge. Here the sa
 the upper arch, a floor under the tongue, folds where the lips turn; and the tongue gets depth and a round tip.
 """
 
+from itertools import pairwise
+
 import numpy as np
-from corrections import walking_distance
 from crop import SoftMesh
-from labels import ordered_loop
+from labels import ordered_loop, walking_distance
 from solids import Solid
 
 VAULT = 0.011  # height of the palate over the gums' upper end (anatomy: 15 to 20 mm over the chewing edges)
@@ -45,30 +46,24 @@ def _cavity(soft: SoftMesh, rest: np.ndarray, solids: dict[str, Solid]) -> np.nd
     inner[np.unique(soft.quads[soft.islands == "mouth_cavity"])] = True
     x, y, z = rest.T
     upper, lower = solids["upper_gums"].vertices, solids["lower_gums"].vertices
-    ceiling = _end_of(upper, z, np.max) - HOLD
+    ceiling = _by_depth(upper, z, lambda part: part[:, 1].max()) - HOLD
     ceiling += VAULT * (1 - (x / _half_width(upper, z)) ** 2).clip(0) * smoothstep(-z, -0.066, -0.045)
-    floor = _end_of(lower, z, np.min) + HOLD
+    floor = _by_depth(lower, z, lambda part: part[:, 1].min()) + HOLD
     lowered = ceiling - SOFTNESS * np.logaddexp(0, (ceiling - y) / SOFTNESS)
     raised = floor + SOFTNESS * np.logaddexp(0, (lowered - floor) / SOFTNESS)
     return np.where(inner, (raised - y) * smoothstep(distance.clip(max=1), *LIP_FADE), 0)
 
 
-def _end_of(gums: np.ndarray, z: np.ndarray, extreme) -> np.ndarray:
-    """Height of the upper (or lower) end of a gum by depth z, constant beyond its ends."""
+def _by_depth(gums: np.ndarray, z: np.ndarray, measure) -> np.ndarray:
+    """`measure` of the vertices of a gum in slices of its depth, at depths z; constant beyond its ends."""
     edges = np.linspace(gums[:, 2].min(), gums[:, 2].max(), 9)
-    middle = (edges[1:] + edges[:-1]) / 2
-    slices = [gums[(gums[:, 2] >= a) & (gums[:, 2] <= b), 1] for a, b in zip(edges[:-1], edges[1:], strict=True)]
-    return np.interp(z, middle, [extreme(s) for s in slices])
+    slices = [gums[(gums[:, 2] >= a) & (gums[:, 2] <= b)] for a, b in pairwise(edges)]
+    return np.interp(z, (edges[1:] + edges[:-1]) / 2, [measure(part) for part in slices])
 
 
 def _half_width(gums: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """Half the width between the lingual sides of a gum by depth z: its outside less a tooth's depth and a bit."""
-    edges = np.linspace(gums[:, 2].min(), gums[:, 2].max(), 9)
-    middle = (edges[1:] + edges[:-1]) / 2
-    outside = [
-        abs(gums[(gums[:, 2] >= a) & (gums[:, 2] <= b), 0]).max() for a, b in zip(edges[:-1], edges[1:], strict=True)
-    ]
-    return np.maximum(np.interp(z, middle, outside) - 0.012, 0.006)
+    """Half the width between the lingual sides of a gum: its outside less a tooth's depth and a bit."""
+    return np.maximum(_by_depth(gums, z, lambda part: abs(part[:, 0]).max()) - 0.012, 0.006)
 
 
 def _tongue(soft: SoftMesh, rest: np.ndarray) -> np.ndarray:

@@ -66,7 +66,7 @@ def fine_surface(
         "label_names": np.array(LABEL_NAMES),
         "cage_stiffness": stiffness(soft, cage),
         "landmark_faces": skin[face].astype(np.int32),
-        "landmark_bary": bary,
+        "landmark_bary": bary.round(6),
         "neck_loop": neck,
     }
 

@@ -4,7 +4,7 @@ import numpy as np
 from mouth import smoothstep
 
 BEND_FROM = 0.30  # share of the tongue's length from the root that stays put
-UP, DOWN, SIDE = np.radians([34.0, 14.0, 18.0])  # how far the tip turns about the bend
+UP, DOWN, SIDE = np.radians([34.0, 9.0, 16.0])  # how far the tip turns about the bend
 ROLL_RISE, ROLL_IN = 0.009, 0.35  # the sides' rise (metres) and how much they come in
 NAMES = ("tongueUp", "tongueDown", "tongueLeft", "tongueRight", "tongueRoll")
 
