@@ -194,7 +194,7 @@ SCENES = {
     "e2 edge in the last row": Config(lambda: small_sheet((20, 24.1), (11, 15)), squared=0.1),
     "e3 edge in the first row": Config(lambda: small_sheet((20, 15.9), (11, 15)), squared=0.1),
     "e4 edge beyond the last centre": Config(
-        lambda: small_sheet((20, 24.8), (11, 15)), squared=math.inf, robust=math.inf
+        lambda: small_sheet((20, 24.8), (11, 15)), squared=math.inf, supersampled=math.inf, robust=math.inf
     ),
     "f1 sphere, 81,920 faces": Config(lambda: sphere(6, waves), squared=0.25, phases=4),
     "f2 strips of 2 px": Config(lambda: strip_scene(2.0), samples=32),
