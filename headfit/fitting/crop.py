@@ -10,8 +10,11 @@ from torch import Tensor
 from headfit.capture.data import ViewBatch
 from headfit.render import CameraBatch
 
-#: Pixels around the head, besides what a blur reaches: its border must lie inside, with neighbours on both sides.
-MARGIN = 4
+#: Room around the head, besides what a blur reaches: its border must lie inside, with neighbours on both sides, and
+#: only some vertices are looked at. In pixels, and as a share of the picture's longer side.
+MARGIN, MARGIN_SHARE = 4, 1 / 64
+#: Every how manieth vertex is looked at.
+STRIDE = 8
 #: Sizes are multiples of this, so that buffers freed in one step fit the next.
 GRAIN = 16
 
@@ -31,8 +34,8 @@ def crop_to_head(batch: ViewBatch, cameras: CameraBatch, v_world: Tensor, blur: 
     """
     height, width = cameras.size
     full = torch.tensor([width, height])
-    low, high = _head_boxes(batch, cameras.project(v_world), full)
-    margin = MARGIN + round(3 * blur)
+    low, high = _head_boxes(batch, cameras.project(v_world[:, ::STRIDE]), full)
+    margin = MARGIN + round(MARGIN_SHARE * max(height, width) + 3 * blur)
     low, high = (low - margin).clamp_min(0), (high + margin).minimum(full)
     size = torch.minimum(-(-(high - low).amax(0) // GRAIN) * GRAIN, full)
     start = torch.minimum(low, full - size)

@@ -36,13 +36,15 @@ TURNING_CLASSES = ("left_eye", "right_eye")
 
 @dataclass(frozen=True)
 class ShownColours:
-    """Images `[B,H,W,3]` of some views; their render, the image itself where the head is not compared; bool `[B,H,W]`
-    pixels where head meets head, and of those the ones whose colour and borders may move the geometry."""
+    """Images `[B,H,W,3]` of some views; their render without gradients, the image itself where nothing is compared;
+    bool `[B,H,W]`, where colour and borders may move the geometry. And of all compared pixels, as ascending flat
+    indices `[N]`: the rendered colours `[N,3]`."""
 
     image: Tensor
     rendered: Tensor
-    on_head: Tensor
     lit: Tensor
+    pixels: Tensor
+    colours: Tensor
 
 
 class HeadFit(pl.LightningModule):
@@ -207,11 +209,14 @@ class HeadFit(pl.LightningModule):
         """Colour against the image. Where colour is not compared, the render goes on as it is beside: so only jumps
         between compared pixels, and no border to what is unknown, move the geometry."""
         shown = self.compare_colours(batch, seen, normals, target)
-        lit = shown.lit
-        beside = losses.continued(shown.rendered.detach(), lit)
-        moving = self.renderer.colour_loss(torch.where(lit[..., None], shown.rendered, beside), shown.image, seen)
-        filling = losses.colour_loss(shown.rendered, shown.image)
-        return losses.share_of_head(moving * lit, area) + losses.share_of_head(filling * (shown.on_head & ~lit), area)
+        lit, views = shown.lit, len(area)
+        beside = losses.continued(shown.rendered, lit).flatten(0, 2)
+        is_lit = lit.flatten()[shown.pixels]
+        image = beside.index_put((shown.pixels[is_lit],), shown.colours[is_lit]).view_as(shown.image)
+        moving = losses.share_of_head(self.renderer.colour_loss(image, shown.image, seen) * lit, area)
+        rest = shown.pixels[~is_lit]
+        filling = losses.colour_loss(shown.colours[~is_lit], shown.image.flatten(0, 2)[rest])
+        return moving + (filling / area[rest // lit[0].numel()]).sum() / views
 
     def compare_colours(self, batch: ViewBatch, seen: Visible, normals: Tensor, target: Tensor) -> ShownColours:
         """Render the colours of a batch where they can be compared with its images.
@@ -236,8 +241,8 @@ class HeadFit(pl.LightningModule):
         pixels = on_head.flatten().nonzero()[:, 0]
         still = ~(lit | agreed(self.turning_class)).flatten()[pixels]
         colours = self.renderer.shade(seen, normals, self.appearance, batch.camera, pixels, still)
-        rendered = image.flatten(0, 2).index_put((pixels,), colours).view_as(image)
-        return ShownColours(image, rendered, on_head, lit)
+        rendered = image.flatten(0, 2).index_put((pixels,), colours.detach()).view_as(image)
+        return ShownColours(image, rendered, lit, pixels, colours)
 
     def _landmark_term(self, batch: ViewBatch, v_views: Tensor, cameras: CameraBatch, area: Tensor) -> Tensor:
         assert self.contour is not None  # see use_landmarks
