@@ -73,6 +73,7 @@ class FitConfig:
     """Everything `headfit fit` needs; `stages` run in the order in which they stand.
 
     init_from: run folder of a fit of the same person, whose head, texture and light are taken over.
+    texture_size: texels per side, a power of two; 0: as the capture's pictures have pixels (see `texture_size_for`).
     cache_gib: bound on the memory of decoded views, of all processes together.
     deterministic: one seed gives the same bits in every run with as many threads, also across a kill and --resume. It
     costs nothing measurable on a CPU.
@@ -87,10 +88,10 @@ class FitConfig:
     resume: bool = False
     seed: int = 0
     deterministic: bool = True
-    texture_size: int = 1024
+    texture_size: int = 0
     cache_gib: float = 2.0
-    steps_per_checkpoint: int = 10
-    steps_per_picture: int = 50
+    steps_per_checkpoint: int = 50
+    steps_per_picture: int = 150
     offset_smoothness: float = 30.0
     class_weights: dict[str, float] = field(default_factory=dict)
     trainer: dict[str, Any] = field(default_factory=lambda: {"accelerator": "cpu", "devices": 1})
@@ -136,8 +137,8 @@ def first_line(error: Exception) -> str:
 def _validate(config: FitConfig, path: str) -> None:
     if not config.stages:
         raise HeadfitError(f"{path}: no stages; see configs/fit.yaml for an example")
-    if config.texture_size & (config.texture_size - 1) or config.texture_size < 64:
-        raise HeadfitError(f"{path}: texture_size must be a power of two of 64 or more, not {config.texture_size}")
+    if config.texture_size & (config.texture_size - 1) or 0 < config.texture_size < 64:
+        raise HeadfitError(f"{path}: texture_size must be 0 or a power of two of 64 or more, not {config.texture_size}")
     for name, stage in config.stages.items():
         unknown = sorted(set(stage.rates) - set(GROUPS))
         if unknown:

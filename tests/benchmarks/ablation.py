@@ -14,8 +14,8 @@ import sys
 from pathlib import Path
 
 STAGES = ("rigid", "shape", "fine", "photo", "polish")
-SHORT = {"shape": 60, "fine": 100, "photo": 160, "polish": 1}
-REGULARISERS = ("identity", "expression", "joints", "placement", "offsets", "detail")
+SHORT = {"shape": 40, "fine": 60, "photo": 100, "polish": 1}
+REGULARISERS = ("identity", "expression", "offsets", "detail")
 INNER = ("teeth", "upper_teeth", "lower_teeth", "mouth", "tongue")
 
 

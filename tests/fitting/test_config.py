@@ -1,9 +1,11 @@
+import json
 from pathlib import Path
 
 import pytest
 
 from headfit.errors import HeadfitError
 from headfit.fitting.config import FitConfig, load_config, save_config
+from headfit.fitting.run import texture_size_for
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
 
@@ -46,3 +48,12 @@ def test_saved_settings_are_read_back_the_same(tmp_path):
     save_config(config, tmp_path / "config.yaml")
     assert load_config(tmp_path / "config.yaml") == config
     assert isinstance(config, FitConfig)
+
+
+@pytest.mark.parametrize(("longer_side", "texels"), [(80, 256), (342, 512), (512, 512), (513, 1024), (4096, 2048)])
+def test_a_texture_has_texels_as_pictures_have_pixels(longer_side, texels, capture_path, tmp_path):
+    manifest = json.loads((capture_path / "capture.json").read_text())
+    for camera in manifest["cameras"]:
+        camera["height"] = longer_side
+    (tmp_path / "capture.json").write_text(json.dumps(manifest))
+    assert texture_size_for(str(tmp_path)) == texels
