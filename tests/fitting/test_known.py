@@ -79,7 +79,7 @@ def test_new_frames_of_a_known_person(captures, true_person, tmp_path):
     for frame, name in enumerate(run.frames):
         truth = np.load(captures[1] / "gt" / f"{name}.npz")
         error = np.linalg.norm(run.vertices(frame).numpy() - truth["vertices"], axis=1)[skin]
-        assert np.median(error) < 0.0008, "the skin is found to a millimetre in 64 steps"
+        assert np.median(error) < 0.001, "the skin is found to a millimetre in 68 steps"
         jaw = run.head.expression_names.index("jawOpen")
         assert run.module.geometry.expression[frame, jaw].item() == pytest.approx(truth["expression"][jaw], abs=0.15)
 

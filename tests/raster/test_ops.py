@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from headfit.raster import NEAR, Topology, edge_grad, interpolate, ops, pixel_loss, rasterize, sample_texture
-from headfit.render.geometry import vertex_normals
+from headfit.render.geometry import VertexNormals
 
 QUAD = torch.tensor([[0, 1, 2], [0, 2, 3]], dtype=torch.int32)
 
@@ -221,7 +221,7 @@ def test_normals_and_uv_gradcheck() -> None:
         camera = world @ R.T * torch.sign(torch.diag(R)) + torch.tensor([0, 0, 3.0])
         v_pix = torch.cat([5 * camera[..., :2] / camera[..., 2:] + 2.5, camera[..., 2:]], -1)
         index_img, bary, _ = rasterize(v_pix, QUAD, (5, 6))
-        normals = interpolate(vertex_normals(world, QUAD), QUAD, index_img, bary)
+        normals = interpolate(VertexNormals(QUAD, 4)(world), QUAD, index_img, bary)
         normals = torch.nn.functional.normalize(normals, dim=-1)
         return normals, normals @ R.T, interpolate(uvs, QUAD, index_img, bary)
 
