@@ -6,7 +6,6 @@ takes them to the V vertices of the fine mesh (Catmull-Clark for skin, cavity an
 """
 
 import hashlib
-import warnings
 from collections.abc import Mapping
 
 import numpy as np
@@ -16,7 +15,7 @@ from torch import Tensor, nn
 
 from headfit.head.arrays import FLOATS, INDICES, NAMES, OPTIONAL_FLOATS, OPTIONAL_INDICES
 from headfit.head.rotation import axis_angle_to_matrix
-from headfit.head.sparse import apply_to_vertices
+from headfit.head.sparse import SparseMatrix
 
 
 class HeadModel(nn.Module):
@@ -95,25 +94,12 @@ class HeadModel(nn.Module):
         self.joint_parents = tuple(int(p) for p in arrays["joint_parents"])
         csr = (arrays[f"subdivision_{part}"] for part in ("data", "indices", "indptr"))
         subdivision = sp.csr_matrix(tuple(csr), shape=(len(arrays["subdivision_indptr"]) - 1, len(arrays["mean"])))
-        self._register_csr("subdivision", subdivision)
-        self._register_csr("subdivision_transposed", subdivision.T.tocsr())
-
-    def _register_csr(self, name: str, matrix: sp.csr_matrix) -> None:
-        # The three arrays, not a sparse tensor, so that .to(), broadcasting and deep copies treat them as any buffer.
-        self.register_buffer(f"_{name}_rows", torch.from_numpy(matrix.indptr.astype(np.int64)), persistent=False)
-        self.register_buffer(f"_{name}_columns", torch.from_numpy(matrix.indices.astype(np.int64)), persistent=False)
-        self.register_buffer(f"_{name}_values", torch.from_numpy(matrix.data.astype(np.float32)), persistent=False)
-
-    def _csr(self, name: str, size: tuple[int, int]) -> Tensor:
-        rows, columns, values = (getattr(self, f"_{name}_{part}") for part in ("rows", "columns", "values"))
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
-            return torch.sparse_csr_tensor(rows, columns, values, size=size, check_invariants=False)
+        self._to_fine = SparseMatrix(subdivision)
 
     @property
     def vertex_count(self) -> int:
         """V, of the fine mesh."""
-        return len(self._subdivision_rows) - 1  # type: ignore[arg-type]
+        return self._to_fine.shape[0]
 
     @property
     def cage_count(self) -> int:
@@ -137,7 +123,7 @@ class HeadModel(nn.Module):
     @property
     def subdivision(self) -> Tensor:
         """The cage -> fine matrix [V, Vc], sparse CSR; rows sum to 1."""
-        return self._csr("subdivision", (self.vertex_count, self.cage_count))
+        return self._to_fine.matrix
 
     def forward(
         self,
@@ -167,8 +153,8 @@ class HeadModel(nn.Module):
         pivots = self.pivots + torch.tensordot(identity, self.pivot_basis, 1)
         pivots = pivots + torch.tensordot(expression, self.pivot_expression_basis, 1)
         cage = self._skin(moved, pivots, joints)
-        transposed = self._csr("subdivision_transposed", (self.cage_count, self.vertex_count))
-        return apply_to_vertices(self.subdivision, transposed, cage)
+        fine: Tensor = self._to_fine(cage)
+        return fine
 
     def _place(self, rest: Tensor, identity: Tensor, placement: Tensor) -> Tensor:
         """Move the rigid parts of the cage [..., Vc, 3]."""

@@ -19,7 +19,7 @@ class SparseMatrix(nn.Module):
 
     def __init__(self, matrix: sp.spmatrix) -> None:
         super().__init__()
-        self.shape = matrix.shape
+        self.shape: tuple[int, int] = matrix.shape
         for name, part in (("forward", matrix.tocsr()), ("backward", matrix.T.tocsr())):
             self.register_buffer(f"_{name}_rows", torch.from_numpy(part.indptr.astype(np.int64)), persistent=False)
             self.register_buffer(f"_{name}_columns", torch.from_numpy(part.indices.astype(np.int64)), persistent=False)
@@ -31,11 +31,15 @@ class SparseMatrix(nn.Module):
             warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
             return torch.sparse_csr_tensor(rows, columns, values, size=size, check_invariants=False)
 
+    @property
+    def matrix(self) -> Tensor:
+        """The matrix as a sparse CSR tensor."""
+        return self._csr("forward", self.shape)
+
     def forward(self, vertices: Tensor) -> Tensor:
         """The product [B,M,3] with `vertices [B,N,3]`, in float32 or the vertices' own type."""
-        rows, columns = self.shape
-        matrix, transposed = self._csr("forward", (rows, columns)), self._csr("backward", (columns, rows))
-        return apply_to_vertices(matrix.to(vertices.dtype), transposed.to(vertices.dtype), vertices)
+        transposed = self._csr("backward", self.shape[::-1])
+        return apply_to_vertices(self.matrix.to(vertices.dtype), transposed.to(vertices.dtype), vertices)
 
 
 class _Product(torch.autograd.Function):
