@@ -27,6 +27,7 @@ BATCHES_AHEAD = 2
 class Chunk:
     """The training steps of one Lightning epoch: `steps` of them from `first_step`, at one image scale.
 
+    frames: those to draw from; None: all.
     Of `processes` that work together, number `rank` gets its consecutive share of each step's views.
     """
 
@@ -35,6 +36,7 @@ class Chunk:
     scale: float
     frames_per_step: int
     views_per_frame: int
+    frames: Sequence[int] | None = None
     rank: int = 0
     processes: int = 1
 
@@ -102,7 +104,7 @@ class ChunkBatches:
         chunk = self._chunk
         plan = (
             share_of(
-                self._data.sampler.sample_views(step, chunk.frames_per_step, chunk.views_per_frame),
+                self._data.sampler.sample_views(step, chunk.frames_per_step, chunk.views_per_frame, chunk.frames),
                 chunk.rank,
                 chunk.processes,
             )

@@ -25,7 +25,7 @@ class _Stream(IntEnum):
 class ViewSampler:
     """Draws views so that all frames and cameras get their turn before any gets a second one.
 
-    camera_groups: lists of camera indices whose images have one size. A step draws from one group only, since
+    frames: number of frames. camera_groups: lists of camera indices whose images have one size. A step draws from one group only, since
     its images are stacked; groups take turns in proportion to their number of cameras.
     """
 
@@ -39,21 +39,25 @@ class ViewSampler:
         """Cameras of the smallest group."""
         return min(map(len, self._groups))
 
-    def sample_views(self, step: int, frames_per_step: int, views_per_frame: int) -> list[Pair]:
-        """Distinct frames, each with distinct cameras; fewer of either where there are not as many.
+    def sample_views(
+        self, step: int, frames_per_step: int, views_per_frame: int, frames: Sequence[int] | None = None
+    ) -> list[Pair]:
+        """Distinct ones of `frames` (default: all), each with distinct cameras; fewer where there are not as many.
 
         Frames go in rounds: a round is one shuffle of all frames, cut into steps, the last of which is filled
         up from the first when the numbers do not divide. Each frame goes through the cameras in the same way.
         """
         group, turn = self._group_at(step)
+        frames = range(self._frames) if frames is None else frames
         cameras = self._groups[group]
         views = []
-        for frame, is_filler in self._draw((_Stream.FRAMES, group), self._frames, frames_per_step, turn):
+        for index, is_filler in self._draw((_Stream.FRAMES, group), len(frames), frames_per_step, turn):
+            frame = frames[index]
             # A frame is drawn once a round, so the round counts its visits. Fillers have their own count.
-            round_of_frames = turn // _draws_per_round(self._frames, frames_per_step)
+            round_of_frames = turn // _draws_per_round(len(frames), frames_per_step)
             key = (_Stream.CAMERAS, group, frame, int(is_filler))
             drawn = self._draw(key, len(cameras), views_per_frame, round_of_frames)
-            views += [(frame, cameras[index]) for index, _ in drawn]
+            views += [(frame, cameras[camera]) for camera, _ in drawn]
         return views
 
     def _group_at(self, step: int) -> tuple[int, int]:

@@ -15,6 +15,8 @@ from headfit.fitting.checkpoints import write_whole
 
 #: The settings of a run, in its folder.
 CONFIG = "config.yaml"
+#: Which frames a stage can go through (`Stage` says what each means).
+FRAMES = ("all", "key", "windows", "each")
 #: Parameter groups a stage may move (headfit.fitting.parameters says what each is).
 GROUPS = (
     "rotation",
@@ -45,18 +47,27 @@ class LossWeights:
     placement: float = 0.0
     offsets: float = 0.0
     detail: float = 0.0
+    temporal: float = 0.0
 
 
 @dataclass
 class Stage:
     """One stage of the fit: what moves, on which image scale, driven by which losses.
 
+    frames: which frames the stage goes through.
+        all: every step draws from all;
+        key: from the capture's key frames (`FitConfig.key_frames`) only;
+        windows: all but the key frames of earlier stages, in order of time, `frames_per_step` at once; a frame starts
+            with the expression of the nearest that has been fitted;
+        each: every step draws from all, unless all were key frames of earlier stages: then there is nothing to do.
+    steps: of the whole stage; of each window; of `each`, how often each frame is drawn.
     resolution: longer image side in pixels (never above the capture's own).
     blur: standard deviation in pixels of the blur that the mask loss applies to both sides; 0 = none.
     rates: step length per parameter group, in the group's own unit; a group that is not named stands still.
     decay: the rates fall to this fraction over the last `decay_share` of the stage.
     """
 
+    frames: str = "all"
     steps: int = 50
     resolution: int = 256
     blur: float = 0.0
@@ -74,6 +85,7 @@ class FitConfig:
 
     init_from: run folder of a fit of the same person, whose head, texture and light are taken over.
     texture_size: texels per side, a power of two; 0: as the capture's pictures have pixels (see `texture_size_for`).
+    key_frames: as many frames, evenly spread, make the person; the others of a longer capture come after.
     cache_gib: bound on the memory of decoded views, of all processes together.
     deterministic: one seed gives the same bits in every run with as many threads, also across a kill and --resume. It
     costs nothing measurable on a CPU.
@@ -90,6 +102,7 @@ class FitConfig:
     deterministic: bool = True
     texture_size: int = 0
     cache_gib: float = 2.0
+    key_frames: int = 24
     steps_per_checkpoint: int = 50
     steps_per_picture: int = 150
     offset_smoothness: float = 30.0
@@ -140,6 +153,8 @@ def _validate(config: FitConfig, path: str) -> None:
     if config.texture_size & (config.texture_size - 1) or 0 < config.texture_size < 64:
         raise HeadfitError(f"{path}: texture_size must be 0 or a power of two of 64 or more, not {config.texture_size}")
     for name, stage in config.stages.items():
+        if stage.frames not in FRAMES:
+            raise HeadfitError(f"{path}: stage {name}: frames must be one of {', '.join(FRAMES)}, not {stage.frames!r}")
         unknown = sorted(set(stage.rates) - set(GROUPS))
         if unknown:
             raise HeadfitError(f"{path}: stage {name} moves unknown group {unknown[0]}; known: {', '.join(GROUPS)}")

@@ -22,6 +22,7 @@ from headfit.fitting.optimizer import FitAdam
 from headfit.fitting.parallel import sum_gradients, summed, take_from_first
 from headfit.fitting.parameters import FitParameters
 from headfit.fitting.schedule import Plan, PlannedChunk
+from headfit.fitting.temporal import STRIDE, neighbours, temporal_prior
 from headfit.fitting.texture_start import start_appearance
 from headfit.head import HeadModel
 from headfit.head.contour import CONTOUR, JawContour, contour_points
@@ -64,6 +65,7 @@ class HeadFit(pl.LightningModule):
     turning_class: Tensor
     landmark_trust: Tensor
     texture_started: Tensor
+    visited: Tensor
 
     def __init__(
         self, config: FitConfig, capture: Capture, data: CaptureData, head: HeadModel, classes: LabelClasses
@@ -73,7 +75,7 @@ class HeadFit(pl.LightningModule):
         self.capture = capture
         self.data = data
         self.classes = classes
-        self.plan = Plan(config.stages, config.steps_per_checkpoint)
+        self.plan = Plan(config.stages, config.steps_per_checkpoint, len(capture.frames), config.key_frames)
         self.geometry = FitParameters(head, len(capture.frames), config.offset_smoothness)
         centres = torch.tensor(np.stack([camera.centre for camera in capture.cameras]), dtype=torch.float32)
         self.appearance = Appearance(config.texture_size, centres, data.training_cameras)
@@ -87,6 +89,7 @@ class HeadFit(pl.LightningModule):
         turning = [name in TURNING_CLASSES for name in classes.names]
         self.register_buffer("turning_class", torch.tensor(turning), persistent=False)
         self.register_buffer("landmark_trust", torch.ones(len(capture.frames), len(capture.cameras), 68))
+        self.register_buffer("visited", torch.zeros(len(capture.frames), dtype=torch.bool))
         self.register_buffer("texture_started", torch.zeros((), dtype=torch.bool))
         self.latest: dict[str, float] = {}
 
@@ -135,6 +138,8 @@ class HeadFit(pl.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         optimizer = self.optimizers(use_pl_optimizer=False)
+        self.geometry.start_like_nearest(self.chunk.frames, self.visited)
+        self.visited[list(self.chunk.frames)] = True
         if self.chunk.starts_stage:
             optimizer.state.clear()  # type: ignore[union-attr]
             if self.stage.rates.get("texture") and not self.has_texture:
@@ -152,10 +157,10 @@ class HeadFit(pl.LightningModule):
         """Loss of one batch of views; every term is logged under `loss/`."""
         weights = self.stage.weights
         for group in self.optimizers(use_pl_optimizer=False).param_groups:  # type: ignore[union-attr]
-            group["lr"] = self.plan.rate(self.stage_name, self.global_step, group["name"])
+            group["lr"] = self.stage.rates.get(group["name"], 0.0) * self.chunk.fall(self.global_step, self.stage)
         frames, frame_of_view = torch.unique(batch.frame, return_inverse=True)
         v_frames, offsets = self.geometry(frames)
-        v_views = v_frames[frame_of_view]
+        v_views = v_frames.index_select(0, frame_of_view)
         batch, cameras = crop_to_head(batch, self.view_cameras(batch), v_views, self.stage.blur)
         seen = self.renderer.see(v_views, cameras)
         weight = ((batch.label_weight == 255) & ~seen.beyond).float()
@@ -165,11 +170,13 @@ class HeadFit(pl.LightningModule):
         if weights.mask:
             terms["mask"] = self._mask_term(seen, target, weight, area)
         if weights.photometric:
-            normals = self.renderer.normals(v_frames)[frame_of_view]
+            normals = self.renderer.normals(v_frames).index_select(0, frame_of_view)
             terms["photometric"] = self._photometric_term(batch, seen, normals, target, area)
         if weights.landmark and self.use_landmarks:
             terms["landmark"] = self._landmark_term(batch, v_views, cameras, area)
         terms |= self._priors(batch.frame, offsets)
+        if weights.temporal:
+            terms["temporal"] = self._temporal_term(frames, v_frames)[frame_of_view].mean()
         share = self._shares(batch)
         terms = {name: term * share[int(name == "landmark")] for name, term in terms.items()}
         scale = asdict(weights)
@@ -212,7 +219,7 @@ class HeadFit(pl.LightningModule):
         lit, views = shown.lit, len(area)
         beside = losses.continued(shown.rendered, lit).flatten(0, 2)
         is_lit = lit.flatten()[shown.pixels]
-        image = beside.index_put((shown.pixels[is_lit],), shown.colours[is_lit]).view_as(shown.image)
+        image = beside.index_copy(0, shown.pixels[is_lit], shown.colours[is_lit]).view_as(shown.image)
         moving = losses.share_of_head(self.renderer.colour_loss(image, shown.image, seen) * lit, area)
         rest = shown.pixels[~is_lit]
         filling = losses.colour_loss(shown.colours[~is_lit], shown.image.flatten(0, 2)[rest])
@@ -233,15 +240,14 @@ class HeadFit(pl.LightningModule):
         label = self.renderer.face_labels[seen.index_img.long().clamp(0, self.renderer.face_count - 1)]
         of_model = self.class_of_label[label].clamp_min(0)
 
-        def agreed(among: Tensor) -> Tensor:
-            """Model and mask both see one of these classes."""
-            return on_head & among[of_model] & ((target[..., among].sum(-1) > 0.99) | ~has_mask)
-
-        lit = agreed(self.photometric_class)
+        # Where model and mask both see a class of the kind.
+        kinds = torch.stack([self.photometric_class, self.turning_class], dim=1)
+        agreed = on_head[..., None] & kinds[of_model] & ((target @ kinds.to(target) > 0.99) | ~has_mask[..., None])
+        lit, turning = agreed.unbind(-1)
         pixels = on_head.flatten().nonzero()[:, 0]
-        still = ~(lit | agreed(self.turning_class)).flatten()[pixels]
+        still = ~(lit | turning).flatten().index_select(0, pixels)
         colours = self.renderer.shade(seen, normals, self.appearance, batch.camera, pixels, still)
-        rendered = image.flatten(0, 2).index_put((pixels,), colours.detach()).view_as(image)
+        rendered = image.flatten(0, 2).index_copy(0, pixels, colours.detach()).view_as(image)
         return ShownColours(image, rendered, lit, pixels, colours)
 
     def _landmark_term(self, batch: ViewBatch, v_views: Tensor, cameras: CameraBatch, area: Tensor) -> Tensor:
@@ -263,6 +269,19 @@ class HeadFit(pl.LightningModule):
             "offsets": p.smooth.bending(offsets),
             "detail": p.detail_raw[frames].square().sum((1, 2)).mean(),
         }
+
+    def _temporal_term(self, frames: Tensor, v_frames: Tensor) -> Tensor:
+        """`[N]`, of frames `[N]` with vertices `[N,V,3]`; neighbours that are not among them are made anew."""
+        beside, there = neighbours(frames, self.visited)
+        points = v_frames[:, ::STRIDE]
+        needed, row = torch.unique(torch.cat([frames, beside.flatten()]), return_inverse=True)
+        around = points.new_zeros(len(needed), *points.shape[1:])
+        around[row[: len(frames)]] = points.detach()
+        missing = self.visited[needed] & ~torch.isin(needed, frames)
+        if missing.any():
+            with torch.no_grad():
+                around[missing] = self.geometry(needed[missing])[0][:, ::STRIDE]
+        return temporal_prior(points, around[row[len(frames) :].view_as(beside)], there)
 
     def _watch(self, total: Tensor, terms: dict[str, Tensor]) -> None:
         names = list(terms)

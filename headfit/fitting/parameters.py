@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -95,6 +96,19 @@ class FitParameters(nn.Module):
         """The model's landmarks `[N,68,3]` on vertices `[N,V,3]`."""
         corners = v_world[:, self.head.faces[self.head.landmark_faces].long()]
         return (corners * self.head.landmark_bary[..., None]).sum(2)
+
+    @torch.no_grad()
+    def start_like_nearest(self, frames: Sequence[int], visited: Tensor) -> None:
+        """Give those of `frames` that no stage has moved yet the expression and joints of the nearest that one has.
+
+        `visited [F]`: bool.
+        """
+        known = visited.nonzero()[:, 0]
+        for frame in frames:
+            if len(known) and not visited[frame]:
+                nearest = known[(known - frame).abs().argmin()]
+                for rows in (self.expression, self.joints_raw):
+                    rows[frame] = rows[nearest]
 
     @torch.no_grad()
     def clamp(self) -> None:

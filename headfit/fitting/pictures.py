@@ -25,17 +25,17 @@ ERROR_RANGE = 0.25
 MODEL_COLOUR, TARGET_COLOUR = (60, 255, 60), (255, 60, 60)
 
 
-def fixed_views(frame_count: int, cameras: list[int], frames: int = 3, views: int = 3) -> list[tuple[int, list[int]]]:
-    """A few frames spread over the capture, each with a few cameras spread over the list."""
-    chosen = np.unique(np.linspace(0, frame_count - 1, min(frames, frame_count)).round().astype(int))
+def fixed_views(frames: list[int], cameras: list[int], count: int = 3, views: int = 3) -> list[tuple[int, list[int]]]:
+    """`count` of the frames, spread evenly, each with a few cameras spread over the list."""
+    chosen = np.unique(np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int))
     spread = np.unique(np.linspace(0, len(cameras) - 1, min(views, len(cameras))).round().astype(int))
-    return [(int(f), [cameras[i] for i in spread]) for f in chosen]
+    return [(frames[f], [cameras[i] for i in spread]) for f in chosen]
 
 
 def view_sheet(fit: HeadFit) -> Iterator[tuple[str, Picture]]:
-    """(frame name, picture) for the fixed views: one row a camera: target, render, label borders, error."""
+    """(frame name, picture) for some views of frames that were fitted already: one row a camera: target, render, label borders, error."""
     by_angle = sorted(range(len(fit.capture.cameras)), key=lambda i: tuple(fit.capture.cameras[i].centre))
-    for frame, cameras in fixed_views(len(fit.capture.frames), by_angle):
+    for frame, cameras in fixed_views(fit.visited.nonzero()[:, 0].tolist(), by_angle):
         rows = [_row(fit, frame, camera) for camera in cameras]
         width = max(row.shape[1] for row in rows)
         rows = [np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0))) for row in rows]

@@ -130,8 +130,9 @@ def _processes(config: FitConfig) -> int:
 
 
 def _require_a_view_each(module: HeadFit, processes: int) -> None:
-    for name, stage in module.config.stages.items():
-        frames = min(stage.frames_per_step, len(module.capture.frames))
+    for chunk in module.plan.chunks:
+        name, stage = chunk.stage, module.config.stages[chunk.stage]
+        frames = min(stage.frames_per_step, len(chunk.frames))
         views = frames * min(stage.views_per_frame, module.data.sampler.fewest_cameras)
         if views < processes:
             raise HeadfitError(

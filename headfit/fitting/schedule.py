@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from headfit.capture.capture import Capture
 from headfit.capture.data import Chunk
@@ -11,42 +14,68 @@ from headfit.fitting.config import Stage
 
 @dataclass(frozen=True)
 class PlannedChunk:
-    """Steps `first .. first + steps - 1` (counted over the whole fit) of one stage."""
+    """Steps `first .. first + steps - 1` (counted over the whole fit) of one stage, on some of the frames.
+
+    Rates fall over the steps of the whole stage, or of the window: `turn_first .. turn_first + turn_steps - 1`.
+    """
 
     stage: str
+    frames: Sequence[int]
     first: int
     steps: int
-    starts_stage: bool
-    ends_stage: bool
+    turn_first: int
+    turn_steps: int
+    starts_stage: bool = False
+    ends_stage: bool = False
+
+    def fall(self, step: int, stage: Stage) -> float:
+        """What rates are multiplied by at a step: 1, then falling geometrically to `stage.decay`."""
+        share = (step - self.turn_first + 1) / self.turn_steps
+        return float(stage.decay ** max(0.0, (share - (1 - stage.decay_share)) / max(stage.decay_share, 1e-9)))
 
 
 class Plan:
-    """All chunks of a fit in order, and each group's rate at every step.
+    """All chunks of a fit in order; stages that a capture has no frames for have none.
 
     Args:
         stages: stages by name, in order.
         chunk_steps: most steps of a chunk.
+        frame_count: frames of the capture.
+        key_frames: how many of them are key frames.
     """
 
-    def __init__(self, stages: dict[str, Stage], chunk_steps: int) -> None:
+    def __init__(self, stages: dict[str, Stage], chunk_steps: int, frame_count: int, key_frames: int) -> None:
         self.stages = stages
         self.chunks: list[PlannedChunk] = []
-        self._first: dict[str, int] = {}
-        step = 0
+        frames = range(frame_count)
+        self.key = np.unique(np.linspace(0, frame_count - 1, min(key_frames, frame_count)).round().astype(int)).tolist()
+        step, fitted = 0, set[int]()
         for name, stage in stages.items():
-            self._first[name] = step
-            for done in range(0, stage.steps, chunk_steps):
-                steps = min(chunk_steps, stage.steps - done)
-                self.chunks.append(PlannedChunk(name, step + done, steps, done == 0, done + steps == stage.steps))
-            step += stage.steps
+            start = len(self.chunks)
+            for of_turn, steps in self._turns(stage, frames, fitted):
+                for done in range(0, steps, chunk_steps):
+                    chunk = PlannedChunk(name, of_turn, step + done, min(chunk_steps, steps - done), step, steps)
+                    self.chunks.append(chunk)
+                step += steps
+            if len(self.chunks) > start:
+                self.chunks[start] = replace(self.chunks[start], starts_stage=True)
+                self.chunks[-1] = replace(self.chunks[-1], ends_stage=True)
+            if stage.frames == "key":
+                fitted.update(self.key)
         self.steps = step
 
-    def rate(self, stage_name: str, step: int, group: str) -> float:
-        """Step length of a group at a step of a stage: constant, then falling geometrically to `decay` times that."""
-        stage = self.stages[stage_name]
-        share = (step - self._first[stage_name] + 1) / stage.steps
-        fall = max(0.0, (share - (1 - stage.decay_share)) / max(stage.decay_share, 1e-9))
-        return stage.rates.get(group, 0.0) * stage.decay**fall
+    def _turns(self, stage: Stage, frames: range, fitted: set[int]) -> list[tuple[Sequence[int], int]]:
+        """Frames to draw from and number of steps, one after the other; `fitted`: the key frames of earlier stages."""
+        if stage.frames == "key":
+            return [(self.key, stage.steps)]
+        if stage.frames == "windows":
+            rest = [frame for frame in frames if frame not in fitted]
+            windows = np.array_split(rest, -(-len(rest) // stage.frames_per_step)) if rest else []
+            return [(window.tolist(), stage.steps) for window in windows]
+        if stage.frames == "each":
+            of_step = min(stage.frames_per_step, len(frames))
+            return [(frames, -(-stage.steps * len(frames) // of_step))] if len(fitted) < len(frames) else []
+        return [(frames, stage.steps)]
 
     def data_chunk(self, chunk: PlannedChunk, capture: Capture) -> Chunk:
         """What the data module shall serve for a chunk."""
@@ -58,4 +87,5 @@ class Plan:
             scale=min(1.0, stage.resolution / longest),
             frames_per_step=stage.frames_per_step,
             views_per_frame=stage.views_per_frame,
+            frames=chunk.frames,
         )

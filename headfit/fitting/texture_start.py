@@ -63,8 +63,8 @@ def _samples(fit: HeadFit, scale: float) -> Iterator[tuple[Tensor, ...]]:
     """Per batch of views, at the head's pixels: colour `[N,3]`, uv `[N,2]`, normal `[N,3]`, cosine to the camera `[N]`,
     and bool `[N]`: skin. And `[2,4]`: sum of colours and count of the pixels of background and torso."""
     skin_class = fit.classes.names.index("skin")
-    pairs = [(f, c) for f in range(len(fit.capture.frames)) for c in fit.data.training_cameras]
-    pairs = pairs[:: -(-len(pairs) // MOST_VIEWS)]
+    pairs = [(f, c) for f in fit.visited.nonzero()[:, 0].tolist() for c in fit.data.training_cameras]
+    pairs = pairs[:: max(1, -(-len(pairs) // MOST_VIEWS))]
     by_size: dict[tuple[int, int], list[tuple[int, int]]] = {}
     for frame, index in pairs:
         camera = fit.capture.cameras[index]

@@ -111,8 +111,9 @@ class HeadRenderer(nn.Module):
         face_class = class_of_label[self.face_labels]
         group = torch.cat([face_class, face_class.new_full((len(self.faces) - self.face_count,), classes)])
         of_class = torch.cat([rows, rows.new_zeros(2, rows.shape[1])])  # rows C and -1: no class
-        of_face = torch.cat([group, group.new_zeros(1)])  # index -1 picks the last entry: background
-        return of_class[of_face[seen.index_img.long()]], group
+        # Index -1 picks the last entry: background.
+        row_of_face = torch.cat([group, group.new_zeros(1)]) % len(of_class)
+        return torch.nn.functional.embedding(row_of_face.take(seen.index_img.long()), of_class), group
 
     def colour_loss(self, image: Tensor, target: Tensor, seen: Visible) -> Tensor:
         """Charbonnier difference `[B,H,W]` of colours `[B,H,W,3]`; its gradient also moves the edges at which one
@@ -182,10 +183,10 @@ class HeadRenderer(nn.Module):
 
     def surface(self, seen: Visible, normals: Tensor, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """uv `[N,2]` and unit normals `[N,3]` at flat head pixels `pixels [N]`, of vertex `normals [B,V,3]`."""
-        uv = interpolate(self.uvs, self.faces_uv, seen.head_index, seen.bary).flatten(0, 2)[pixels]
+        uv = interpolate(self.uvs, self.faces_uv, seen.head_index, seen.bary).flatten(0, 2).index_select(0, pixels)
         return uv, torch.nn.functional.normalize(self.at_pixels(seen, normals, pixels), dim=-1, eps=1e-12)
 
     def at_pixels(self, seen: Visible, attributes: Tensor, pixels: Tensor) -> Tensor:
         """Vertex attributes `[B,V,C]` interpolated at flat head pixels `[N]`: `[N,C]`."""
         image = interpolate(attributes, self.head_faces, seen.head_index, seen.bary)
-        return image.flatten(0, 2)[pixels]
+        return image.flatten(0, 2).index_select(0, pixels)

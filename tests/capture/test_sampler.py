@@ -78,3 +78,9 @@ def test_cameras_of_different_sizes_never_share_a_step_and_all_get_their_share()
         assert drawn <= {0, 1, 2} or drawn == {3}
         cameras.update(drawn)
     assert cameras == {0: 15, 1: 15, 2: 15, 3: 15}
+
+
+def test_frames_can_be_drawn_from_some_of_them() -> None:
+    sampler = ViewSampler(12, [[0, 1]], seed=0)
+    drawn = [frame for step in range(2) for frame, _ in sampler.sample_views(step, 2, 1, frames=[3, 5, 8, 9])]
+    assert sorted(drawn) == [3, 5, 8, 9]

@@ -5,7 +5,18 @@ from headfit.fitting.schedule import Plan
 
 
 def plan() -> Plan:
-    return Plan({"a": Stage(steps=25, rates={"scale": 0.1}), "b": Stage(steps=10)}, chunk_steps=10)
+    stages = {"a": Stage(steps=25, rates={"scale": 0.1}), "b": Stage(steps=10)}
+    return Plan(stages, chunk_steps=10, frame_count=3, key_frames=24)
+
+
+def long_plan(frames: int) -> Plan:
+    """A person from four key frames, then the others in windows of three, then all of them."""
+    stages = {
+        "person": Stage(frames="key", steps=8, frames_per_step=2),
+        "windows": Stage(frames="windows", steps=5, frames_per_step=3),
+        "each": Stage(frames="each", steps=6, frames_per_step=4),
+    }
+    return Plan(stages, chunk_steps=20, frame_count=frames, key_frames=4)
 
 
 def test_chunks_cover_every_step_once_and_never_cross_a_stage():
@@ -18,12 +29,50 @@ def test_chunks_cover_every_step_once_and_never_cross_a_stage():
     ]
     assert [c.starts_stage for c in chunks] == [True, False, False, True]
     assert [c.ends_stage for c in chunks] == [False, False, True, True]
+    assert all(list(c.frames) == [0, 1, 2] for c in chunks)
 
 
 def test_rates_hold_then_fall_to_their_share():
     p = plan()
-    assert p.rate("a", 0, "scale") == pytest.approx(0.1)
-    assert p.rate("a", 24, "scale") == pytest.approx(0.1 * 0.2)
-    assert p.rate("a", 0, "offsets") == 0
-    rates = [p.rate("a", step, "scale") for step in range(25)]
-    assert rates == sorted(rates, reverse=True)
+    falls = [next(c for c in p.chunks if c.first <= step < c.first + c.steps).fall(step, p.stages["a"]) for step in range(25)]
+    assert falls[0] == 1.0
+    assert falls[24] == pytest.approx(0.2)
+    assert falls == sorted(falls, reverse=True)
+
+
+def test_a_short_capture_is_all_key_frames_and_ends_with_the_person():
+    p = long_plan(4)
+    assert [c.stage for c in p.chunks] == ["person"]
+    assert list(p.chunks[0].frames) == [0, 1, 2, 3]
+    assert p.steps == 8
+
+
+def test_other_frames_of_a_long_capture_come_in_windows_and_then_all_together():
+    p = long_plan(11)
+    assert [(c.stage, c.first, c.steps) for c in p.chunks] == [
+        ("person", 0, 8),
+        ("windows", 8, 5),
+        ("windows", 13, 5),
+        ("windows", 18, 5),
+        ("each", 23, 17),
+    ]
+    assert p.key == [0, 3, 7, 10]
+    assert [list(c.frames) for c in p.chunks if c.stage == "windows"] == [[1, 2, 4], [5, 6], [8, 9]]
+    assert list(p.chunks[-1].frames) == list(range(11))  # 17 steps of 4 frames: 6 of each
+    assert [c.starts_stage for c in p.chunks] == [True, True, False, False, True]
+    assert [c.ends_stage for c in p.chunks] == [True, False, False, True, True]
+
+
+def test_rates_fall_within_every_window():
+    p = long_plan(11)
+    stage, windows = p.stages["windows"], [c for c in p.chunks if c.stage == "windows"]
+    for window in windows:
+        assert window.fall(window.first, stage) == 1.0
+        assert window.fall(window.first + window.steps - 1, stage) == pytest.approx(stage.decay)
+
+
+def test_without_key_frames_windows_hold_everything():
+    stages = {"windows": Stage(frames="windows", steps=5, frames_per_step=4), "each": Stage(frames="each", steps=6)}
+    p = Plan(stages, chunk_steps=20, frame_count=6, key_frames=24)
+    assert [list(c.frames) for c in p.chunks] == [[0, 1, 2], [3, 4, 5], [0, 1, 2, 3, 4, 5]]
+    assert p.chunks[-1].steps == 6  # a step draws all six, as many as there are

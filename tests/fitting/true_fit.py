@@ -15,6 +15,7 @@ from headfit.head.similarity import similarity
 def true_fit(config: FitConfig) -> HeadFit:
     """A fit that found every parameter as the capture was made with."""
     module = build(config)
+    module.visited.fill_(True)
     p = module.geometry
     with torch.no_grad():
         for frame, name in enumerate(module.capture.frames):

@@ -1,0 +1,68 @@
+"""A capture with more frames than make the person: key frames first, the others in windows, then all together."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from headfit.fitting.checkpoints import CHECKPOINT
+from headfit.fitting.config import FitConfig, load_config
+from headfit.fitting.run import fit
+from headfit.synth import synthesize
+
+SETTINGS = """
+key_frames: 2
+texture_size: 64
+steps_per_checkpoint: 2
+steps_per_picture: 100
+stages:
+  person:
+    frames: key
+    steps: 4
+    resolution: 64
+    views_per_frame: 2
+    rates: {translation: 0.001, expression: 0.05, texture: 0.01}
+    weights: {mask: 1, photometric: 1, temporal: 0.1}
+  express:
+    frames: windows
+    frames_per_step: 2
+    steps: 2
+    resolution: 64
+    views_per_frame: 1
+    rates: {expression: 0.05}
+    weights: {mask: 1, temporal: 0.1}
+  track:
+    frames: each
+    frames_per_step: 2
+    steps: 2
+    resolution: 64
+    views_per_frame: 1
+    rates: {expression: 0.01, offsets: 0.0001}
+    weights: {mask: 1, temporal: 0.1}
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> FitConfig:
+    synthesize(tmp_path / "capture", cameras=3, frames=5, width=48, height=64, seed=2)
+    (tmp_path / "long.yaml").write_text(SETTINGS)
+    config = load_config(tmp_path / "long.yaml")
+    config.capture, config.out = str(tmp_path / "capture"), str(tmp_path / "run")
+    return config
+
+
+def test_every_frame_gets_its_turn_and_an_interrupted_run_resumes_to_the_same_numbers(config):
+    whole = fit(replace(config, out=config.out + "-whole"))
+    module = whole.module
+    assert [c.stage for c in module.plan.chunks] == ["person"] * 2 + ["express"] * 2 + ["track"] * 3
+    assert module.visited.all()
+    assert module.geometry.expression.any(1).all(), "frames that are not key frames moved, too"
+
+    trainer = {"accelerator": "cpu", "devices": 1}
+    half = fit(replace(config, trainer={**trainer, "max_epochs": 3}))  # amid the windows
+    assert half.module.visited.tolist() == [True, True, True, False, True]
+    fit(replace(config, trainer=trainer, resume=True))
+    states = [torch.load(Path(out) / CHECKPOINT, weights_only=False)["state_dict"] for out in (whole.path, config.out)]
+    for name, value in states[0].items():
+        assert torch.equal(value, states[1][name]), name
