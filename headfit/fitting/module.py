@@ -122,7 +122,7 @@ class HeadFit(pl.LightningModule):
         groups = [
             *self.geometry.groups(),
             {"name": "texture", "params": list(self.appearance.levels)},
-            {"name": "light", "params": [self.appearance.light, self.appearance.camera_light]},
+            {"name": "light", "params": [self.appearance.light, self.appearance.camera_light, self.appearance.gloss]},
             {"name": "gain", "params": [self.appearance.log_gain]},
         ]
         return FitAdam(groups)

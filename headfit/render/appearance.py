@@ -15,6 +15,11 @@ from torch import Tensor, nn
 #: Real spherical harmonics up to degree 2 (Ramamoorthi & Hanrahan 2001), as polynomials of a unit normal; each scaled
 #: so that its largest value on the sphere is near 1, which keeps one step length right for all coefficients.
 SH_COUNT = 9
+#: Kinds of glossy surface, by labels; the inner mouth sees too little of the surroundings to mirror them.
+GLOSSY = (
+    ("skin", "nose", "ears", "neck", "brows", "hair", "upper_lip", "lower_lip", "lips"),
+    ("left_eye", "right_eye"),
+)
 
 
 def sh_basis(normal: Tensor) -> Tensor:
@@ -23,13 +28,23 @@ def sh_basis(normal: Tensor) -> Tensor:
     return torch.stack([torch.ones_like(x), x, y, z, x * y, y * z, z * x, x * x - y * y, 1.5 * z * z - 0.5], dim=-1)
 
 
+def gloss(mirrored: Tensor, form: Tensor) -> Tensor:
+    """Gloss `[...]` in unit directions `[...,3]` (world frame): the harmonics' quadratic form `[9,9]`, so a polynomial
+    of degree 4."""
+    basis = sh_basis(mirrored)
+    return ((basis @ form) * basis).sum(-1)
+
+
 def shading(normal: Tensor, light: Tensor) -> Tensor:
     """What light `[9,3]` sheds on unit normals `[N,3]`: `[N,3]`, never darker than 0.05."""
     return (sh_basis(normal) @ light).clamp_min(0.05)
 
 
 class Appearance(nn.Module):
-    """Albedo texture, light and camera colour, all trainable.
+    """Albedo texture, light, gloss and camera colour, all trainable.
+
+    Gloss `[kinds,9,9]` is added to what the light sheds on the albedo: white, and a function of the mirrored direction
+    of view only (see `gloss`): what the surface mirrors of its surroundings. One for each kind of `GLOSSY`.
 
     Besides the light that all cameras share, each has a residual light of its own: seen from far away, a highlight's
     strength depends on the camera and the normal only, so broad highlights fit in there and do not bend the surface.
@@ -64,6 +79,7 @@ class Appearance(nn.Module):
         light = torch.zeros(SH_COUNT, 3)
         light[0] = 1.0
         self.light = nn.Parameter(light)
+        self.gloss = nn.Parameter(torch.zeros(len(GLOSSY), SH_COUNT, SH_COUNT))
         self.camera_light = nn.Parameter(torch.zeros(cameras, SH_COUNT, 3))
         self.log_gain = nn.Parameter(torch.zeros(cameras, 3))
         light_blend, gain_blend = camera_blends(centres, range(len(centres)) if trained is None else trained)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from headfit.head import HeadModel
 from headfit.raster import PixelLossKind, Topology, edge_grad, interpolate, pixel_loss, rasterize
-from headfit.render.appearance import Appearance, sample_albedo, shading
+from headfit.render.appearance import GLOSSY, Appearance, gloss, sample_albedo, shading
 from headfit.render.cameras import CameraBatch
 from headfit.render.geometry import VertexNormals
 from headfit.render.torso import Torso
@@ -23,7 +23,8 @@ class Visible:
     """What each pixel of B views sees: the result of one rasterization.
 
     v_pix `[B,V',3]` (head, then collar vertices), index_img `[B,H,W]` (-1: background; from `face_count` on: the
-    collar below the neck), bary `[B,H,W,3]`, depth `[B,H,W]` (metres; 0 on background).
+    collar below the neck), bary `[B,H,W,3]`, depth `[B,H,W]` (metres; 0 on background). Made of heads
+    v_world `[B,V,3]` by cameras with optical centres `[B,3]` (metres, world).
     """
 
     v_pix: Tensor
@@ -31,6 +32,8 @@ class Visible:
     bary: Tensor
     depth: Tensor
     face_count: int
+    v_world: Tensor
+    centres: Tensor
 
     @property
     def head(self) -> Tensor:
@@ -69,6 +72,8 @@ class HeadRenderer(nn.Module):
         for name in ("faces_uv", "uvs", "face_labels"):
             self.register_buffer(name, getattr(head, name), persistent=False)
         self.register_buffer("head_faces", head.faces, persistent=False)
+        for kind, names in enumerate(GLOSSY):
+            self.register_buffer(f"glossy{kind}", _vertices_of(head, names), persistent=False)
         self.topology = Topology(self.faces)
         self.normals = VertexNormals(head.faces, head.vertex_count)
 
@@ -76,7 +81,7 @@ class HeadRenderer(nn.Module):
         """Rasterize heads `v_world [B,V,3]` (metres), each into its own camera of `cameras`."""
         v_pix = cameras.project(torch.cat([v_world, self.torso.vertices(v_world)], dim=1))
         index_img, bary, depth = rasterize(v_pix, self.faces, cameras.size)
-        return Visible(v_pix, index_img, bary, depth, self.face_count)
+        return Visible(v_pix, index_img, bary, depth, self.face_count, v_world, cameras.centres())
 
     def label_probabilities(self, seen: Visible, class_of_label: Tensor, classes: int) -> Tensor:
         """One-hot class images `[B,H,W,C]`, whose gradient moves the borders between classes.
@@ -150,7 +155,21 @@ class HeadRenderer(nn.Module):
         albedo = sample_albedo(appearance.albedo(), uv)
         of_view = torch.bincount(view, minlength=len(camera)).tolist()  # pixels ascend, so views follow one another
         lit = [shading(n, light) for n, light in zip(normal.split(of_view), appearance.lights(camera), strict=True)]
-        return albedo * torch.cat(lit) * appearance.gain(camera)[view]
+        mirrored = self.at_pixels(seen, self._gloss(seen, normals, appearance), pixels)
+        return (albedo * torch.cat(lit) + mirrored) * appearance.gain(camera)[view]
+
+    def _gloss(self, seen: Visible, normals: Tensor, appearance: Appearance) -> Tensor:
+        """What vertices `[B,V,1]` mirror of their surroundings into the cameras; it moves no geometry."""
+        shown = torch.zeros_like(normals[..., :1])
+        for kind, form in enumerate(appearance.gloss):
+            vertices = self.get_buffer(f"glossy{kind}")
+            with torch.no_grad():
+                normal = normals[:, vertices]
+                ray = seen.v_world[:, vertices] - seen.centres[:, None]
+                mirrored = ray - 2 * (ray * normal).sum(-1, keepdim=True) * normal
+                mirrored /= torch.linalg.vector_norm(mirrored, dim=-1, keepdim=True).clamp_min(1e-9)
+            shown = shown.index_copy(1, vertices, gloss(mirrored, form)[..., None])
+        return shown
 
     @torch.no_grad()
     def layers(
@@ -190,3 +209,9 @@ class HeadRenderer(nn.Module):
         """Vertex attributes `[B,V,C]` interpolated at flat head pixels `[N]`: `[N,C]`."""
         image = interpolate(attributes, self.head_faces, seen.head_index, seen.bary)
         return image.flatten(0, 2).index_select(0, pixels)
+
+
+def _vertices_of(head: HeadModel, names: tuple[str, ...]) -> Tensor:
+    """Indices of the vertices of faces with one of these labels."""
+    labels = torch.tensor([i for i, name in enumerate(head.label_names) if name in names], dtype=torch.int64)
+    return head.faces[torch.isin(head.face_labels, labels)].long().unique()

@@ -1,6 +1,14 @@
 import torch
 
-from headfit.render.appearance import Appearance, fill_holes, sample_albedo, sh_basis, shading, splat_albedo
+from headfit.render.appearance import (
+    Appearance,
+    fill_holes,
+    gloss,
+    sample_albedo,
+    sh_basis,
+    shading,
+    splat_albedo,
+)
 
 
 def test_set_albedo_is_read_back():
@@ -70,3 +78,14 @@ def test_a_cameras_residual_light_is_its_own_and_has_no_mean():
     torch.testing.assert_close(both[0] - both[2], both[2] - both[1])
     front = torch.tensor([[0.0, 0.0, 1.0]])
     assert shading(front, both[0])[0, 0] > shading(front, both[2])[0, 0] > shading(front, both[1])[0, 0]
+
+
+def test_gloss_is_a_form_of_degree_four_with_the_right_gradient():
+    torch.manual_seed(0)
+    mirrored = torch.nn.functional.normalize(torch.randn(20, 3, dtype=torch.float64), dim=-1)
+    form = torch.randn(9, 9, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda f: gloss(mirrored, f), form)
+    x, _, z = mirrored.unbind(-1)
+    one = torch.zeros(9, 9, dtype=torch.float64)
+    one[1, 6] = 2.0  # x times z x
+    torch.testing.assert_close(gloss(mirrored, one), 2 * x * z * x)

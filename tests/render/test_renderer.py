@@ -108,3 +108,32 @@ def test_colours_pull_the_texture_the_light_and_the_smooth_surface(scene):
     for one, other in zip(free[1:], still[1:], strict=True):
         assert one.norm() > 0
         torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_skin_and_eyes_mirror_what_lies_in_the_mirrored_direction_and_it_moves_nothing(scene, axis):
+    """A world that is bright along one axis, seen by a camera in front, on a black head."""
+    head, renderer, v, cameras = scene
+    appearance = Appearance(64, torch.zeros(1, 3))
+    with torch.no_grad():
+        appearance.set_albedo(torch.zeros(1, 3, 64, 64))
+        appearance.gloss[0, 0, 1 + axis] = 1.0
+        appearance.gloss[1, 0, 1 + axis] = -1.0
+    v = v.clone().requires_grad_()
+    seen = renderer.see(v, cameras)
+    pixels = seen.head.flatten().nonzero()[:, 0]
+    colours = renderer.shade(seen, renderer.normals(v), appearance, torch.tensor([0]), pixels)
+    assert not torch.autograd.grad(colours.sum(), v)[0].any()
+
+    layers = renderer.layers(v.detach(), cameras, appearance, torch.tensor([0]))
+    normal = layers["normal"].flatten(0, 2)[pixels]
+    row, column = pixels // 64, pixels % 64
+    ray = torch.stack([(column + 0.5 - 32) / 150, -(row + 0.5 - 40) / 150, -torch.ones(len(pixels))], dim=1)
+    to_camera = -torch.nn.functional.normalize(ray, dim=1)
+    mirrored = (2 * (normal * to_camera).sum(1, keepdim=True) * normal - to_camera)[:, axis]
+    label = [head.label_names[i] for i in layers["label"].flatten()[pixels]]
+    for names, sign in ((("skin", "nose", "upper_lip"), 1.0), (("left_eye", "right_eye"), -1.0)):
+        chosen = torch.tensor([name in names for name in label])
+        assert chosen.sum() > 10
+        error = (colours[chosen, 0].detach() - sign * mirrored[chosen]).abs()
+        assert error.median() < 0.02
