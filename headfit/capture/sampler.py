@@ -25,8 +25,8 @@ class _Stream(IntEnum):
 class ViewSampler:
     """Draws views so that all frames and cameras get their turn before any gets a second one.
 
-    frames: number of frames. camera_groups: lists of camera indices whose images have one size. A step draws from one group only, since
-    its images are stacked; groups take turns in proportion to their number of cameras.
+    frames: number of frames. camera_groups: lists of camera indices whose images have one size. A step draws from one
+    group only, since its images are stacked; groups take turns in proportion to their number of cameras.
     """
 
     def __init__(self, frames: int, camera_groups: Sequence[Sequence[int]], seed: int):

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 #: What belongs to the person, and what to the light of the studio.
 PERSON = ("geometry.log_scale", "geometry.identity", "geometry.placement_raw", "geometry.offset_field")
-LOOK = ("appearance.levels", "appearance.light", "appearance.gloss", "appearance.background", "appearance.torso", "texture_started")
+LOOK = (
+    *(f"appearance.{name}" for name in ("levels", "light", "gloss", "background", "torso")),
+    "texture_started",
+)
 #: What belongs to one camera, as rows.
 OF_CAMERA = ("appearance.camera_light", "appearance.log_gain")
 #: A camera is the same one when its matrices agree to this (metres, and radians).

@@ -33,7 +33,8 @@ def fixed_views(frames: list[int], cameras: list[int], count: int = 3, views: in
 
 
 def view_sheet(fit: HeadFit) -> Iterator[tuple[str, Picture]]:
-    """(frame name, picture) for some views of frames that were fitted already: one row a camera: target, render, label borders, error."""
+    """(frame name, picture) for some views of frames that were fitted already, one row a camera:
+    target, render, label borders, error."""
     by_angle = sorted(range(len(fit.capture.cameras)), key=lambda i: tuple(fit.capture.cameras[i].centre))
     for frame, cameras in fixed_views(fit.visited.nonzero()[:, 0].tolist(), by_angle):
         rows = [_row(fit, frame, camera) for camera in cameras]

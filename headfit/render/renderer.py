@@ -159,7 +159,8 @@ class HeadRenderer(nn.Module):
         return (albedo * torch.cat(lit) + mirrored) * appearance.gain(camera)[view]
 
     def _gloss(self, seen: Visible, normals: Tensor, appearance: Appearance) -> Tensor:
-        """What vertices `[B,V,1]` mirror of their surroundings into the cameras; it moves no geometry."""
+        """What vertices `[B,V,1]` mirror of their surroundings into the cameras. Highlights shall not bend the
+        surface, for what is mirrored is known too coarsely: they move with it, at fixed normals."""
         shown = torch.zeros_like(normals[..., :1])
         for kind, form in enumerate(appearance.gloss):
             vertices = self.get_buffer(f"glossy{kind}")

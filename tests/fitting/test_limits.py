@@ -1,4 +1,4 @@
-"""Rows of frames: units and joints stay where the head model says they can be, and new frames start like fitted ones."""
+"""Rows of frames: units and joints stay where the head model says they can be; new frames start like fitted ones."""
 
 import torch
 
