@@ -72,7 +72,7 @@ class KeepLast(Callback):
 class Pictures(Callback):
     """Target, render, label borders and error map of fixed views, and the texture, to TensorBoard and `pictures/`.
 
-    Drawn at the end of every stage, and every `every` steps within it.
+    Drawn at the end of every stage but those in windows, which another refines, and every `every` steps within it.
     """
 
     def __init__(self, run: Path, every: int) -> None:
@@ -83,7 +83,7 @@ class Pictures(Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         fit: HeadFit = pl_module  # type: ignore[assignment]
         step = trainer.global_step
-        end_of_stage = fit.chunk.ends_stage
+        end_of_stage = fit.chunk.ends_stage and fit.stage.frames != "windows"
         if not trainer.is_global_zero or not (end_of_stage or step - self._last >= self.every):
             return
         self._last = step

@@ -174,7 +174,8 @@ def _inside(where: Tensor) -> Tensor:
     """Bool `[B,H,W]` without a margin as wide as the blur reaches, as float."""
     radius = round(3 * BLUR)
     outside = F.pad((~where).float(), [radius] * 4, value=1.0)
-    return (F.max_pool2d(outside, 2 * radius + 1, stride=1) == 0).float()
+    rows = F.max_pool2d(outside, (1, 2 * radius + 1), stride=1)
+    return (F.max_pool2d(rows, (2 * radius + 1, 1), stride=1) == 0).float()
 
 
 def _high_residuals(fit: HeadFit, views: _Views) -> list[HighResidual]:
@@ -184,9 +185,11 @@ def _high_residuals(fit: HeadFit, views: _Views) -> list[HighResidual]:
         log = np.log(np.maximum(getattr(views, name), LEAST[name]))
         log = log - _median_of_group(log, views.camera)
         ratios[name] = np.nan_to_num(np.exp(log))
+        if not np.isfinite(log).any():
+            continue  # no mask, or no colour yet, in the whole capture
         of_frame = _median_of_group(log, views.frame)
         for usual in (log - of_frame, of_frame - np.nanmedian(of_frame)):  # one view of the frame, or the whole frame
-            sigma = 1.4826 * np.nanmedian(np.abs(usual)) if np.isfinite(usual).any() else 0.0
+            sigma = 1.4826 * np.nanmedian(np.abs(usual))
             high |= np.nan_to_num(usual) > max(np.log(HIGH_RATIO[name]), HIGH_SIGMAS * sigma)
     return [
         HighResidual(

@@ -15,7 +15,7 @@ from pathlib import Path
 
 STAGES = ("rigid", "shape", "fine", "photo", "polish")
 SHORT = {"shape": 40, "fine": 60, "photo": 100, "polish": 1}
-REGULARISERS = ("identity", "expression", "offsets", "detail")
+REGULARISERS = ("identity", "expression", "joints", "placement", "offsets", "detail")
 INNER = ("teeth", "upper_teeth", "lower_teeth", "mouth", "tongue")
 
 
@@ -23,7 +23,7 @@ def weight(term: str, value: float, stages: tuple[str, ...] = STAGES) -> list[st
     return [f"stages.{stage}.weights.{term}={value}" for stage in stages]
 
 
-#: Name: (which edge gradients, overrides of the default configuration).
+#: Name: (which edge gradients, or matte: ours without gloss; overrides of the default configuration).
 VARIANTS: dict[str, tuple[str, list[str]]] = {
     "photometric only": ("ours", weight("mask", 0)),
     "masks only": ("ours", weight("photometric", 0)),
@@ -31,6 +31,7 @@ VARIANTS: dict[str, tuple[str, list[str]]] = {
     "masks + photometric, released edge rule": ("released", []),
     "masks + photometric, our edges, mouth not compared": ("ours", [f"class_weights.{c}=0" for c in INNER]),
     "the default": ("ours", []),
+    "without gloss": ("matte", []),
     "no landmarks": ("ours", ["use_landmarks=false"]),
     **{f"without the {term} prior": ("ours", weight(term, 0)) for term in REGULARISERS},
 }
@@ -42,10 +43,12 @@ def run_one(variant: str, capture: str, out: Path) -> None:
     from headfit.evaluate import evaluate
     from headfit.fitting.config import load_config
     from headfit.fitting.run import fit
-    from headfit.render import renderer
+    from headfit.render import appearance, renderer
 
     edges, overrides = VARIANTS[variant]
-    if edges != "ours":
+    if edges == "matte":
+        appearance.GLOSSY = renderer.GLOSSY = ()
+    elif edges != "ours":
         import released_rule
 
         renderer.edge_grad = released_rule.edge_grad if edges == "released" else lambda image, *_, **__: image
