@@ -152,6 +152,8 @@ def _validate(config: FitConfig, path: str) -> None:
         raise HeadfitError(f"{path}: no stages; see configs/fit.yaml for an example")
     if config.texture_size & (config.texture_size - 1) or 0 < config.texture_size < 64:
         raise HeadfitError(f"{path}: texture_size must be 0 or a power of two of 64 or more, not {config.texture_size}")
+    if config.key_frames < 1:
+        raise HeadfitError(f"{path}: key_frames must be 1 or more, not {config.key_frames}")
     for name, stage in config.stages.items():
         if stage.frames not in FRAMES:
             raise HeadfitError(f"{path}: stage {name}: frames must be one of {', '.join(FRAMES)}, not {stage.frames!r}")

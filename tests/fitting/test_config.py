@@ -28,6 +28,8 @@ def test_dotted_overrides_reach_stages():
         ("stages.rigid.rates.nose=1", "nose"),
         ("texture_size=1000", "power of two"),
         ("stages.rigid.steps=0", "1 or more"),
+        ("stages.rigid.frames=some", "frames must be one of all, key, windows, each, not 'some'"),
+        ("key_frames=0", "key_frames"),
     ],
 )
 def test_a_wrong_setting_is_named(override, expected):
