@@ -44,7 +44,7 @@ class ViewSampler:
     ) -> list[Pair]:
         """Distinct ones of `frames` (default: all), each with distinct cameras; fewer where there are not as many.
 
-        Frames go in rounds: a round is one shuffle of all frames, cut into steps, the last of which is filled
+        Frames go in rounds: a round is one shuffle of them, cut into steps, the last of which is filled
         up from the first when the numbers do not divide. Each frame goes through the cameras in the same way.
         """
         group, turn = self._group_at(step)

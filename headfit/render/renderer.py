@@ -142,7 +142,7 @@ class HeadRenderer(nn.Module):
         Args:
             seen: visibility from `see`.
             normals: unit vertex normals `[B,V,3]` of the same heads, world frame.
-            appearance: texture, light, gains.
+            appearance: texture, light, gloss, gains.
             camera: `[B]` camera index of each view, for its gain.
             pixels: `[N]` flat pixel indices.
             still: bool `[N]`: pixels whose colour shall not move the geometry.
