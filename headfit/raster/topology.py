@@ -1,4 +1,4 @@
-"""Connectivity of a triangle mesh, as edge_grad needs it."""
+"""The connectivity of a triangle mesh, as `edge_grad` needs it."""
 
 import weakref
 from collections.abc import Callable
@@ -8,39 +8,66 @@ import numpy as np
 import torch
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from torch import Tensor
+from torch import Tensor, nn
 
 
-class Topology:
-    """Which faces meet at edges, and which hang together.
+class Topology(nn.Module):
+    """The connectivity of a triangle mesh: which faces share an edge, and which belong to one connected component.
+
+    A module without parameters, whose tensors are buffers that `state_dict` leaves out: as a submodule, it moves with
+    `.to(device)`.
 
     Args:
-        faces: [F,3] integer vertex indices.
+        faces: `[F,3]` integer vertex indices.
 
     Attributes:
-        adjacency: [F,3] int32; `adjacency[f, k]` is the face across the edge opposite corner k of face f, or
-            -1 where the edge is open or has more than two faces. A face that is given again has no neighbours.
-        components: [F] int32; faces connected through shared vertices have the same number, counted from 0.
+        adjacency: `[F,3]` int32; `adjacency[f, k]` is the face across the edge opposite corner k of face f, or
+            -1 where the edge is open or has more than two faces. A repeated face has no neighbours.
+        components: `[F]` int32, the connected component of each face, numbered from 0; see `face_components`.
 
     Raises:
-        ValueError: faces is not an [F,3] integer tensor.
+        ValueError: faces is not an `[F,3]` integer tensor.
     """
 
+    adjacency: Tensor
+    components: Tensor
+
     def __init__(self, faces: Tensor) -> None:
+        super().__init__()
         if faces.ndim != 2 or faces.shape[1] != 3 or faces.is_floating_point():
             raise ValueError(f"faces: expected integers [F,3], got {faces.dtype} {list(faces.shape)}")
         f = faces.detach().cpu().numpy().astype(np.int64)
-        self.adjacency = torch.from_numpy(_adjacency(f)).to(faces.device)
-        self.components = torch.from_numpy(_components(f)).to(faces.device)
+        components = face_components(f).astype(np.int32)
+        self.register_buffer("adjacency", torch.from_numpy(_adjacency(f)).to(faces.device), persistent=False)
+        self.register_buffer("components", torch.from_numpy(components).to(faces.device), persistent=False)
 
     @staticmethod
     def of(faces: Tensor) -> "Topology":
-        """The topology of this very tensor, built when first asked for, kept while the tensor lives."""
+        """The topology of this very tensor, built on first use and cached while the tensor lives.
+
+        All callers share it, so do not move it to another device: a module that needs one builds its own.
+        """
         return _once(faces, _topologies, Topology)
 
 
+def face_components(faces: np.ndarray) -> np.ndarray:
+    """The connected component `[F]` int64 of each of `faces [F,3]`, numbered in order of lowest vertex.
+
+    Faces that share a vertex belong to one component.
+    """
+    if len(faces) == 0:
+        return np.zeros(0, np.int64)
+    vertices = int(faces.max()) + 1
+    start, end = faces.ravel(), np.roll(faces, -1, axis=1).ravel()
+    graph = coo_array((np.ones(len(start), bool), (start, end)), shape=(vertices, vertices))
+    of_vertex = connected_components(graph, directed=False)[1][faces[:, 0]]
+    return np.unique(of_vertex, return_inverse=True)[1]
+
+
 def check_vertex_ids(faces: Tensor, vertices: int) -> None:
-    """Checks that faces [F,3] refer to existing vertices; reads the values once per tensor, which waits for its GPU.
+    """Checks that `faces [F,3]` refer to existing vertices.
+
+    The values are read once per tensor; for a tensor on a GPU, that synchronizes with it.
 
     Raises:
         ValueError: a vertex index is not in [0, vertices).
@@ -61,7 +88,7 @@ _ranges: Cache[tuple[int, int]] = {}
 
 
 def _once(faces: Tensor, cache: Cache[Made], make: Callable[[Tensor], Made]) -> Made:
-    """make(faces), kept while this very tensor lives and is not written to."""
+    """`make(faces)`, cached while this very tensor lives and is not modified in place."""
     key = id(faces)
     cached = cache.get(key)
     if cached is not None and cached[0]() is faces and cached[1] == faces._version:
@@ -81,8 +108,8 @@ def _adjacency(faces: np.ndarray) -> np.ndarray:
 
 
 def _neighbours(faces: np.ndarray) -> tuple[np.ndarray, bool]:
-    """The face across each edge, and whether some edge has more than two."""
-    # Side 3 f + k is the edge of face f opposite corner k; sides of one edge become neighbours when sorted.
+    """The face across each edge `[F,3]`, -1 for none, and whether any edge has more than two faces."""
+    # Side 3 f + k is the edge of face f opposite corner k. Sorting puts the sides of one edge next to each other.
     edges = np.sort(faces[:, [[1, 2], [2, 0], [0, 1]]].reshape(-1, 2), axis=1)
     key = edges[:, 0] * (edges.max(initial=0) + 1) + edges[:, 1]
     order = np.argsort(key, kind="stable")
@@ -96,18 +123,8 @@ def _neighbours(faces: np.ndarray) -> tuple[np.ndarray, bool]:
 
 
 def _drawn_once(faces: np.ndarray) -> np.ndarray:
-    """[F] bool: not for a face on the vertices of an earlier one, which hides it, or on less than three vertices."""
+    """`[F]` bool: False for a face that repeats an earlier one (which hides it), or has fewer than three vertices."""
     corners = np.sort(faces, axis=1)
     once = np.zeros(len(faces), bool)
     once[np.unique(corners, axis=0, return_index=True)[1]] = True
     return once & (np.diff(corners, axis=1) > 0).all(1)
-
-
-def _components(faces: np.ndarray) -> np.ndarray:
-    if len(faces) == 0:
-        return np.zeros(0, np.int32)
-    vertices = int(faces.max()) + 1
-    start, end = faces.ravel(), np.roll(faces, -1, axis=1).ravel()
-    graph = coo_array((np.ones(len(start), bool), (start, end)), shape=(vertices, vertices))
-    of_vertex = connected_components(graph, directed=False)[1][faces[:, 0]]
-    return np.unique(of_vertex, return_inverse=True)[1].astype(np.int32)

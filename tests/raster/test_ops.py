@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from headfit.raster import NEAR, Topology, edge_grad, interpolate, ops, pixel_loss, rasterize, sample_texture
+from headfit.raster.topology import face_components
 from headfit.render.geometry import VertexNormals
 
 QUAD = torch.tensor([[0, 1, 2], [0, 2, 3]], dtype=torch.int32)
@@ -289,3 +291,18 @@ def test_topology() -> None:
     assert Topology.of(faces) is not before
     with pytest.raises(ValueError, match="faces: expected integers"):
         Topology(torch.zeros(3, 2))
+
+
+def test_topology_moves_with_its_module_and_is_not_saved() -> None:
+    module = torch.nn.Module()
+    module.topology = Topology(QUAD)
+    assert module.state_dict() == {} and list(module.parameters()) == []
+    module.to("meta", torch.float64)
+    assert {x.device.type for x in (module.topology.adjacency, module.topology.components)} == {"meta"}
+    assert {x.dtype for x in (module.topology.adjacency, module.topology.components)} == {torch.int32}
+
+
+def test_face_components_are_joined_by_shared_vertices() -> None:
+    faces = np.array([[7, 8, 9], [0, 1, 2], [2, 3, 4], [9, 5, 6]])
+    assert face_components(faces).tolist() == [1, 0, 0, 1], "numbered in the order of the lowest vertex"
+    assert face_components(faces[:0]).tolist() == []
