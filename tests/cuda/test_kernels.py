@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 import torch
-from shapes import Mesh, cube, flat, sheet, tilted
 from torch import Tensor
 
 from headfit.raster import Topology, cuda, ops
 from headfit.raster.topology import check_vertex_ids
+from tests.support.shapes import Mesh, cube, flat, sheet, tilted
 
 F32, F64 = torch.float32, torch.float64
 HEIGHT, WIDTH = 45, 70  # neither a multiple of a block, a tile, or a run

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F
-from true_fit import true_fit
 
 from headfit.fitting.crop import GRAIN, crop_to_head
+from tests.support.true_fit import true_fit
 
 ROUND = 48  # pixels of background that are put around the pictures
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from true_fit import true_fit
 
 from headfit.fitting.config import load_config
 from headfit.fitting.health import HEALTH, Health, examine, format_health
 from headfit.fitting.run import fit
 from headfit.synth import synthesize
+from tests.support.true_fit import true_fit
 
 STAGES = """
 texture_size: 128

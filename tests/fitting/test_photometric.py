@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from true_fit import true_fit
 
 from headfit.fitting.config import load_config
 from headfit.synth import synthesize
+from tests.support.true_fit import true_fit
 
 
 @pytest.fixture(scope="module")
