@@ -57,7 +57,7 @@ sheets: setup
 
 # How exact gradients are, against finite differences. Several minutes; SCENES="a1 d3" for some of them.
 bench-gradients: setup
-	$(BIN)/python tests/gradients/table.py $(SCENES)
+	$(BIN)/python -m tests.gradients.table $(SCENES)
 
 lint: setup
 	$(BIN)/ruff format --check .

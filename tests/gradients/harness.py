@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from torch import Tensor
-from zbuffer import Rays, Samples, blend, visible
 
 from headfit.raster import Topology, edge_grad, interpolate, pixel_loss, rasterize
 from headfit.raster.api import PixelLossKind, loss_of_pixels
+from tests.gradients.zbuffer import Rays, Samples, blend, visible
 
 F64 = torch.float64
 STEP = 0.25  # of the central differences: a quarter of a motion's unit, which moves the picture by about a pixel

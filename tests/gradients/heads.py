@@ -9,13 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
-from harness import Scene, averaged_picture
-from shapes import icosphere
 from torch import Tensor
-from zbuffer import Samples
 
 from headfit.head import load
 from headfit.raster import Topology
+from tests.gradients.harness import Scene, averaged_picture
+from tests.gradients.zbuffer import Samples
+from tests.support.shapes import icosphere
 
 F64 = torch.float64
 load_once = functools.cache(load)

@@ -1,6 +1,6 @@
 """Draws docs/pictures/gradient.jpg: where a head wants to go that was rendered a little to the left of its target.
 
-Run: python tests/gradients/picture.py FILE
+Run: python -m tests.gradients.picture FILE
 """
 
 import sys
@@ -8,12 +8,12 @@ import sys
 import cv2
 import numpy as np
 import torch
-from harness import Scene, render
-from heads import whole
-from scenes import waves
 from torch import Tensor
 
 from headfit.raster import edge_grad
+from tests.gradients.harness import Scene, render
+from tests.gradients.heads import whole
+from tests.gradients.scenes import waves
 
 SHIFT = 3.0  # pixels
 SIZE = 256

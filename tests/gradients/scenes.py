@@ -5,12 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from harness import Scene
-from heads import mouth, sphere, whole
-from shapes import F64, SIZE, Mesh, colours_of, cube, flat, sheet, strips, tilted, triangle
 from torch import Tensor
 
 from headfit.raster import NEAR
+from tests.gradients.harness import Scene
+from tests.gradients.heads import mouth, sphere, whole
+from tests.support.shapes import F64, SIZE, Mesh, colours_of, cube, flat, sheet, strips, tilted, triangle
 
 TWO_COLOURS = torch.tensor([[0.9, 0.1, 0.3], [0.2, 0.8, 0.6]], dtype=F64)
 CLOSE = 0.05  # the bound of most scenes

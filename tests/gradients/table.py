@@ -8,8 +8,9 @@ import sys
 import time
 
 import torch
-from harness import ESTIMATES, SUPERSAMPLED, errors
-from scenes import SCENES, Config
+
+from tests.gradients.harness import ESTIMATES, SUPERSAMPLED, errors
+from tests.gradients.scenes import SCENES, Config
 
 COLUMNS = (*ESTIMATES, SUPERSAMPLED)
 CROSS_ENTROPY = 0.15  # colours are no logits, and their softmax hardly differs: an error is large beside so little

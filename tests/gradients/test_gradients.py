@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
-from harness import Samples, errors, render, sampled_pictures
-from scenes import SCENES, occlusion
-from table import bound
 
 from headfit.raster import pixel_loss
 from headfit.raster.api import PixelLossKind
+from tests.gradients.harness import Samples, errors, render, sampled_pictures
+from tests.gradients.scenes import SCENES, occlusion
+from tests.gradients.table import bound
 
 QUICK = ("a2", "b5", "c1 intersection at 80", "c4", "c5 the same", "d1", "e1", "e2", "g1", "g2", "h1", "h2")
 HEADS = ("d3 labels",)

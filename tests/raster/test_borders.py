@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from shapes import F64, SIZE, Mesh, flat, sheet
-from test_edges import edge_gradient, random_like
 from torch import Tensor
 
 from headfit.raster import Topology
+from tests.support.edges import edge_gradient, random_like
+from tests.support.shapes import F64, SIZE, Mesh, flat, sheet
 
 axes = pytest.mark.parametrize("axis", [0, 1])
 

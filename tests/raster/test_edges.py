@@ -2,25 +2,11 @@
 
 import pytest
 import torch
-from shapes import F64, SIZE, Mesh, colours_of, flat, sheet, tilted, triangle
 from torch import Tensor
 
 from headfit.raster import Topology, edge_grad, interpolate, rasterize
-
-
-def edge_gradient(
-    v_pix: Tensor,
-    faces: Tensor,
-    image: Tensor,
-    grad: Tensor,
-    size: tuple[int, int],
-    group: Tensor | None = None,
-) -> Tensor:
-    """Only the micro-edge gradient [V,3], for a given image and loss gradient [H,W,C]."""
-    v = v_pix[None].requires_grad_()
-    index_img, _, _ = rasterize(v.detach(), faces, size)
-    out = edge_grad(image[None], v, faces, index_img, group=group)
-    return torch.autograd.grad(out, v, grad[None])[0][0]
+from tests.support.edges import edge_gradient, random_like
+from tests.support.shapes import F64, SIZE, Mesh, colours_of, flat, sheet, tilted, triangle
 
 
 def crossing_scene() -> Mesh:
@@ -33,10 +19,6 @@ def crossing_scene() -> Mesh:
 def render(mesh: Mesh, v_pix: Tensor, size: tuple[int, int] = (SIZE, SIZE)) -> Tensor:
     index_img, bary, _ = rasterize(v_pix[None], mesh.faces, size)
     return interpolate(mesh.colours, mesh.faces, index_img, bary)[0]
-
-
-def random_like(x: Tensor) -> Tensor:
-    return torch.randn(x.shape, generator=torch.Generator().manual_seed(0), dtype=x.dtype)
 
 
 def test_horizontal_silhouette_alone() -> None:
