@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from headfit.capture.framing import Framing
+
 Float = NDArray[np.float64]
 
 NO_DISTORTION = np.zeros(5)
@@ -54,6 +56,12 @@ class Camera:
         height = max(1, round(self.height * scale))
         resize = np.diag([width / self.width, height / self.height, 1.0])
         return replace(self, width=width, height=height, K=resize @ self.K)
+
+    def framed(self, framing: Framing) -> Camera:
+        """The same camera for a window of its picture that is resized."""
+        shift = np.array([[1.0, 0.0, -framing.x], [0.0, 1.0, -framing.y], [0.0, 0.0, 1.0]])
+        resize = np.diag([*framing.factors, 1.0])
+        return replace(self, width=framing.out_width, height=framing.out_height, K=resize @ (shift @ self.K))
 
     def to_camera(self, points: Float) -> Float:
         """World points [..., 3] to camera points [..., 3], metres; z is the depth."""
