@@ -1,10 +1,11 @@
-"""The file formats of `headfit export`: one small writer a format, one file a frame."""
+"""The file formats of `headfit export`: one small writer per format."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import trimesh
@@ -13,44 +14,59 @@ from tqdm import tqdm
 
 from headfit.errors import HeadfitError
 from headfit.export.topology import MeshTopology
+from headfit.fitting.model import FittedHead
 
-if TYPE_CHECKING:
-    from headfit.fitting.run import Run
 
-# A writer prepares what all frames share, then writes one frame's vertices [V,3] (metres, world) at a time.
+@dataclass(frozen=True)
+class MeshSequence:
+    """What all frames share: topology, texture `[T,T,3]` uint8 RGB (row 0 is v = 1), frame names in order, and frames
+    per second."""
+
+    topology: MeshTopology
+    texture: np.ndarray
+    frames: list[str]
+    fps: float
+
+
+#: Writes one frame: its name and its vertices `[V,3]` (metres, world).
 FrameWriter = Callable[[str, np.ndarray], None]
-FormatWriter = Callable[[Path, MeshTopology, np.ndarray], FrameWriter]
+#: Prepares a folder and yields the writer of frames; a format with one file per sequence finishes it at the end.
+FormatWriter = Callable[[Path, MeshSequence], AbstractContextManager[FrameWriter]]
 
 
-def npz_writer(folder: Path, topology: MeshTopology, texture: np.ndarray) -> FrameWriter:
-    """`topology.npz` once, then `<frame>.npz` with `vertices` [V,3] float32."""
-    topology.save(folder / "topology.npz")
+@contextmanager
+def npz_writer(folder: Path, sequence: MeshSequence) -> Iterator[FrameWriter]:
+    """`topology.npz`, and for each frame `<frame>.npz` with `vertices` `[V,3]` float32."""
+    sequence.topology.save(folder / "topology.npz")
 
     def write(frame: str, vertices: np.ndarray) -> None:
         np.savez_compressed(folder / f"{frame}.npz", vertices=vertices.astype(np.float32))
 
-    return write
+    yield write
 
 
-def ply_writer(folder: Path, topology: MeshTopology, texture: np.ndarray) -> FrameWriter:
+@contextmanager
+def ply_writer(folder: Path, sequence: MeshSequence) -> Iterator[FrameWriter]:
     """`<frame>.ply`, binary, in the vertex order of the model. The format has no texture."""
 
     def write(frame: str, vertices: np.ndarray) -> None:
-        trimesh.Trimesh(vertices, topology.faces, process=False).export(folder / f"{frame}.ply")
+        trimesh.Trimesh(vertices, sequence.topology.faces, process=False).export(folder / f"{frame}.ply")
 
-    return write
+    yield write
 
 
-def obj_writer(folder: Path, topology: MeshTopology, texture: np.ndarray) -> FrameWriter:
+@contextmanager
+def obj_writer(folder: Path, sequence: MeshSequence) -> Iterator[FrameWriter]:
     """`<frame>.obj`, all sharing `head.mtl` and `head.png`.
 
     Written here and not by trimesh, which would split vertices along the UV seams: OBJ indexes positions and
     UVs separately, so that the vertices keep the order and the number they have in the npz.
     """
-    Image.fromarray(texture).save(folder / "head.png")
+    Image.fromarray(sequence.texture).save(folder / "head.png")
     (folder / "head.mtl").write_text(
         "newmtl head\nKa 0 0 0\nKd 1 1 1\nKs 0 0 0\nillum 1\nmap_Kd head.png\n", encoding="utf-8"
     )
+    topology = sequence.topology
     corners = np.stack([topology.faces, topology.faces_uv], axis=-1).reshape(-1, 6) + 1
     faces = "".join("f {}/{} {}/{} {}/{}\n".format(*corner) for corner in corners.tolist())
     uvs = "".join(f"vt {u:.6f} {v:.6f}\n" for u, v in topology.uvs.tolist())
@@ -60,20 +76,22 @@ def obj_writer(folder: Path, topology: MeshTopology, texture: np.ndarray) -> Fra
         text = f"# metres, world axes of the capture\nmtllib head.mtl\n{positions}{uvs}usemtl head\n{faces}"
         (folder / f"{frame}.obj").write_text(text, encoding="utf-8")
 
-    return write
+    yield write
 
 
-def glb_writer(folder: Path, topology: MeshTopology, texture: np.ndarray) -> FrameWriter:
+@contextmanager
+def glb_writer(folder: Path, sequence: MeshSequence) -> Iterator[FrameWriter]:
     """`<frame>.glb` with the texture inside.
 
     glTF knows one index per corner, so a vertex on a UV seam becomes one vertex per UV it carries.
     """
+    topology = sequence.topology
     corners = np.stack([topology.faces.reshape(-1), topology.faces_uv.reshape(-1)], axis=-1)
     split, corner_index = np.unique(corners, axis=0, return_inverse=True)
     visual = trimesh.visual.TextureVisuals(
         uv=topology.uvs[split[:, 1]],
         material=trimesh.visual.material.PBRMaterial(
-            name="head", baseColorTexture=Image.fromarray(texture), metallicFactor=0.0, roughnessFactor=0.7
+            name="head", baseColorTexture=Image.fromarray(sequence.texture), metallicFactor=0.0, roughnessFactor=0.7
         ),
     )
     split_faces = corner_index.reshape(-1, 3)
@@ -82,7 +100,7 @@ def glb_writer(folder: Path, topology: MeshTopology, texture: np.ndarray) -> Fra
         mesh = trimesh.Trimesh(vertices[split[:, 0]], split_faces, visual=visual, process=False)
         mesh.export(folder / f"{frame}.glb")
 
-    return write
+    yield write
 
 
 FORMATS: dict[str, FormatWriter] = {
@@ -93,11 +111,13 @@ FORMATS: dict[str, FormatWriter] = {
 }
 
 
-def export_run(run: Run, out: Path, formats: Sequence[str]) -> None:
-    """Write every fitted frame of `run` to the folder `out`, once in each of `formats` (keys of FORMATS).
+def export_meshes(model: FittedHead, out: Path, formats: Sequence[str]) -> None:
+    """Write every fitted frame to the folder `out`, once in each of `formats` (keys of FORMATS).
 
     Vertices are in metres in the world axes of the capture; the texture's first row is v = 1.
-    Raises HeadfitError for a format that does not exist, before anything is written.
+
+    Raises:
+        HeadfitError: a format does not exist; nothing has been written then.
     """
     unknown = [name for name in formats if name not in FORMATS]
     if unknown or not formats:
@@ -105,9 +125,11 @@ def export_run(run: Run, out: Path, formats: Sequence[str]) -> None:
             f"unknown export format {', '.join(unknown) or '(none given)'}; there are {', '.join(FORMATS)}"
         )
     out.mkdir(parents=True, exist_ok=True)
-    topology, texture = MeshTopology.of(run.head), run.texture()
-    writers = [FORMATS[name](out, topology, texture) for name in dict.fromkeys(formats)]
-    for index, frame in enumerate(tqdm(run.frames, desc="export", unit="frame")):
-        vertices = run.vertices(index).cpu().numpy()
-        for write in writers:
-            write(frame, vertices)
+    frames = model.capture.frames
+    sequence = MeshSequence(MeshTopology.of(model.head), model.texture_image(), frames, model.capture.fps)
+    with ExitStack() as stack:
+        writers = [stack.enter_context(FORMATS[name](out, sequence)) for name in dict.fromkeys(formats)]
+        for index, frame in enumerate(tqdm(frames, desc="export", unit="frame")):
+            vertices = model.vertices(index).cpu().numpy()
+            for write in writers:
+                write(frame, vertices)

@@ -192,3 +192,11 @@ class HeadModel(nn.Module):
         transform = torch.cat([torch.stack(world_rotations, 1) - eye, torch.stack(world_shifts, 1)[..., None]], -1)
         blended = torch.einsum("vj,bjrc->bvrc", self.skinning_weights[:, 1:], transform)
         return cage + (blended[..., :3] @ cage[..., None])[..., 0] + blended[..., 3]
+
+    def landmarks(self, vertices: Tensor) -> Tensor:  # TEMP
+        corners = vertices[..., self.faces[self.landmark_faces].long(), :]
+        return (corners * self.landmark_bary[..., None]).sum(-2)
+
+    def vertices_of(self, *labels: str) -> Tensor:  # TEMP
+        wanted = torch.tensor([self.label_names.index(n) for n in labels], dtype=torch.int64)
+        return torch.unique(self.faces[torch.isin(self.face_labels, wanted)].long())

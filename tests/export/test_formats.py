@@ -9,13 +9,13 @@ import trimesh
 from PIL import Image
 
 from headfit.errors import HeadfitError
-from headfit.export import FORMATS, MeshTopology, export_run
+from headfit.export import FORMATS, MeshTopology, export_meshes
 
 VERTICES = np.array([[0, 0, 0], [0.1, 0, 0], [0.1, 0.1, 0.01], [0, 0.1, 0]], dtype=np.float32)
 
 
 @pytest.fixture
-def run():
+def model():
     head = SimpleNamespace(
         faces=torch.tensor([[0, 1, 2], [0, 2, 3]], dtype=torch.int32),
         faces_uv=torch.tensor([[0, 1, 2], [3, 4, 5]], dtype=torch.int32),  # 0 and 2 have two UVs each
@@ -29,35 +29,35 @@ def run():
     texture[0, :, 0] = 200  # row 0 is v = 1
     return SimpleNamespace(
         head=head,
-        frames=["000000", "take two"],
+        capture=SimpleNamespace(frames=["000000", "take two"], fps=12.0),
         vertices=lambda index: torch.from_numpy(VERTICES + index),
-        texture=lambda: texture,
+        texture_image=lambda: texture,
     )
 
 
-def test_npz_loads_with_plain_numpy(run, tmp_path):
-    export_run(run, tmp_path / "new" / "folder", ["npz"])
+def test_npz_loads_with_plain_numpy(model, tmp_path):
+    export_meshes(model, tmp_path / "new" / "folder", ["npz"])
     topology = np.load(tmp_path / "new" / "folder" / "topology.npz", allow_pickle=False)
     assert set(topology) == {
         "faces", "faces_uv", "uvs", "face_labels", "label_names", "face_parts", "part_names"
     }  # fmt: skip
-    np.testing.assert_array_equal(topology["faces"], run.head.faces)
+    np.testing.assert_array_equal(topology["faces"], model.head.faces)
     assert list(topology["label_names"][topology["face_labels"]]) == ["skin", "lips"]
     assert list(topology["part_names"][topology["face_parts"]]) == ["skin", "tongue"]
-    for index, frame in enumerate(run.frames):
+    for index, frame in enumerate(model.capture.frames):
         vertices = np.load(tmp_path / "new" / "folder" / f"{frame}.npz", allow_pickle=False)["vertices"]
         assert vertices.dtype == np.float32
         np.testing.assert_array_equal(vertices, VERTICES + index)
     reloaded = MeshTopology.load(tmp_path / "new" / "folder" / "topology.npz")
-    np.testing.assert_array_equal(reloaded.faces_uv, run.head.faces_uv)
+    np.testing.assert_array_equal(reloaded.faces_uv, model.head.faces_uv)
 
 
-def test_ply_and_obj_keep_the_vertex_order(run, tmp_path):
-    export_run(run, tmp_path, ["ply", "obj"])
+def test_ply_and_obj_keep_the_vertex_order(model, tmp_path):
+    export_meshes(model, tmp_path, ["ply", "obj"])
     for frame, offset in (("000000", 0), ("take two", 1)):
         ply = trimesh.load(tmp_path / f"{frame}.ply", process=False)
         np.testing.assert_allclose(ply.vertices, VERTICES + offset, atol=1e-7)
-        np.testing.assert_array_equal(ply.faces, run.head.faces)
+        np.testing.assert_array_equal(ply.faces, model.head.faces)
         lines = (tmp_path / f"{frame}.obj").read_text().splitlines()
         positions = np.array([line.split()[1:] for line in lines if line.startswith("v ")], dtype=float)
         np.testing.assert_allclose(positions, VERTICES + offset, atol=1e-6)
@@ -70,28 +70,28 @@ def corner_uvs(mesh):
 
 
 @pytest.mark.parametrize("suffix", ["obj", "glb"])
-def test_textured_formats_carry_geometry_uvs_and_picture(run, tmp_path, suffix):
-    export_run(run, tmp_path, [suffix])
+def test_textured_formats_carry_geometry_uvs_and_picture(model, tmp_path, suffix):
+    export_meshes(model, tmp_path, [suffix])
     mesh = trimesh.load(tmp_path / "take two.glb" if suffix == "glb" else tmp_path / "take two.obj", force="mesh")
-    np.testing.assert_allclose(mesh.triangles, (VERTICES + 1)[run.head.faces], atol=1e-6)
-    np.testing.assert_allclose(corner_uvs(mesh), run.head.uvs.numpy()[run.head.faces_uv], atol=1e-6)
+    np.testing.assert_allclose(mesh.triangles, (VERTICES + 1)[model.head.faces], atol=1e-6)
+    np.testing.assert_allclose(corner_uvs(mesh), model.head.uvs.numpy()[model.head.faces_uv], atol=1e-6)
     material = mesh.visual.material
     picture = np.asarray(material.baseColorTexture if suffix == "glb" else material.image)
-    np.testing.assert_array_equal(picture[..., :3], run.texture())
+    np.testing.assert_array_equal(picture[..., :3], model.texture_image())
 
 
-def test_obj_shares_one_material_and_texture(run, tmp_path):
-    export_run(run, tmp_path, ["obj"])
+def test_obj_shares_one_material_and_texture(model, tmp_path):
+    export_meshes(model, tmp_path, ["obj"])
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "000000.obj", "head.mtl", "head.png", "take two.obj"
     ]  # fmt: skip
-    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "head.png")), run.texture())
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "head.png")), model.texture_image())
 
 
 @pytest.mark.parametrize("formats", [["npz", "fbx"], []])
-def test_unknown_formats_are_named_before_anything_is_written(run, tmp_path, formats):
+def test_unknown_formats_are_named_before_anything_is_written(model, tmp_path, formats):
     with pytest.raises(HeadfitError, match=f"{'fbx' if formats else 'none given'}.*npz, ply, obj, glb"):
-        export_run(run, tmp_path / "out", formats)
+        export_meshes(model, tmp_path / "out", formats)
     assert not (tmp_path / "out").exists()
     assert list(FORMATS) == ["npz", "ply", "obj", "glb"]
 

@@ -67,7 +67,7 @@ def test_hidden_jaw_points_lie_on_the_faces_outline(head, contour, vertices, yaw
     assert 4 <= moved.sum() <= 10, "the far half of the jaw line wanders"
     far = range(9) if yaw > 0 else range(8, CONTOUR)
     assert set(moved.nonzero()[:, 0].tolist()) <= set(far)
-    seen = HeadRenderer(head).see(vertices, CameraBatch.of([view]))
+    seen = HeadRenderer(head).rasterize(vertices, CameraBatch.of([view]))
     # In front of the ear, what lies behind the cheek is background, neck or shoulder: more than 1.5 cm away.
     depth = torch.where(seen.head[0], seen.depth[0], 10.0).numpy()
     pixels = view.project(points[moved].numpy().astype(np.float64))

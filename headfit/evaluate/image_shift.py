@@ -1,4 +1,4 @@
-"""By how many pixels a picture lies beside its render."""
+"""By how many pixels a picture is shifted against its render."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-#: Difference at which a pixel counts half: what is wrong by more is another thing there, not the same thing elsewhere.
+#: Difference at which a pixel counts half: a larger one shows different content, not shifted content.
 RESIDUAL_SCALE = 0.1
 STEPS = 5
-#: Pixels beyond which a shift is not believed: the blurred borders no longer meet.
-LARGEST = 12.0
+#: Largest shift (pixels) that is believed: beyond it the blurred borders no longer overlap.
+MAX_SHIFT = 12.0
 
 
-def picture_shift(rendered: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+def estimate_shift(rendered: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """The shifts d `[B,2]` (pixels: x right, y down) with target(x) = rendered(x - d), by robust Gauss-Newton steps.
 
     Args:
         rendered, target: `[B,H,W,C]` of about the same range 0 to 1, smooth over the shifts looked for.
         weight: `[B,H,W,C]`, 0 where the render is not to be compared; moves along with it.
 
-    Returns nan where the weighted pictures do not determine a shift, or it is larger than `LARGEST`.
+    Returns nan where the weighted pictures do not determine a shift, or it is larger than `MAX_SHIFT`.
     """
     model = torch.cat([rendered, weight], dim=-1).permute(0, 3, 1, 2)
     wanted = target.permute(0, 3, 1, 2)
@@ -38,7 +38,7 @@ def picture_shift(rendered: Tensor, target: Tensor, weight: Tensor) -> Tensor:
         known = torch.linalg.eigvalsh(normal)[:, 0] > 1e-2
         step = torch.linalg.solve(torch.where(known[:, None, None], normal, eye), right)
         d = torch.where(known[:, None], d + step.clamp(-3, 3), torch.nan)
-    return torch.where(d.abs().amax(1, keepdim=True) <= LARGEST, d, torch.nan)
+    return torch.where(d.abs().amax(1, keepdim=True) <= MAX_SHIFT, d, torch.nan)
 
 
 def _moved(image: Tensor, d: Tensor) -> Tensor:

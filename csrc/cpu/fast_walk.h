@@ -1,16 +1,16 @@
-// The usual case of core/walk.h, in a fraction of its operations.
+// The common case of core/walk.h in a fraction of the operations: a short, unobstructed walk along an axis.
 #pragma once
 
-#include "core/walk.h"
+#include "core/boundary.h"
 #include "cpu/lanes.h"
 
 namespace headfit {
 
-// A vertex on screen, relative to some point.
+// A vertex on screen, relative to the start of the walk.
 struct ScreenPoint {
     typedef double Two __attribute__((vector_size(2 * sizeof(double))));
     Two r;
-    bool in_front;  // of the near plane, and finite
+    bool in_front;  // finite and in front of the near plane
 
     template <class T>
     HEADFIT_INLINE ScreenPoint(const Mesh<double, T>& mesh, int32_t id, const Two& from) {
@@ -20,7 +20,7 @@ struct ScreenPoint {
         in_front = (p[2] > T(kNear)) & (sum - sum == 0);  // infinity minus itself is NaN
     }
 
-    // Relative to a way along an axis (0: x, 1: y): on it, or on that side of it to which x turns on its way to y.
+    // Position relative to the path along an axis (0: x, 1: y): on it, or on the side towards which x rotates to become y.
     template <int axis>
     HEADFIT_INLINE bool on() const {
         return r[1 - axis] == 0;
@@ -36,18 +36,22 @@ struct ScreenPoint {
     }
 };
 
-// Twice the area of a triangle, positive if it turns from x to y.
+// Twice the signed area of a triangle, positive if its corners rotate from x towards y.
 HEADFIT_INLINE double area(const ScreenPoint& a, const ScreenPoint& b, const ScreenPoint& c) {
     const ScreenPoint::Two ab = b.r - a.r, ac = c.r - a.r;
     return ab[0] * ac[1] - ab[1] * ac[0];
 }
 
-// Whether a walk from `face`, which covers `from`, along an axis enters `aim`, which covers a point further on. False where
-// that wants a closer look: a border, a fold, the near plane, a vertex exactly on the way, many faces. The walk leaves each
-// face by the edge from a vertex `low` to one `high`, which is above the way, and the vertex beyond must lie on the far
-// side of that edge. Selects numbers rather than branches: on a mesh of small faces no branch can be predicted.
+// Whether the walk from `face`, which covers `start`, along an axis enters `target`, which covers a point further along. Also
+// false in every case that needs the full walk: a border, a fold, the near plane, a vertex exactly on the path, or many faces.
+// core/boundary.h says why a pair for which this is true has no jump.
+//
+// The path leaves each face by the edge from a vertex `low` to a vertex `high`, which is above the path, and the next face's
+// third vertex has to lie on the far side of that edge. Selects values instead of branching: on a mesh of small faces the
+// branches would be unpredictable.
 template <int axis, class T>
-HEADFIT_INLINE bool leads_to(const Surface<double, T>& surface, int32_t face, Vec2<double> start, int32_t aim) {
+HEADFIT_INLINE bool walk_reaches(const Surface<double, T>& surface, int32_t face, Vec2<double> start,
+                                 int32_t target) {
     constexpr int kSteps = 8;
     const Mesh<double, T>& mesh = surface.mesh;
     const auto wrap = [](int k) { return k >= 3 ? k - 3 : k; };
@@ -57,9 +61,10 @@ HEADFIT_INLINE bool leads_to(const Surface<double, T>& surface, int32_t face, Ve
     const bool tie = p0.on<axis>() | p1.on<axis>() | p2.on<axis>();
     const int above = int(p0.above<axis>()) | int(p1.above<axis>()) << 1 | int(p2.above<axis>()) << 2;
     if (!(p0.in_front & p1.in_front & p2.in_front) | tie | (above == 0) | (above == 7)) return false;
-    // One corner has the way on its one side, two have it on the other. The walk leaves by one of the edges of the single
-    // corner: if the face turns from x to y, by the one that rises.
-    const int single = 0x690 >> 2 * above & 3;  // 1, 6 -> 0; 2, 5 -> 1; 4, 3 -> 2
+    // One corner is alone on its side of the path. The path leaves by one of that corner's two edges; if the face is oriented
+    // from x towards y, by the one that rises. `above` has a bit for each corner; this table of 2-bit entries maps it to the
+    // lone corner: 1 and 6 to 0, 2 and 5 to 1, 4 and 3 to 2.
+    const int single = 0x690 >> 2 * above & 3;
     const bool positive = area(p0, p1, p2) > 0, single_above = above >> single & 1;
     const int other = wrap(single + (positive == single_above ? 2 : 1));
     int exit = 3 - single - other;
@@ -73,8 +78,8 @@ HEADFIT_INLINE bool leads_to(const Surface<double, T>& surface, int32_t face, Ve
         const int32_t id = mesh.vertex_id(next, k);
         const ScreenPoint beyond(mesh, id, from);
         if (!beyond.in_front | beyond.on<axis>() | !(area(low, high, beyond) < 0)) return false;
-        if (next == aim) return true;
-        // Leaves by the edge from the new vertex to the one on the other side of the way.
+        if (next == target) return true;
+        // The path leaves by the edge from the new vertex to the one on the other side of the path.
         const bool over = beyond.above<axis>();
         exit = wrap(k + 2 - int(mesh.vertex_id(next, next_corner(k)) == (over ? high_id : low_id)));
         high.take_if(over, beyond);
@@ -84,6 +89,14 @@ HEADFIT_INLINE bool leads_to(const Surface<double, T>& surface, int32_t face, Ve
         face = next;
     }
     return false;
+}
+
+// Whether there surely is no jump between the pixel that sees face a at A and its neighbour along the axis that sees face b.
+// core/boundary.h says why this agrees with find_boundary.
+template <int axis, class T>
+HEADFIT_INLINE bool surely_one_surface(const Surface<double, T>& surface, int32_t a, int32_t b, Vec2<double> A) {
+    return a >= 0 && b >= 0 && surface.group[a] == surface.group[b] &&
+           (side_by_side(surface, a, b) || walk_reaches<axis>(surface, a, A, b));
 }
 
 }  // namespace headfit

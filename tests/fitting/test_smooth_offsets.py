@@ -1,6 +1,6 @@
 import torch
 
-from headfit.fitting.offsets import SmoothOffsets
+from headfit.fitting.smooth_offsets import SmoothOffsets
 
 
 def grid(n: int = 9) -> torch.Tensor:

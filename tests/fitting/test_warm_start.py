@@ -10,11 +10,15 @@ import pytest
 import torch
 
 from headfit import cli
+from headfit.capture import Capture
 from headfit.errors import HeadfitError
 from headfit.fitting.checkpoints import CHECKPOINT
-from headfit.fitting.config import load_config, save_config
-from headfit.fitting.known import LOOK, OF_CAMERA, take_known
+from headfit.fitting.config import FitConfig, RunArgs
+from headfit.fitting.groups import entry_of
 from headfit.fitting.run import build, fit
+from headfit.fitting.run_folder import model_state
+from headfit.fitting.settings import load_config, load_run_settings, save_settings
+from headfit.fitting.warm_start import load_person
 from headfit.head.similarity import similarity
 from headfit.synth import synthesize
 
@@ -38,60 +42,61 @@ def captures(tmp_path_factory) -> tuple[Path, Path]:
 def true_person(captures, settings, tmp_path_factory) -> Path:
     """A run folder whose parameters are those that the capture was made with."""
     run = tmp_path_factory.mktemp("person") / "run"
-    config = load_config(settings)
-    config.capture, config.out = str(captures[0]), str(run)
-    module = fit(config).module
-    p = module.geometry
+    model = fit(load_config(settings), RunArgs(capture=str(captures[0]), out=str(run))).model
+    p = model.geometry
     with torch.no_grad():
-        for parameter in (p.placement_raw, p.offset_field, p.log_scale):
+        for parameter in (p.placement_scaled, p.offset_field, p.log_scale):
             parameter.zero_()
-        for frame, name in enumerate(module.capture.frames):
+        for frame, name in enumerate(model.capture.frames):
             truth = np.load(captures[0] / "gt" / f"{name}.npz")
             p.identity.copy_(torch.from_numpy(truth["identity"]))
             p.expression[frame] = torch.from_numpy(truth["expression"])
-            p.joints_raw[frame] = torch.from_numpy(truth["joints"]) / p.joint_units
+            p.joints_scaled[frame] = torch.from_numpy(truth["joints"]) / p.joint_units
             v_head = p.head(p.identity, p.expression[[frame]], p.joints[[frame]])[0].double().numpy()
             target = truth["vertices"].astype(np.float64)
             _, rotation, translation = similarity(v_head, target, np.ones(len(v_head)), scale=1.0)
             p.start_rotation[frame], p.rotation[frame] = torch.from_numpy(rotation), 0
             p.translation[frame] = torch.from_numpy(translation)
     checkpoint = torch.load(run / CHECKPOINT, weights_only=False)
-    checkpoint["state_dict"] = module.state_dict()
+    checkpoint["state_dict"] = {f"model.{name}": value for name, value in model.state_dict().items()}
     torch.save(checkpoint, run / CHECKPOINT)
     return run
 
 
-def tracking(capture: Path, person: Path, out: Path, overrides=()):
-    config = load_config(TRACK, overrides)
-    config.capture, config.out, config.init_from = str(capture), str(out), str(person)
-    return config
+def tracking(capture: Path, person: Path, out: Path, overrides=()) -> tuple[FitConfig, RunArgs]:
+    config = replace(load_config(TRACK, overrides), init_from=str(person))
+    return config, RunArgs(capture=str(capture), out=str(out))
+
+
+def person_of(run: Path) -> dict[str, torch.Tensor]:
+    return model_state(torch.load(run / CHECKPOINT, weights_only=False))
 
 
 def test_new_frames_of_a_known_person(captures, true_person, tmp_path):
-    run = fit(tracking(captures[1], true_person, tmp_path / "run", ["stages.track.weights.photometric=0"]))
-    known = torch.load(true_person / CHECKPOINT, weights_only=False)["state_dict"]
-    state = run.module.state_dict()
-    still = [name for name in state if name.startswith(("geometry.log_scale", *LOOK, *OF_CAMERA))]
+    run = fit(*tracking(captures[1], true_person, tmp_path / "run", ["stages.track.weights.photometric=0"]))
+    known, state = person_of(true_person), run.model.state_dict()
+    still = ["geometry.log_scale", *(name for name in state if entry_of(name).scope in ("look", "camera"))]
     assert all(torch.equal(state[name], known[name]) for name in still), "size, texture and light stay the same"
     moved = (state["geometry.identity"] - known["geometry.identity"]).abs().max()
     assert 0 < moved < 0.4, "the head may follow what the new frames show of it, a little"
-    skin = torch.unique(run.head.faces[run.head.face_labels == run.head.label_names.index("skin")].long())
-    for frame, name in enumerate(run.frames):
+    head = run.model.head
+    skin = head.vertices_of("skin")
+    for frame, name in enumerate(run.model.capture.frames):
         truth = np.load(captures[1] / "gt" / f"{name}.npz")
-        error = np.linalg.norm(run.vertices(frame).numpy() - truth["vertices"], axis=1)[skin]
+        error = np.linalg.norm(run.model.vertices(frame).numpy() - truth["vertices"], axis=1)[skin]
         assert np.median(error) < 0.001, "the skin is found to a millimetre in 68 steps"
-        jaw = run.head.expression_names.index("jawOpen")
-        assert run.module.geometry.expression[frame, jaw].item() == pytest.approx(truth["expression"][jaw], abs=0.15)
+        jaw = head.expression_names.index("jawOpen")
+        assert run.model.geometry.expression[frame, jaw].item() == pytest.approx(truth["expression"][jaw], abs=0.15)
 
 
 def test_the_run_folder_says_whom_it_knows_and_is_resumed(captures, true_person, tmp_path):
-    config = tracking(captures[1], true_person, tmp_path / "run", FEW)
-    first = fit(config)
+    config, args = tracking(captures[1], true_person, tmp_path / "run", FEW)
+    first = fit(config, args)
     (tmp_path / "run" / CHECKPOINT).unlink()
     (tmp_path / "run/checkpoints/previous.ckpt").unlink()
-    assert load_config(tmp_path / "run/config.yaml").init_from == str(true_person)
-    resumed = fit(replace(config, resume=True))
-    assert torch.equal(resumed.module.geometry.identity, first.module.geometry.identity)
+    assert load_run_settings(tmp_path / "run")[0].init_from == str(true_person)
+    resumed = fit(config, replace(args, resume=True))
+    assert torch.equal(resumed.model.geometry.identity, first.model.geometry.identity)
 
 
 def test_other_cameras_bring_no_colours(captures, true_person, tmp_path, capsys):
@@ -103,32 +108,34 @@ def test_other_cameras_bring_no_colours(captures, true_person, tmp_path, capsys)
         (other / kind / "cam00").rename(other / kind / "front")
     manifest["cameras"][1]["t"][2] += 0.05
     (other / "capture.json").write_text(json.dumps(manifest))
-    module = build(replace(tracking(other, true_person, tmp_path / "run"), texture_size=128))
-    assert "colours of 2 of 4 cameras" in take_known(module)
-    known = torch.load(true_person / CHECKPOINT, weights_only=False)["state_dict"]["appearance.log_gain"]
+    config, args = tracking(other, true_person, tmp_path / "run")
+    model = build(replace(config, texture_size=128), args, Capture.open(other)).model
+    assert "colours of 2 of 4 cameras" in load_person(model)
+    known = person_of(true_person)["appearance.log_gain"]
     assert known.abs().min() > 0
-    assert (module.appearance.log_gain[:2] == 0).all()
-    assert torch.equal(module.appearance.log_gain[2:].detach(), known[2:])
+    assert (model.appearance.log_gain[:2] == 0).all()
+    assert torch.equal(model.appearance.log_gain[2:].detach(), known[2:])
 
 
 def test_what_cannot_be_taken_over_is_said(captures, true_person, tmp_path):
     with pytest.raises(HeadfitError, match=r"nobody: no run there"):
-        fit(tracking(captures[1], tmp_path / "nobody", tmp_path / "run"))
+        fit(*tracking(captures[1], tmp_path / "nobody", tmp_path / "run"))
     person = tmp_path / "person"
     shutil.copytree(true_person, person)
-    config = load_config(person / "config.yaml")
-    save_config(replace(config, head="other"), person / "config.yaml")
+    config, args = load_run_settings(person)
+    save_settings(replace(config, head="other"), args, person)
     with pytest.raises(HeadfitError, match="fitted head model 'other', not 'default'"):
-        fit(tracking(captures[1], person, tmp_path / "run"))
-    save_config(config, person / "config.yaml")
+        fit(*tracking(captures[1], person, tmp_path / "run"))
+    save_settings(config, args, person)
     shutil.rmtree(person / "checkpoints")
     with pytest.raises(HeadfitError, match="no finished run here"):
-        fit(tracking(captures[1], person, tmp_path / "run"))
+        fit(*tracking(captures[1], person, tmp_path / "run"))
 
 
 def test_the_command_line_chooses_the_tracking_configuration(monkeypatch, tmp_path):
     seen = []
-    monkeypatch.setattr("headfit.fitting.run.fit", seen.append)
+    monkeypatch.setattr("headfit.fitting.run.fit", lambda *given: seen.append(given))
+    monkeypatch.setattr("headfit.commands.fit._judge", lambda run: None)
     assert cli.main(["fit", "--capture", "in", "--out", str(tmp_path), "--init-from", "earlier"]) == 0
-    assert seen[0].init_from == str(Path("earlier").resolve())
-    assert list(seen[0].stages) == ["express", "track"]
+    assert seen[0][0].init_from == str(Path("earlier").resolve())
+    assert list(seen[0][0].stages) == ["express", "track"]

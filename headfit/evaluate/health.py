@@ -1,8 +1,8 @@
 """Where a finished fit explains its capture badly: frames, views and cameras that a person should look at.
 
-A fit always ends in some head. What tells a good one from a bad one is whether the residuals that are left are the same
-everywhere: a view that is explained much worse than its camera's other views shows a wrong picture or a lost pose, and
-a camera whose pictures lie beside the model in frame after frame has a wrong calibration.
+A fit always ends in some head. A good one leaves the same residuals everywhere: a view that is explained much worse
+than its camera's other views shows a wrong picture or a lost pose, and a camera whose pictures are shifted against the
+model in frame after frame has a wrong calibration.
 """
 
 from __future__ import annotations
@@ -11,40 +11,43 @@ import json
 import math
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
 
+from headfit.capture import Capture
 from headfit.capture.triangulate import triangulate
-from headfit.fitting.initialise import read_landmarks
-from headfit.fitting.losses import gaussian_blur
-from headfit.fitting.shift import picture_shift
-
-if TYPE_CHECKING:
-    from headfit.fitting.module import HeadFit
+from headfit.capture.views import ViewReader
+from headfit.evaluate.image_shift import estimate_shift
+from headfit.files import write_atomically
+from headfit.fitting.initialise_pose import read_landmarks
+from headfit.fitting.model import FittedHead
+from headfit.fitting.run_folder import TENSORBOARD, Run
+from headfit.head.contour import CONTOUR
+from headfit.render.filters import gaussian_blur
 
 HEALTH = "health.json"
 #: Entries of a kind that the printed summary names; the file holds all.
-LISTED = 8
-#: Longer side, in pixels, of the pictures that are compared; views compared at once, and at most over the capture
-#: (but two of every frame).
-RESOLUTION, VIEWS, MOST_VIEWS = 256, 16, 1024
+MAX_LISTED = 8
+#: Longer side, in pixels, of the pictures that are compared; number of views compared at once, and in total (but at
+#: least two of every frame).
+RESOLUTION, BATCH_VIEWS, MAX_VIEWS = 256, 16, 1024
 #: Blur (pixels at RESOLUTION) that lets borders some pixels apart find each other.
 BLUR = 2.0
 #: A view is badly explained when a residual is this many times what is usual for its camera and its frame, and lies
 #: this many standard deviations (robust, of the logarithm, over all views) above it.
 HIGH_RATIO, HIGH_SIGMAS = {"mask": 1.8, "colour": 1.4}, 8.0
-#: Residuals below these are as good as none: ratios of less mean nothing.
-LEAST = {"mask": 0.005, "colour": 0.004}
-#: A camera is off when its pictures lie further from the model than this share of the head's size in them, by more
-#: than this many standard errors, and at least half as far as the worst camera's: the fit meets that one half-way.
+#: Residuals below these count as these: ratios of smaller ones mean nothing.
+MIN_RESIDUAL = {"mask": 0.005, "colour": 0.004}
+#: A camera is flagged when its median image shift exceeds OFF_SHARE of the head's size and OFF_SIGMAS standard errors,
+#: and is at least half the worst camera's shift (which biases the others).
 OFF_SHARE, OFF_SIGMAS = 0.006, 4.0
-#: Frames whose landmarks say how far off a camera is.
-LANDMARK_FRAMES = 12
+#: Number of frames whose landmarks say how far off a camera is; least number of views of one that are triangulated.
+LANDMARK_FRAMES, MIN_LANDMARK_VIEWS = 12, 4
 
 
 @dataclass(frozen=True)
@@ -60,8 +63,8 @@ class HighResidual:
 
 @dataclass(frozen=True)
 class CameraOffset:
-    """Where a camera's pictures lie relative to the model: median over its views, in its own pixels, x to the right and
-    y down; `spread` is the robust standard deviation of one view. off: more than a fit's own errors explain.
+    """How far a camera's pictures are shifted against the model: median over its views, in its own pixels, x to the
+    right and y down; `spread` is the robust standard deviation of one view. off: more than a fit's own errors explain.
 
     A fit bends the head to please a camera that is off, which hides most of the offset. So `landmarks` says where the
     camera's landmarks lie relative to the other cameras' triangulation (median x, y); None: not measured."""
@@ -86,7 +89,7 @@ class Health:
 
     def save(self, run: Path) -> None:
         """Write `health.json`."""
-        (run / HEALTH).write_text(json.dumps(asdict(self), indent=1))
+        write_atomically(run / HEALTH, json.dumps(asdict(self), indent=1))
 
 
 @dataclass(frozen=True)
@@ -101,73 +104,84 @@ class _Views:
     head_size: NDArray[np.float64]
 
 
-def examine(fit: HeadFit) -> Health:
-    """Compare the fitted model with the capture's pictures, held-out cameras included."""
-    views = _measure(fit)
+def examine(run: Run, capture: Capture) -> Health:
+    """Compare the fitted model with the capture's pictures, held-out cameras included.
+
+    `capture` has the run's frames and cameras, in its order.
+    """
+    reader = ViewReader(capture, run.model.classes, cache_bytes=0)
+    views = _measure(run.model, reader)
+    ignored = {kind: list(files) for kind, files in run.skipped.items()}
+    for kind, files in reader.skipped.items():
+        ignored[kind] = list(dict.fromkeys(ignored.get(kind, []) + files))
     return Health(
         views=len(views.frame),
-        ignored={kind: list(files) for kind, files in fit.data.skipped.items()},
-        frames=_high_residuals(fit, views),
-        cameras=_camera_offsets(fit, views),
+        ignored=ignored,
+        frames=_high_residuals(run.model, views),
+        cameras=_camera_offsets(run.model, capture, views),
     )
 
 
-def _measure(fit: HeadFit) -> _Views:
-    capture = fit.capture
-    longest = max(max(camera.width, camera.height) for camera in capture.cameras)
-    rows = [_compare(fit, pairs, min(1.0, RESOLUTION / longest)) for pairs in _plan(fit)]
+def report_health(run: Run) -> None:
+    """Examine a run against its capture, print the summary, and keep it in `health.json` and TensorBoard."""
+    health = examine(run, Capture.open(run.args.capture))
+    health.save(run.path)
+    summary = format_health(health)
+    print(summary)
+    with SummaryWriter(str(run.path / TENSORBOARD)) as writer:
+        writer.add_text("health", "```\n" + summary + "\n```", 0)
+
+
+def _measure(model: FittedHead, reader: ViewReader) -> _Views:
+    longest = max(max(camera.width, camera.height) for camera in model.capture.cameras)
+    rows = [_compare(model, reader, pairs, min(1.0, RESOLUTION / longest)) for pairs in _plan(model)]
     return _Views(*(np.concatenate(column) for column in zip(*rows, strict=True)))
 
 
-def _plan(fit: HeadFit) -> list[list[tuple[int, int]]]:
-    """Batches of views (frame, camera) of one size: all, or of a long capture some cameras of every frame in turns."""
-    cameras = fit.capture.cameras
-    each = min(len(cameras), max(2, MOST_VIEWS // len(fit.capture.frames)))
-    pairs = [(f, (f * each + i) % len(cameras)) for f in range(len(fit.capture.frames)) for i in range(each)]
+def _plan(model: FittedHead) -> list[list[tuple[int, int]]]:
+    """Batches of views (frame, camera) of one size: all, or for a long capture some cameras of every frame in turn."""
+    cameras, frames = model.capture.cameras, len(model.capture.frames)
+    each = min(len(cameras), max(2, MAX_VIEWS // frames))
+    pairs = [(f, (f * each + i) % len(cameras)) for f in range(frames) for i in range(each)]
     by_size: dict[tuple[int, int], list[tuple[int, int]]] = {}
     for frame, camera in pairs:
         by_size.setdefault((cameras[camera].width, cameras[camera].height), []).append((frame, camera))
-    return [views[i : i + VIEWS] for views in by_size.values() for i in range(0, len(views), VIEWS)]
+    return [views[i : i + BATCH_VIEWS] for views in by_size.values() for i in range(0, len(views), BATCH_VIEWS)]
 
 
 @torch.no_grad()
-def _compare(fit: HeadFit, pairs: list[tuple[int, int]], scale: float) -> tuple[NDArray, ...]:
+def _compare(model: FittedHead, reader: ViewReader, pairs: list[tuple[int, int]], scale: float) -> tuple[NDArray, ...]:
     """The fields of _Views for one batch."""
-    batch = fit.data.view_batch(pairs, scale)
-    frames, frame_of_view = torch.unique(batch.frame, return_inverse=True)
-    v_frames, _ = fit.geometry(frames)
-    seen = fit.renderer.see(v_frames[frame_of_view], fit.view_cameras(batch))
-    target = batch.label_prob.float() / 255
-    colours = fit.compare_colours(batch, seen, fit.renderer.normals(v_frames)[frame_of_view], target)
-    rendered = fit.renderer.label_probabilities(seen, fit.class_of_label, len(fit.classes))
-    known = (batch.label_weight == 255) & ~seen.beyond
-    head = ((1 - target[..., 0]) * known).sum((1, 2))
-    wrong = (1 - (rendered * target).sum(-1)) * known
+    o = model.observe(reader.batch(pairs, scale))
+    colours = model.compare_colours(o)
+    rendered = model.class_images(o)
+    head = ((1 - o.target[..., 0]) * o.mask_known).sum((1, 2))
+    wrong = (1 - (rendered * o.target).sum(-1)) * o.mask_known
     error = (colours.rendered - colours.image).abs().mean(-1)
-    lit = colours.lit & fit.has_texture
+    lit = colours.lit & model.has_texture
     unknown = error.new_tensor(torch.nan)
     skin_error = [e[where].mean() if where.any() else unknown for e, where in zip(error, lit, strict=True)]
-    weight = torch.stack([_inside(known)] * 3 + [_inside(lit)], dim=-1)
-    shift = picture_shift(
-        gaussian_blur(torch.cat([_features(fit, rendered), colours.rendered.mean(-1, keepdim=True)], -1), BLUR),
-        gaussian_blur(torch.cat([_features(fit, target), colours.image.mean(-1, keepdim=True)], -1), BLUR),
+    weight = torch.stack([_inside(o.mask_known)] * 3 + [_inside(lit)], dim=-1)
+    shift = estimate_shift(
+        gaussian_blur(torch.cat([_features(model, rendered), colours.rendered.mean(-1, keepdim=True)], -1), BLUR),
+        gaussian_blur(torch.cat([_features(model, o.target), colours.image.mean(-1, keepdim=True)], -1), BLUR),
         weight,
     )
-    own = fit.capture.cameras[pairs[0][1]].width / batch.image.shape[2]
-    head_size = torch.where(head > 0, head, seen.head.sum((1, 2)).to(head)).sqrt()
+    own = model.capture.cameras[pairs[0][1]].width / o.batch.image.shape[2]
+    head_size = torch.where(head > 0, head, o.fragments.head.sum((1, 2)).to(head)).sqrt()
     share = torch.where(head > 0, wrong.sum((1, 2)) / head.clamp_min(1), torch.nan)
     numbers = (share, torch.stack(skin_error), shift * own, head_size * own)
-    return (batch.frame.numpy(), batch.camera.numpy(), *(n.double().numpy() for n in numbers))
+    return (o.batch.frame.cpu().numpy(), o.batch.camera.cpu().numpy(), *(n.double().cpu().numpy() for n in numbers))
 
 
-def _features(fit: HeadFit, classes: Tensor) -> Tensor:
-    """What of class images `[B,H,W,C]` shows a shift best: head, mouth with lips, and eyes, as `[B,H,W,3]`."""
-    names = fit.classes.names
+def _features(model: FittedHead, classes: Tensor) -> Tensor:
+    """The parts of class images `[B,H,W,C]` that show a shift best: head, mouth with lips, and eyes, `[B,H,W,3]`."""
+    names = model.classes.names
     eyes = [name.endswith("_eye") for name in names]
     skin = [name in ("background", "skin") for name in names]
     mouth = [not (a or b) for a, b in zip(eyes, skin, strict=True)]
     head = [name != "background" for name in names]
-    return classes @ torch.tensor([head, mouth, eyes], dtype=classes.dtype).T
+    return classes @ torch.tensor([head, mouth, eyes], dtype=classes.dtype, device=classes.device).T
 
 
 def _inside(where: Tensor) -> Tensor:
@@ -178,11 +192,11 @@ def _inside(where: Tensor) -> Tensor:
     return (F.max_pool2d(rows, (2 * radius + 1, 1), stride=1) == 0).float()
 
 
-def _high_residuals(fit: HeadFit, views: _Views) -> list[HighResidual]:
+def _high_residuals(model: FittedHead, views: _Views) -> list[HighResidual]:
     ratios = {}
     high = np.zeros(len(views.frame), bool)
     for name in ("mask", "colour"):
-        log = np.log(np.maximum(getattr(views, name), LEAST[name]))
+        log = np.log(np.maximum(getattr(views, name), MIN_RESIDUAL[name]))
         log = log - _median_of_group(log, views.camera)
         ratios[name] = np.nan_to_num(np.exp(log))
         if not np.isfinite(log).any():
@@ -193,8 +207,8 @@ def _high_residuals(fit: HeadFit, views: _Views) -> list[HighResidual]:
             high |= np.nan_to_num(usual) > max(np.log(HIGH_RATIO[name]), HIGH_SIGMAS * sigma)
     return [
         HighResidual(
-            frame=fit.capture.frames[frame],
-            cameras=[fit.capture.cameras[c].id for c in sorted(views.camera[high & (views.frame == frame)])],
+            frame=model.capture.frames[frame],
+            cameras=[model.capture.cameras[c].id for c in sorted(views.camera[high & (views.frame == frame)])],
             mask=round(float(ratios["mask"][high & (views.frame == frame)].max()), 2),
             colour=round(float(ratios["colour"][high & (views.frame == frame)].max()), 2),
         )
@@ -210,10 +224,10 @@ def _median_of_group(values: NDArray, group: NDArray) -> NDArray:
     return medians
 
 
-def _camera_offsets(fit: HeadFit, views: _Views) -> list[CameraOffset]:
-    by_landmarks = _landmark_offsets(fit)
+def _camera_offsets(model: FittedHead, capture: Capture, views: _Views) -> list[CameraOffset]:
+    by_landmarks = _landmark_offsets(model, capture)
     offsets = []
-    for index, camera in enumerate(fit.capture.cameras):
+    for index, camera in enumerate(model.capture.cameras):
         chosen = (views.camera == index) & np.isfinite(views.shift).all(1)
         if not chosen.any():
             continue
@@ -228,15 +242,16 @@ def _camera_offsets(fit: HeadFit, views: _Views) -> list[CameraOffset]:
     return [replace(o, off=o.off and math.hypot(o.x, o.y) >= worst / 2) for o in offsets]
 
 
-def _landmark_offsets(fit: HeadFit) -> dict[int, tuple[float, float]]:
+def _landmark_offsets(model: FittedHead, capture: Capture) -> dict[int, tuple[float, float]]:
     """Per camera with landmarks: where they lie relative to what the other cameras' landmarks triangulate to (pixels,
-    median over points and some frames). The jaw line is left out: it is no point of the skin."""
-    capture = fit.capture
+    median over points and some frames). The jaw line is left out: its points are not fixed on the skin."""
     found: dict[int, list[NDArray]] = {}
     frames = np.unique(np.linspace(0, len(capture.frames) - 1, LANDMARK_FRAMES).astype(int))
-    for frame in frames if fit.config.use_landmarks else ():
-        seen = {c: p[17:] for c in range(len(capture.cameras)) if (p := read_landmarks(capture, c, frame)) is not None}
-        for camera, points in seen.items() if len(seen) >= 4 else ():
+    for frame in frames if model.config.use_landmarks else ():
+        seen = {
+            c: p[CONTOUR:] for c in range(len(capture.cameras)) if (p := read_landmarks(capture, c, frame)) is not None
+        }
+        for camera, points in seen.items() if len(seen) >= MIN_LANDMARK_VIEWS else ():
             others = [c for c in seen if c != camera]
             stacked = np.stack([seen[c] for c in others])
             world, _, agree = triangulate([capture.cameras[c] for c in others], stacked[..., :2], stacked[..., 2])
@@ -257,14 +272,18 @@ def format_health(health: Health) -> str:
     ]
     for kind, files in health.ignored.items():
         lines.append(f"  {len(files)} {kind}:")
-        lines += [f"    {file}" for file in files[:LISTED]]
-        lines += [f"    and {len(files) - LISTED} more, see {HEALTH}"] if len(files) > LISTED else []
+        lines += [f"    {file}" for file in files[:MAX_LISTED]]
+        lines += [f"    and {len(files) - MAX_LISTED} more, see {HEALTH}"] if len(files) > MAX_LISTED else []
     lines += [
         f"  frame {frame.frame}: {', '.join(frame.cameras)}: wrong labels x{frame.mask:.1f}, "
         f"colour error x{frame.colour:.1f} of what is usual there: a wrong picture, or a pose that was not found"
-        for frame in health.frames[:LISTED]
+        for frame in health.frames[:MAX_LISTED]
     ]
-    lines += [f"  and {len(health.frames) - LISTED} more frames, see {HEALTH}"] if len(health.frames) > LISTED else []
+    lines += (
+        [f"  and {len(health.frames) - MAX_LISTED} more frames, see {HEALTH}"]
+        if len(health.frames) > MAX_LISTED
+        else []
+    )
     lines += [f"  camera {camera.camera}: {_where(camera)}: check its calibration" for camera in off]
     return "\n".join(lines)
 

@@ -52,14 +52,14 @@ class SmoothOffsets(nn.Module):
         mobility = np.where(rigid.cpu().numpy(), 0.0, 1.0 / stiffness.cpu().numpy().astype(np.float64))
         system = sp.diags(np.maximum(mobility, 1e-6)) + smoothness * self.laplacian_scipy
         self._solver = spl.splu(system.tocsc(), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
-        self.register_buffer("mobility", torch.as_tensor(mobility, dtype=torch.float32)[:, None])
+        self.register_buffer("mobility", torch.as_tensor(mobility, dtype=torch.float32)[:, None], persistent=False)
         coo = self.laplacian_scipy.tocoo()
         index = torch.as_tensor(np.stack([coo.row, coo.col]), dtype=torch.int64)
         values = torch.as_tensor(coo.data, dtype=torch.float32)
         laplacian = torch.sparse_coo_tensor(index, values, coo.shape, check_invariants=False).coalesce()
         self.register_buffer("laplacian", laplacian, persistent=False)
-        self.register_buffer("free", torch.as_tensor(mobility > 0)[:, None])
-        self.register_buffer("stiffness", stiffness.detach().to(torch.float32)[:, None])
+        self.register_buffer("free", torch.as_tensor(mobility > 0)[:, None], persistent=False)
+        self.register_buffer("stiffness", stiffness.detach().to(torch.float32)[:, None], persistent=False)
 
     mobility: Tensor
     laplacian: Tensor

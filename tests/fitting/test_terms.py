@@ -1,16 +1,14 @@
 import pytest
 import torch
 
-from headfit.fitting.losses import (
-    blurred_mask_loss,
-    colour_loss,
-    continued,
-    expression_prior,
-    gaussian_blur,
-    identity_prior,
-    landmark_loss,
-    share_of_head,
-)
+from headfit.fitting.terms.expression import expression_prior
+from headfit.fitting.terms.identity import identity_prior
+from headfit.fitting.terms.landmark import point_distance
+from headfit.fitting.terms.mask import blurred_mask_loss
+from headfit.fitting.terms.term import mean_share_of_head
+from headfit.raster import loss_of_pixels
+from headfit.render import COLOUR_LOSS
+from headfit.render.filters import extend_by_one_pixel, gaussian_blur
 
 
 def one_hot(size: int, edge: int) -> torch.Tensor:
@@ -56,7 +54,7 @@ def test_blur_keeps_the_sum_and_reaches_further():
 @pytest.mark.parametrize("residual", [0.001, 0.5])
 def test_colour_loss_is_quadratic_near_zero_and_linear_far_out(residual):
     image = torch.zeros(1, 4, 4, 3)
-    loss = share_of_head(colour_loss(image + residual, image), torch.tensor([16.0]))
+    loss = mean_share_of_head(loss_of_pixels(image + residual, image, *COLOUR_LOSS), torch.tensor([16.0]))
     expected = 3 * ((residual**2 + 0.02**2) ** 0.5 - 0.02)
     torch.testing.assert_close(loss, torch.tensor(expected))
 
@@ -67,8 +65,8 @@ def test_landmarks_that_are_missing_do_not_count():
     target[:, 0] += 1000
     weight = torch.ones(1, 68)
     weight[:, 0] = 0
-    assert landmark_loss(points, target, weight, torch.tensor([1e4])) == 0
-    assert landmark_loss(points, target, torch.zeros(1, 68), torch.tensor([1e4])) == 0
+    assert point_distance(points, target, weight, torch.tensor([1e4])) == 0
+    assert point_distance(points, target, torch.zeros(1, 68), torch.tensor([1e4])) == 0
 
 
 def test_units_outside_their_range_cost_more():
@@ -104,11 +102,11 @@ def test_people_are_weighed_by_the_spread_of_the_basis_and_strangers_are_not_for
     assert torch.autograd.gradcheck(identity_prior, identity)
 
 
-def test_colours_go_on_beside_where_they_are_known():
+def test_colours_are_extended_by_one_pixel():
     image = torch.rand(1, 6, 8, 3)
     where = torch.zeros(1, 6, 8, dtype=torch.bool)
     where[:, 2:4, 3:5] = True
-    beside = continued(image, where)
-    torch.testing.assert_close(beside[0, 1, 2], image[0, 2, 3])
-    torch.testing.assert_close(beside[0, 2, 5], image[0, 2:4, 4].mean(0))
-    assert (beside[0, :, 6:] == 0).all()
+    extended = extend_by_one_pixel(image, where)
+    torch.testing.assert_close(extended[0, 1, 2], image[0, 2, 3])
+    torch.testing.assert_close(extended[0, 2, 5], image[0, 2:4, 4].mean(0))
+    assert (extended[0, :, 6:] == 0).all()
