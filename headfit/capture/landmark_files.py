@@ -45,11 +45,15 @@ def read_landmarks(path: Path) -> NDArray[np.float64]:
 
 
 def write_landmarks(path: Path, landmarks: NDArray[np.float64]) -> None:
-    """Write landmarks `[68,3]` as [[x, y, confidence], ...], making the folder; coordinates to 1/1000 pixel."""
+    """Write landmarks `[68,3]` as [[x, y, confidence], ...], making the folder.
+
+    Coordinates are rounded to 1/1000 pixel, confidences to 4 digits.
+    """
     if landmarks.shape != (LANDMARK_COUNT, 3):
         raise ValueError(f"expected landmarks [{LANDMARK_COUNT},3], got {list(landmarks.shape)}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, json.dumps(landmarks.round(3).tolist()))
+    rows = np.column_stack([landmarks[:, :2].round(3), landmarks[:, 2].round(4)])
+    write_atomically(path, json.dumps(rows.tolist()))
 
 
 def _as_floats(rows: Any) -> NDArray[np.float64]:

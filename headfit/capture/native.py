@@ -5,7 +5,6 @@ data/README.md describes the layout.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ from headfit.capture.manifest import Manifest, read_manifest
 from headfit.capture.source import CaptureSource
 from headfit.capture.true_meshes import TrueMeshes, read_true_meshes
 from headfit.capture.video import Video
+from headfit.errors import some_of
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".PNG", ".JPG", ".JPEG")
 
@@ -128,9 +128,3 @@ class NativeCapture(CaptureSource):
                 f"is {width}x{height}, but capture.json says {expected.width}x{expected.height} "
                 f"for camera {expected.id}",
             )
-
-
-def some_of(names: Sequence[str], shown: int = 5) -> str:
-    """The first names of a list, and how many more there are."""
-    more = len(names) - shown
-    return ", ".join(names[:shown]) + (f" and {more} more" if more > 0 else "")

@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from headfit.capture.camera import Camera
+from headfit.capture.camera import Camera, index_of_camera
 from headfit.capture.decode import DamagedFile
 from headfit.capture.true_meshes import TrueMeshes
 from headfit.errors import HeadfitError
@@ -74,21 +74,12 @@ class CaptureSource(Protocol):
         return None
 
     def unreferenced_files(self) -> list[str]:
-        """One warning for each folder or set of files that no camera and no frame refers to: usually a misspelt name."""
+        """One warning for each group of files that no camera or frame refers to: usually a misspelt name."""
         return []
-
-    @property
-    def longest_side(self) -> int:
-        """The longest side of any camera's images, pixels."""
-        return max(camera.longest_side for camera in self.cameras)
 
     def camera_index(self, camera_id: str) -> int:
         """The index of a camera. Raises HeadfitError listing the cameras when none has that id."""
-        for index, camera in enumerate(self.cameras):
-            if camera.id == camera_id:
-                return index
-        known = ", ".join(camera.id for camera in self.cameras)
-        raise HeadfitError(f"{self.location}: no camera {camera_id!r} in this capture. Its cameras: {known}.")
+        return index_of_camera(self.cameras, camera_id, self.location)
 
     def describe(self, camera: int, frame: int) -> str:
         """Capture, camera and frame by name, for messages."""
