@@ -14,10 +14,10 @@ from functools import partial
 
 import pytorch_lightning as pl
 
-from headfit.capture.capture import Capture
 from headfit.capture.framing import Framing
 from headfit.capture.labels import LabelClasses
 from headfit.capture.sampler import ViewSampler, share_of
+from headfit.capture.source import CaptureSource
 from headfit.capture.views import Pair, ViewBatch, ViewReader
 from headfit.errors import HeadfitError
 
@@ -52,7 +52,7 @@ class CaptureData(pl.LightningDataModule):
 
     def __init__(
         self,
-        capture: Capture,
+        capture: CaptureSource,
         classes: LabelClasses,
         hold_out: Sequence[str] = (),
         seed: int = 0,
@@ -126,14 +126,14 @@ def _computed_ahead(tasks: Iterable[Callable[[], ViewBatch]]) -> Iterator[ViewBa
         thread.shutdown(cancel_futures=True)
 
 
-def _require_something_to_fit(capture: Capture, cameras: Sequence[int]) -> None:
+def _require_something_to_fit(capture: CaptureSource, cameras: Sequence[int]) -> None:
     if not cameras:
-        raise HeadfitError(f"{capture.path}: every camera is held out, none is left to train on")
+        raise HeadfitError(f"{capture.location}: every camera is held out, none is left to train on")
     for camera in cameras:
         for frame in range(len(capture.frames)):
-            if capture.image_path(camera, frame) or capture.mask_path(camera, frame).is_file():
+            if capture.has_image(camera, frame) or capture.has_mask(camera, frame):
                 return
     raise HeadfitError(
-        f"{capture.path}: no image and no mask was found for the training cameras. Expected "
-        "images/<camera>/<frame>.jpg or .png, or videos/<camera>.mp4; `headfit check` lists what is there."
+        f"{capture.location}: no image and no mask was found for the training cameras. Expected "
+        f"{capture.expected_images(cameras[0])}; `headfit check` lists what is there."
     )

@@ -15,10 +15,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from headfit.capture.capture import LANDMARKS, Capture
 from headfit.capture.decode import DamagedFile
 from headfit.capture.framing import Framing
 from headfit.capture.labels import IGNORED, LabelClasses
+from headfit.capture.landmark_files import LANDMARK_COUNT
+from headfit.capture.source import CaptureSource, read_or_none
 
 # A view is one camera at one time: (frame index, camera index).
 Pair = tuple[int, int]
@@ -81,7 +82,7 @@ class ViewReader:
     and the reason. It fills up as views are read. Landmarks are optional: a missing file of them is no entry.
     """
 
-    def __init__(self, capture: Capture, classes: LabelClasses, cache_bytes: int):
+    def __init__(self, capture: CaptureSource, classes: LabelClasses, cache_bytes: int):
         self._skipped: dict[str, dict[str, None]] = {}  # the inner ones are sets that keep their order
         self._capture = capture
         self._classes = classes
@@ -113,19 +114,18 @@ class ViewReader:
 
     def _read(self, frame: int, camera: int, framing: Framing) -> View:
         capture = self._capture
-        native = capture.cameras[camera]
         size = (framing.out_width, framing.out_height)
-        where = f"{capture.path}: camera {native.id}, frame {capture.frames[frame]}"
+        where = capture.describe(camera, frame)
 
         image = self._unless_damaged("image", capture.image, camera, frame)
-        if image is None and capture.image_path(camera, frame) is None:
+        if image is None and not capture.has_image(camera, frame):
             self._skip("missing image", where)
         mask = self._unless_damaged("mask", capture.mask, camera, frame)
-        if mask is None and capture.label_names and not capture.mask_path(camera, frame).is_file():
+        if mask is None and capture.label_names and not capture.has_mask(camera, frame):
             self._skip("missing mask", where)
         landmarks = self._unless_damaged("landmarks", capture.landmarks, camera, frame)
         if landmarks is None:
-            landmarks = np.zeros((LANDMARKS, 3))
+            landmarks = np.zeros((LANDMARK_COUNT, 3))
 
         window = (slice(framing.y, framing.y + framing.height), slice(framing.x, framing.x + framing.width))
         label_prob, label_weight = label_shares(None if mask is None else mask[window], self._classes, size)
@@ -141,11 +141,10 @@ class ViewReader:
         )
 
     def _unless_damaged(self, kind: str, read: Callable[[int, int], T | None], camera: int, frame: int) -> T | None:
-        try:
-            return read(camera, frame)
-        except DamagedFile as error:
-            self._skip(f"damaged {kind}", str(error))
-            return None
+        def skip(damage: DamagedFile) -> None:
+            self._skip(f"damaged {kind}", str(damage))
+
+        return read_or_none(read, camera, frame, skip)
 
     def _skip(self, kind: str, entry: str) -> None:
         with self._skip_lock:

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from headfit.capture.camera import Camera
-from headfit.capture.capture import LANDMARKS
 from headfit.capture.framing import HeadWindow
 from headfit.capture.labels import label_classes
+from headfit.capture.landmark_files import LANDMARK_COUNT
 from headfit.capture.summary import CaptureSummary
 from headfit.capture.views import ViewBatch
 from headfit.errors import HeadfitError
@@ -90,7 +90,7 @@ class FittedHead(nn.Module):
             "turning_class": torch.tensor([name in TURNING_CLASSES for name in names]),
         }.items():
             self.register_buffer(name, values, persistent=False)
-        self.register_buffer("landmark_trust", torch.ones(frames, cameras, LANDMARKS))
+        self.register_buffer("landmark_trust", torch.ones(frames, cameras, LANDMARK_COUNT))
         self.register_buffer("head_window", torch.zeros(cameras, 5, dtype=torch.float64))
         self.register_buffer("visited", torch.zeros(frames, dtype=torch.bool))
         self.register_buffer("texture_started", torch.zeros((), dtype=torch.bool))

@@ -16,7 +16,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import TensorBoardLogger
 
-from headfit.capture import Capture
+from headfit.capture import CaptureSource, open_capture
 from headfit.capture.data import CaptureData
 from headfit.capture.summary import CaptureSummary
 from headfit.errors import HeadfitError
@@ -59,7 +59,7 @@ def fit(
             that is not finite.
     """
     run = Path(args.out)
-    capture = Capture.open(args.capture)
+    capture = open_capture(args.capture)
     config = inherit_settings(config) if config.init_from else config
     config = replace(config, texture_size=config.texture_size or texture_size_for(capture))
     checkpoint = _claim(run, config, args)
@@ -86,7 +86,7 @@ def fit(
     return Run(run, module.model, args)
 
 
-def build(config: FitConfig, args: RunArgs, capture: Capture, terms: Mapping[str, Term] = TERMS) -> HeadFit:
+def build(config: FitConfig, args: RunArgs, capture: CaptureSource, terms: Mapping[str, Term] = TERMS) -> HeadFit:
     """The module of a fit with its data, parameters at their initial values.
 
     Raises:
@@ -122,7 +122,7 @@ def _trainer(module: HeadFit, run: Path, args: RunArgs, callbacks: Sequence[pl.C
     return pl.Trainer(**{**settings, **args.trainer})
 
 
-def texture_size_for(capture: Capture) -> int:
+def texture_size_for(capture: CaptureSource) -> int:
     """Texels per side that suit a capture: the power of two at or above the median camera's longer side, up to 2048.
 
     The default layout draws the face at about 0.8 mm a texel at 512, which is what a pixel shows when a head fills a
