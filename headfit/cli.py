@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from headfit import __version__
 from headfit.errors import HeadfitError
 
 Verb = Callable[[argparse.Namespace], int | None]  # returns an exit code, None for 0
@@ -160,6 +161,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         "headfit", description="Fit a deformable head with a mouth interior to calibrated multi-view video."
     )
+    top.add_argument("--version", action="version", version=f"headfit {__version__}")
     verbs = top.add_subparsers(title="verbs", metavar="VERB", required=True)
 
     def verb(name: str, run: Verb, text: str, among: Any = verbs) -> argparse.ArgumentParser:
