@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from headfit import cli
+from headfit.commands.fit import settings_as_dotlist
 from headfit.errors import HeadfitError
 
 VERBS = ("check", "landmarks", "fit", "export", "render", "evaluate", "synth")
@@ -79,7 +80,7 @@ def test_our_own_errors_are_one_line_too(capsys, monkeypatch, error, code):
     def fail(args):
         raise error
 
-    monkeypatch.setattr(cli, "_check", fail)
+    monkeypatch.setattr("headfit.capture.check.check", fail)
     got, _, err = run(capsys, "check", "somewhere")
     assert got == code
     assert err.count("\n") == 1
@@ -97,27 +98,28 @@ def test_our_own_errors_are_one_line_too(capsys, monkeypatch, error, code):
     ],
 )
 def test_overrides(words, pairs):
-    assert cli.overrides_as_dotlist(words) == pairs
+    assert settings_as_dotlist(words) == pairs
 
 
 @pytest.mark.parametrize("words", [["--a.b"], ["--a", "--b=1"], ["stray"]])
 def test_overrides_that_are_none(words):
     with pytest.raises(HeadfitError, match=words[0]):
-        cli.overrides_as_dotlist(words)
+        settings_as_dotlist(words)
 
 
 def test_fit_passes_options_and_overrides_to_the_configuration(monkeypatch, capsys):
     seen = []
-    monkeypatch.setattr("headfit.fitting.run.fit", seen.append)
+    monkeypatch.setattr("headfit.fitting.run.fit", lambda *given: seen.append(given))
+    monkeypatch.setattr("headfit.commands.fit._judge", lambda run: None)
     code, _, err = run(
         capsys, "fit", "--capture", "in", "--out", "run", "--hold-out", "cam1", "cam2", "seed=3",
-        "--hold-out", "cam3", "--no-landmarks", "--texture_size", "256", "--resume",
+        "--hold-out", "cam3", "--no-landmarks", "--set", "key_frames=7", "--texture_size", "256", "--resume",
     )  # fmt: skip
     assert code == 0, err
-    (config,) = seen
-    assert (config.capture, config.out, config.resume) == (str(Path("in").resolve()), "run", True)
+    ((config, args),) = seen
+    assert (args.capture, args.out, args.resume) == (str(Path("in").resolve()), "run", True)
     assert config.hold_out == ["cam1", "cam2", "cam3"]
-    assert (config.seed, config.texture_size, config.use_landmarks) == (3, 256, False)
+    assert (config.seed, config.texture_size, config.use_landmarks, config.key_frames) == (3, 256, False, 7)
 
 
 def test_fit_names_an_override_that_does_not_exist(capsys):

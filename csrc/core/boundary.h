@@ -1,7 +1,7 @@
-// What lies between two neighbouring pixel centres A and B that see different faces, found by walking.
+// The boundary between two neighbouring pixel centres A and B that see different faces, found by walking over the mesh.
 //
-// A's sheet is the surface reached from A's face by crossing edges towards B; it ends at t_a (fold or open border,
-// 1 if it reaches B). B's sheet likewise, from B; it begins at t_b. t is 0 at A and 1 at B.
+// A's sheet is the surface reached from A's face by crossing edges towards B; it ends at t_a (at a fold or an open border, or
+// 1 if it reaches B). B's sheet is reached from B likewise and begins at t_b. t is 0 at A and 1 at B.
 #pragma once
 
 #include "core/walk.h"
@@ -9,21 +9,21 @@
 namespace headfit {
 
 enum class Jump {
-    none,          // one surface, one group: the interpolation's own gradient has it all
-    label,         // one surface, different groups: the label edge moves
-    a_in_front,    // A's sheet ends in front of B's (or of the background)
-    b_in_front,
+    none,          // one surface, one group: interpolation at fixed visibility already has the whole gradient
+    label,         // one surface, different groups: the edge between the groups moves
+    a_in_front,    // A's sheet ends in front of B's sheet or the background: a silhouette, fold or open border
+    b_in_front,    // likewise B's sheet, in front of A's
     intersection,  // the sheets pass through each other
-    open,          // neither hides the other's border: two borders that meet, or something unseen between them
+    open,          // neither sheet hides the other's border: two borders meet, or something unseen lies between them
 };
 
 template <class Real>
 struct Boundary {
     Jump jump = Jump::none;
-    Real t = 0;          // where it is
-    Walk<Real> a, b;     // b is walked from B: its t counts from there
-    int32_t cross_a = -1, cross_b = -1;  // faces that intersect
-    int32_t label_face = -1;             // face and corner opposite the label edge, if that is known
+    Real t = 0;          // position between A and B
+    Walk<Real> a, b;     // b was walked from B, so its t is 0 at B
+    int32_t cross_a = -1, cross_b = -1;  // the faces that intersect
+    int32_t label_face = -1;             // the label edge is opposite this face's label_corner; -1 if unknown
     int label_corner = -1;
 
     HEADFIT_HD Real t_a() const { return a.t; }
@@ -38,14 +38,15 @@ HEADFIT_HD inline bool share_vertex(const Mesh<Real, Stored>& mesh, int32_t f, i
     return false;
 }
 
-// The commonest case, without a walk: f and g share an edge and do not fold there.
+// The most common case, decided without a walk: f and g share an edge and do not fold there.
 template <class Real, class Stored>
 HEADFIT_HD inline bool side_by_side(const Surface<Real, Stored>& surface, int32_t f, int32_t g) {
     const int k = corner_towards(surface, f, g);
     return surface.across(f, k) == g && goes_on(surface, f, k, g, corner_towards(surface, g, f));
 }
 
-// Two open borders at one place and one depth: a cut in one surface (a UV seam in the vertices, a T-junction).
+// Whether two open borders coincide on screen and in depth: a cut in one surface (duplicated vertices along a UV seam, a
+// T-junction).
 template <class Real, class Stored>
 HEADFIT_HD inline bool is_seam(const Surface<Real, Stored>& surface, const Boundary<Real>& r, Vec2<Real> A,
                                Vec2<Real> B) {
@@ -57,7 +58,7 @@ HEADFIT_HD inline bool is_seam(const Surface<Real, Stored>& surface, const Bound
     return std::abs(wa.at(P) - wb.at(P)) <= Real(1e-3) * slopes + Real(1e-6) * wa.at(P);
 }
 
-// Finds where w_a = w_b, given w_a - w_b at t_b and at t_a: a secant, then Newton steps, each on the faces of the two
+// Finds where w_a = w_b, given w_a - w_b at t_b and at t_a: a secant step, then Newton steps, each with the faces of the two
 // sheets at the current point.
 template <class Real, class Stored>
 HEADFIT_HD inline void find_intersection(const Surface<Real, Stored>& surface, int32_t a, int32_t b, Vec2<Real> A,
@@ -86,10 +87,21 @@ HEADFIT_HD inline void find_intersection(const Surface<Real, Stored>& surface, i
     r.t = t;
 }
 
-// a, b: the faces seen at A and B, different, -1 for background.
+// Finds the boundary between A and B. a, b: the faces seen there, different, -1 for background.
 //
-// Ties (a centre exactly on an edge or on an intersection) must end as jumps, so two sheets count as one only if the
-// walk arrives in a face that shares a vertex with the one seen; never because their depths are close.
+// Ties (a centre exactly on an edge or on an intersection) must be found as jumps, so two sheets are one surface only if the
+// walk ends in a face that shares a vertex with the face seen there; never because their depths are close.
+//
+// The CPU path skips a pair without calling this (surely_one_surface of cpu/fast_walk.h) if a and b have the same group and
+// either
+//   - side_by_side(a, b), which is the first test below; or
+//   - walk_reaches(a, b). That is true only if the straight path from A along the pair's axis enters b
+//     after at most 8 edges, each crossed through its interior into a face in front of the near plane that does not fold
+//     back. Those are the steps that walk() takes from A towards B, which b covers, so walk() ends as `reached` in b (or,
+//     with B within rounding of an edge of b, in the face on the other side of that edge). Either shares a vertex with b,
+//     and the first turn of the loop below returns `none`.
+// Both shortcuts are one-sided: what they do not recognise comes here. A change to these rules has to keep them true, which
+// tests/raster/test_shortcuts.py checks on random pairs.
 template <class Real, class Stored>
 HEADFIT_HD inline Boundary<Real> find_boundary(const Surface<Real, Stored>& surface, int32_t a, int32_t b,
                                                Vec2<Real> A, Vec2<Real> B) {
@@ -103,19 +115,19 @@ HEADFIT_HD inline Boundary<Real> find_boundary(const Surface<Real, Stored>& surf
         const bool from_a = side == 0;
         const int32_t seen = from_a ? a : b, other = from_a ? b : a;
         if (seen < 0) continue;
-        const Walk<Real> way = walk(surface, seen, from_a ? A : B, from_a ? B : A);
-        if (two_faces && way.end == WalkEnd::reached && share_vertex(surface.mesh, way.face, other)) {
+        const Walk<Real> path = walk(surface, seen, from_a ? A : B, from_a ? B : A);
+        if (two_faces && path.end == WalkEnd::reached && share_vertex(surface.mesh, path.face, other)) {
             if (same_group) return r;
             r.jump = Jump::label;
-            r.label_face = way.label_face >= 0 ? way.label_face : way.face;
-            r.label_corner = way.label_corner;
-            r.t = from_a ? way.label_t : 1 - way.label_t;
+            r.label_face = path.label_face >= 0 ? path.label_face : path.face;
+            r.label_corner = path.label_corner;
+            r.t = from_a ? path.label_t : 1 - path.label_t;
             return r;
         }
         if (from_a)
-            r.a = way;
+            r.a = path;
         else
-            r.b = way;
+            r.b = path;
     }
     if (!two_faces) {
         r.jump = a >= 0 ? Jump::a_in_front : Jump::b_in_front;
@@ -133,7 +145,7 @@ HEADFIT_HD inline Boundary<Real> find_boundary(const Surface<Real, Stored>& surf
         r.t = (r.t_a() + r.t_b()) / 2;
         return r;
     }
-    // Both sheets exist between t_b and t_a: which is nearer where B's begins, and where A's ends?
+    // Both sheets exist between t_b and t_a: which is nearer where B's begins, and which where A's ends?
     const Vec2<Real> P_a = A + r.t_a() * (B - A), P_b = A + r.t_b() * (B - A);
     Real at_tb = 0, at_ta = 0;  // w_a - w_b
     HEADFIT_NO_UNROLL
@@ -148,8 +160,8 @@ HEADFIT_HD inline Boundary<Real> find_boundary(const Surface<Real, Stored>& surf
         else
             at_ta = -beyond;
     }
-    // A sheet that reaches the other's centre and is in front there, yet not seen, has its border exactly on that centre;
-    // unless both are equally near, but for rounding, since they intersect there.
+    // A sheet that reaches the other's centre in front of it, yet is not seen there, has its border exactly on that centre;
+    // unless the sheets intersect there and their depths are equal up to rounding.
     constexpr Real kTie = Real(1e-3);
     if (at_tb < 0 && (r.b.end != WalkEnd::reached || -at_tb > kTie * std::abs(at_ta))) {
         r.jump = Jump::b_in_front;

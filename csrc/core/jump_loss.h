@@ -1,13 +1,13 @@
-// What the loss gains when the boundary between two pixels A and B moves by dp along their axis: dL = G dp.
+// The derivative G of the loss with respect to the position of the boundary between two pixels A and B: dL = G dp.
 //
-// A's colour then spreads over B's, so G is the difference that it makes to the loss which of the two is seen at the
-// boundary. Two forms: from the loss gradient g alone, exact up to sampling for squared losses; and, for a loss that
-// is a sum over pixels of phi(colour, target), from phi itself, exact for any phi.
+// When the boundary moves, A's colour spreads over B's, so G is how much the loss differs between seeing A's colour and seeing
+// B's at the boundary. It is computed in two ways: from the loss gradient g alone, exact up to sampling for squared losses;
+// and, for a loss that is a sum over pixels of phi(colour, target), from phi itself, exact for any phi.
 //
-// Both take each side's colour at the boundary, extrapolated from its outer neighbour A' or B' by `reach` steps:
+// Both use each side's colour at the boundary, extrapolated away from its outer neighbour A' or B' by `reach` steps:
 //     e_A = I_A + reach_A (I_A - I_A'),   e_B likewise.
-// Both sharpen: over the sub-pixel phase the mean of A and B sees the target through (1/4, 1/2, 1/4), whose second
-// moment is 1/2 px^2; the four taps (-c, 1/2 + c, 1/2 + c, -c) change it by -4c, so c = 1/8 cancels it.
+// Both sharpen: averaged over sub-pixel positions, the mean of A and B sees the target through the filter (1/4, 1/2, 1/4),
+// whose second moment is 1/2 px^2; the four taps (-c, 1/2 + c, 1/2 + c, -c) change it by -4c, so c = 1/8 cancels it.
 #pragma once
 
 #include <cmath>
@@ -19,13 +19,13 @@ namespace headfit {
 
 constexpr double kSharpen = 0.125;
 
-// Channels of the four pixels A', A, B, B'. An outer one is null where it may not be used.
+// The channels of the four pixels A', A, B, B'. An outer pixel that must not be used is null.
 template <class Stored>
 struct FourPixels {
     const Stored *outer_a, *a, *b, *outer_b;
 };
 
-// The colours e_A and e_B; an outer pixel that shows another surface is null.
+// The colours e_A and e_B. An outer pixel that shows another surface is null.
 template <class Real, class Stored>
 struct BoundaryColours {
     FourPixels<Stored> image;
@@ -41,14 +41,14 @@ struct BoundaryColours {
     }
 };
 
-// The loss gradient at the boundary, g, for G = sum over channels of g (e_A - e_B). For a squared loss g_x = h (I_x - T_x)
-// at pixel x; T is wanted sharpened, but I at the boundary, so with what each side varies by, d_A = I_A - I_A',
+// G = sum over channels of g (e_A - e_B), with the loss gradient g at the boundary. For a squared loss, g_x = h (I_x - T_x) at
+// pixel x; T has to be sharpened, but I taken at the boundary. With each side's difference d_A = I_A - I_A' that gives
 //     g = (g_A + g_B) / 2 + c [(g_A - g_A') + (g_B - g_B')] + h [(reach_A / 2 - c) d_A + (reach_B / 2 - c) d_B].
-// h follows from the jump itself as far as the target has none there: h = (g_A - g_B) / (I_A - I_B), no less than 0.
-// Where the target jumps with the image, or a filter blurred the gradient, that is near 0, and the last term is gone.
-// Where the centres hardly differ, but the boundary's two sides do (J = e_A - e_B), half of J divides instead.
-// grad: the loss gradient at the pixels; its outer pixels are null where the image's are. Where g_A equals g_B exactly
-// (the pixels of one supersampled block) there is nothing to sharpen.
+// h is estimated from the jump, assuming that the target has none there: h = (g_A - g_B) / (I_A - I_B), at least 0. Where the
+// target jumps with the image, or a filter blurred the gradient, the estimate is near 0 and the last term vanishes. If the
+// pixel centres are almost equal but the two sides of the boundary are not (J = e_A - e_B), J / 2 is the divisor instead.
+// grad: the loss gradient at the pixels; its outer pixels are null where the image's are. If g_A equals g_B exactly (pixels of
+// one supersampled block), there is nothing to sharpen.
 template <class Real, class Stored>
 HEADFIT_HD inline Real jump_loss_of_gradient(const BoundaryColours<Real, Stored>& colours,
                                              const FourPixels<Stored>& grad, int channels, bool sharpen) {
@@ -58,8 +58,9 @@ HEADFIT_HD inline Real jump_loss_of_gradient(const BoundaryColours<Real, Stored>
     bool equal = true;
     for (int k = 0; k < channels; ++k) {
         const Real ga = Real(grad.a[k]), gb = Real(grad.b[k]), J = colours.a(k) - colours.b(k);
-        const Real step = Real(image.a[k]) - Real(image.b[k]), most = J * J / 4 > step * step ? J * J / 4 : step * step;
-        const Real hJ = (ga - gb) * step > 0 ? (ga - gb) * step / most * J : Real(0);
+        const Real step = Real(image.a[k]) - Real(image.b[k]);
+        const Real divisor = J * J / 4 > step * step ? J * J / 4 : step * step;
+        const Real hJ = (ga - gb) * step > 0 ? (ga - gb) * step / divisor * J : Real(0);
         plain += J * (ga + gb) / 2;
         equal &= ga == gb;
         if (image.outer_a) {
@@ -74,9 +75,18 @@ HEADFIT_HD inline Real jump_loss_of_gradient(const BoundaryColours<Real, Stored>
     return equal ? plain : plain + refined;
 }
 
-enum class Penalty : int32_t { squared, charbonnier, huber, l1, cross_entropy };
+// Each penalty is named once, here: the enum and the names that Python sees come from this list.
+#define HEADFIT_PENALTIES(each) each(squared) each(charbonnier) each(huber) each(l1) each(cross_entropy)
 
-// phi of one channel, d = colour - target; for all penalties but cross_entropy. Charbonnier and Huber turn from
+#define HEADFIT_VALUE(name) name,
+enum class Penalty : int32_t { HEADFIT_PENALTIES(HEADFIT_VALUE) };
+#undef HEADFIT_VALUE
+
+#define HEADFIT_NAME(name) #name,
+constexpr const char* kPenaltyNames[] = {HEADFIT_PENALTIES(HEADFIT_NAME)};
+#undef HEADFIT_NAME
+
+// phi of one channel with d = colour - target, for all penalties but cross_entropy. Charbonnier and Huber change from
 // quadratic to linear at `scale`.
 template <class Real>
 HEADFIT_HD inline Real penalty_of(Penalty penalty, Real d, Real scale) {
@@ -94,22 +104,22 @@ HEADFIT_HD inline Real penalty_of(Penalty penalty, Real d, Real scale) {
     }
 }
 
-// log sum exp over the channels of one side, which are logits. Two passes: nothing may overflow.
+// log sum exp over the channels of one side, which are logits. Two passes, so that nothing overflows.
 template <class Real, class Side>
 HEADFIT_HD inline Real log_sum_exp(const Side& side, int channels) {
     using std::exp;
     using std::log;
-    Real most = side(0), sum = 0;
-    for (int c = 1; c < channels; ++c) most = side(c) > most ? side(c) : most;
-    for (int c = 0; c < channels; ++c) sum += exp(side(c) - most);
-    return most + log(sum);
+    Real largest = side(0), sum = 0;
+    for (int c = 1; c < channels; ++c) largest = side(c) > largest ? side(c) : largest;
+    for (int c = 0; c < channels; ++c) sum += exp(side(c) - largest);
+    return largest + log(sum);
 }
 
-// D = phi(e_A, T) - phi(e_B, T): what it costs the pixel of this target to see A's colour and not B's.
-// Cross-entropy, - sum T log softmax(e): T are the classes' probabilities, log_z = log_sum_exp(e_A) - log_sum_exp(e_B).
+// D = phi(e_A, T) - phi(e_B, T): what the loss of a pixel with target T changes by if it sees A's colour instead of B's.
+// For the cross-entropy -sum T log softmax(e), T holds class probabilities and log_z = log_sum_exp(e_A) - log_sum_exp(e_B).
 template <class Real, class Stored>
-HEADFIT_HD inline Real swap_cost(const BoundaryColours<Real, Stored>& colours, const Stored* target, int channels,
-                                 Penalty penalty, Real scale, Real log_z) {
+HEADFIT_HD inline Real occlusion_cost(const BoundaryColours<Real, Stored>& colours, const Stored* target, int channels,
+                                      Penalty penalty, Real scale, Real log_z) {
     Real D = 0;
     for (int c = 0; c < channels; ++c) {
         const Real ea = colours.a(c), eb = colours.b(c), t = Real(target[c]);
@@ -121,7 +131,7 @@ HEADFIT_HD inline Real swap_cost(const BoundaryColours<Real, Stored>& colours, c
 }
 
 // G = (1/2 + c) (D_A + D_B) - c (D_A' + D_B'), each D at its pixel's target and times its pixel's weight in the loss.
-// The targets of outer pixels count whatever surface these show; at the picture's border (null) c = 0.
+// The targets of outer pixels count whatever surface these pixels show; at the image border, where one is null, c = 0.
 template <class Real, class Stored>
 HEADFIT_HD inline Real jump_loss_of_penalty(const BoundaryColours<Real, Stored>& colours,
                                             const FourPixels<Stored>& target, const FourPixels<Stored>& weight,
@@ -131,7 +141,7 @@ HEADFIT_HD inline Real jump_loss_of_penalty(const BoundaryColours<Real, Stored>&
         log_z = log_sum_exp<Real>([&](int c) { return colours.a(c); }, channels) -
                 log_sum_exp<Real>([&](int c) { return colours.b(c); }, channels);
     const auto D = [&](const Stored* t, const Stored* w) {
-        return *w != 0 ? Real(*w) * swap_cost(colours, t, channels, penalty, scale, log_z) : Real(0);
+        return *w != 0 ? Real(*w) * occlusion_cost(colours, t, channels, penalty, scale, log_z) : Real(0);
     };
     const bool sharpen = target.outer_a && target.outer_b;
     const Real c = sharpen ? Real(kSharpen) : Real(0);

@@ -1,4 +1,4 @@
-// A projected mesh, read as float or double and handed on in the precision of the computation.
+// A projected mesh. Vertices are stored as float or double and converted to the precision of the computation on access.
 #pragma once
 
 #include <cmath>
@@ -8,11 +8,11 @@
 
 namespace headfit {
 
-// Surface at or before this depth (camera units, metres) is clipped away.
+// The near plane: surface at or in front of this depth (camera units, usually metres) is clipped away.
 constexpr double kNear = 1e-3;
 
-// A vertex is (x, y, z): x, y in pixels from the image's top-left corner, z depth. The point it stands for is
-// (x z, y z, z) up to the camera matrix, so a vertex behind the camera (z < 0) keeps its meaning.
+// A vertex is (x, y, z): x and y in pixels from the image's top-left corner, z the depth in camera units. Up to the
+// camera matrix it is the point (x z, y z, z), so a vertex behind the camera (z < 0) remains meaningful.
 template <class Real, class Stored>
 struct Mesh {
     const Stored* vertices;  // [V,3]

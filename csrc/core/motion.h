@@ -1,11 +1,11 @@
-// From the loss at a boundary to the vertices that move it.
+// From the derivative of the loss with respect to a boundary's position to the vertices that move the boundary.
 //
 // If the boundary between pixels A and B moves by dp along the pair's axis, A's colour spreads over B's:
-//     dL = G dp,   G = g . (I_A - I_B),   all at the boundary.
-// Horizontal pairs carry the x part of its velocity, vertical pairs the y part; together they are the contour
-// integral of (jump) (v . n) ds = (jump) v_x dy + (jump) v_y dx. What G is stands in jump_loss.h.
-// Method: "Rasterized Edge Gradients", Pidhorskyi et al., ECCV 2024 (arXiv 2405.02508), with what moves found by
-// walking, colours extrapolated to the boundary, and the loss gradient sharpened.
+//     dL = G dp,   G = g . (I_A - I_B),   all at the boundary; jump_loss.h derives G.
+// Horizontal pairs account for the x component of the boundary's velocity v, vertical pairs for the y component; together they
+// are the contour integral of (jump) (v . n) ds = (jump) v_x dy + (jump) v_y dx.
+// Method: "Rasterized Edge Gradients", Pidhorskyi et al., ECCV 2024 (arXiv 2405.02508). Different here: what moves is found by
+// walking over the mesh, colours are extrapolated to the boundary, and the loss gradient is sharpened.
 #pragma once
 
 #include "core/boundary.h"
@@ -18,8 +18,8 @@ struct EdgePoint {
     Real weight[2];
 };
 
-// The point of the edge opposite `corner` that is nearest to P on screen. Screen-linear weights: the line through
-// two moving vertices passes through P with the same weights of their velocities, under any perspective.
+// The point nearest to P on screen on the edge opposite `corner`, as weights of the edge's vertices. The weights are linear on
+// screen: that is how the velocities of two vertices combine at P on the line through them, under any perspective.
 template <class Real, class Stored>
 HEADFIT_HD inline EdgePoint<Real> point_on_edge(const Mesh<Real, Stored>& mesh, int32_t face, int corner, Vec2<Real> P) {
     const int32_t i = mesh.vertex_id(face, next_corner(corner)), j = mesh.vertex_id(face, previous_corner(corner));
@@ -27,12 +27,12 @@ HEADFIT_HD inline EdgePoint<Real> point_on_edge(const Mesh<Real, Stored>& mesh, 
     const Vec2<Real> e = screen(q) - screen(p);
     const Real length2 = dot(e, e);
     Real s = length2 > 0 ? dot(P - screen(p), e) / length2 : Real(0.5);
-    // Rounding only; the visible part of an edge that passes behind the camera lies outside [0, 1].
+    // Only rounding takes s out of [0, 1], unless the edge passes behind the camera: its visible part then lies outside.
     if (p.z > 0 && q.z > 0) s = s < 0 ? Real(0) : (s > 1 ? Real(1) : s);
     return {{i, j}, {1 - s, s}};
 }
 
-// Screen-linear barycentrics of P in a face; equal ones if it has no area.
+// The screen-linear barycentrics of P in a face; 1/3 each if the face has no area.
 template <class Real, class Stored>
 HEADFIT_HD inline void screen_bary(const Mesh<Real, Stored>& mesh, int32_t face, Vec2<Real> P, Real lambda[3]) {
     Vec2<Real> r[3];
@@ -42,7 +42,7 @@ HEADFIT_HD inline void screen_bary(const Mesh<Real, Stored>& mesh, int32_t face,
     for (int k = 0; k < 3; ++k) lambda[k] = area != 0 ? lambda[k] / area : Real(1) / 3;
 }
 
-// Moves a point of the surface along the axis: of an edge, or of the face where no edge is known (a tie).
+// Moves a surface point along the axis: a point of an edge, or of the face if no edge is known (corner < 0, a tie).
 template <class Real, class Stored, class Add>
 HEADFIT_HD inline void move_point(const Mesh<Real, Stored>& mesh, int32_t face, int corner, Vec2<Real> P, int axis,
                                   Real G, const Add& add) {
@@ -57,7 +57,7 @@ HEADFIT_HD inline void move_point(const Mesh<Real, Stored>& mesh, int32_t face, 
     for (int k = 0; k < 3; ++k) add(mesh.vertex_id(face, k), axis, lambda[k] / total * G);
 }
 
-// Adds scale * dw(P): the change of a face's inverse depth at the fixed screen point P when its vertices move.
+// Adds scale * dw(P), the change of a face's inverse depth at the fixed screen point P when its vertices move:
 //   w(P) = sum lambda_k w_k;  dw / dz_k = -lambda_k w_k^2,  dw / d(x, y)_k = -lambda_k grad w
 template <class Real, class Stored, class Add>
 HEADFIT_HD inline void change_inverse_depth(const Mesh<Real, Stored>& mesh, int32_t face, Vec2<Real> P,
@@ -73,9 +73,9 @@ HEADFIT_HD inline void change_inverse_depth(const Mesh<Real, Stored>& mesh, int3
     }
 }
 
-// The line w_a = w_b has velocity v = -(dw_a - dw_b) g / |g|^2, g = grad(w_a - w_b). |g| is kept from vanishing where
-// the faces are nearly parallel: the line then moves at most 100 pixels per pixel of its planes.
-// face_b < 0: the line w_a = const where the near plane cuts face_a.
+// Moves the line w_a = w_b, whose velocity is v = -(dw_a - dw_b) g / |g|^2, g = grad(w_a - w_b). |g| is bounded from below for
+// nearly parallel faces: the line moves by at most 100 pixels per pixel that the faces move.
+// face_b < 0: the line w_a = const along which the near plane clips face_a.
 template <class Real, class Stored, class Add>
 HEADFIT_HD inline void move_intersection(const Mesh<Real, Stored>& mesh, int32_t face_a, int32_t face_b, Vec2<Real> P,
                                          int axis, Real G, const Add& add) {
@@ -92,9 +92,9 @@ HEADFIT_HD inline void move_intersection(const Mesh<Real, Stored>& mesh, int32_t
         change_inverse_depth(mesh, side == 0 ? face_a : face_b, P, side == 0 ? ga : gb, side == 0 ? scale : -scale, add);
 }
 
-// Calls add(vertex, component, value) with the derivatives of dL = G dp. axis: 0 for a horizontal pair, else 1.
-// What moves is the end of a sheet, its border or fold or where the near plane cuts it; a label edge; or the line where
-// two sheets intersect. Two borders that meet share what there is.
+// Calls add(vertex, component, value) with the derivatives of dL = G dp. axis: 0 for a horizontal pair, 1 for a vertical one.
+// What moves is the end of a sheet (its border, its fold, or its intersection with the near plane), a label edge, or the line
+// where two sheets intersect. Two borders that meet get half of G each.
 template <class Real, class Stored, class Add>
 HEADFIT_HD inline void move_boundary(const Mesh<Real, Stored>& mesh, const Boundary<Real>& r, Vec2<Real> A,
                                      Vec2<Real> B, int axis, Real G, const Add& add) {
@@ -115,20 +115,21 @@ HEADFIT_HD inline void move_boundary(const Mesh<Real, Stored>& mesh, const Bound
     }
 }
 
-// How far beyond its pixel centre, in steps from the outer neighbour to the centre, the colour of the sheet in front
-// has to be extrapolated. `linear` is the distance in pixels. Where the surface turns away, colour follows depth
-// rather than pixels: then it is the ratio of the depth steps, between `linear` and `most`.
+// How far beyond its pixel centre the colour of the sheet in front has to be extrapolated to reach the silhouette, in units of
+// the step from the outer neighbour to the centre. `linear` is the distance in pixels. Where the surface turns away from the
+// camera, colour changes with depth rather than with pixels: the result is then the ratio of the steps in inverse depth,
+// clamped to [linear, max_reach].
 template <class Real, class Stored>
-HEADFIT_HD inline Real limb_reach(const Mesh<Real, Stored>& mesh, const Walk<Real>& end, Vec2<Real> P, int32_t face,
-                                  Vec2<Real> centre, int32_t outer_face, Vec2<Real> outer_centre, Real linear,
-                                  Real most) {
+HEADFIT_HD inline Real silhouette_extrapolation(const Mesh<Real, Stored>& mesh, const Walk<Real>& end, Vec2<Real> P,
+                                                int32_t face, Vec2<Real> centre, int32_t outer_face,
+                                                Vec2<Real> outer_centre, Real linear, Real max_reach) {
     if (end.end != WalkEnd::edge) return linear;
     const EdgePoint<Real> e = point_on_edge(mesh, end.face, end.corner, P);
     const Real w_end = e.weight[0] / mesh.vertex(e.vertex[0]).z + e.weight[1] / mesh.vertex(e.vertex[1]).z;
     const Real w = inverse_depth(mesh, face).at(centre), w_outer = inverse_depth(mesh, outer_face).at(outer_centre);
     const Real step = std::abs(w - w_outer);
     if (!(step > Real(1e-6) * w)) return linear;
-    const Real reach = std::abs(w_end - w) / step, bound = linear > most ? linear : most;
+    const Real reach = std::abs(w_end - w) / step, bound = linear > max_reach ? linear : max_reach;
     return reach < linear ? linear : (reach > bound ? bound : reach);
 }
 

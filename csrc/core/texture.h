@@ -1,24 +1,23 @@
-// A texture with mip levels: which texels a point of it blends, and how fine a level a pixel calls for.
+// Textures with mip levels: the texels that a sample blends, and the level that a pixel's footprint selects.
 //
-// uv: u to the right, v up, the texture's outline is [0,1]^2; texel rows run downwards, so that row 0 is at v = 1. The
-// levels lie one after the other in memory, each half as high and wide as the one before. Beyond the outline the outermost
-// texels go on.
+// uv: u to the right, v up, the texture covers [0,1]^2; row 0 of the texels is at the top, v = 1. Levels are stored one after
+// the other, each half as high and wide as the one before. Coordinates outside the texture are clamped to its border.
 #pragma once
 
 #include <cmath>
 #include <cstdint>
 
-#include "core/shape.h"
+#include "core/sizes.h"
 #include "core/vec.h"
 
 namespace headfit {
 
 struct MipLevel {
-    int64_t first;  // texels before it
+    int64_t first;  // index of its first texel
     int height, width;
 };
 
-struct MipShape {
+struct MipSizes {
     int height, width;  // of level 0
     int levels;
 
@@ -31,15 +30,15 @@ struct MipShape {
     HEADFIT_HD int64_t texels() const { return level(levels).first; }
 };
 
-// Between which two texels a coordinate (in texels from the outline) lies.
+// The two texels between which a coordinate lies, given in texels from the texture's border.
 template <class T>
 struct Between {
     int low, high;
-    T share;  // of `high`
-    bool inside;  // moving the coordinate moves the share
+    T share;      // weight of `high`
+    bool inside;  // false where the coordinate is clamped and the weight has no slope
 };
 
-// NaN counts as 0, like anything below.
+// NaN is treated as 0, like negative coordinates.
 template <class T>
 HEADFIT_HD inline Between<T> between(T x, int count) {
     const T from_centre = x - T(0.5), last = T(count - 1);
@@ -49,7 +48,7 @@ HEADFIT_HD inline Between<T> between(T x, int count) {
     return {low, low + 1 < count ? low + 1 : low, clamped - T(low), inside};
 }
 
-// The four texels around a point of one level.
+// The four texels around a sample on one level.
 template <class T>
 struct Bilinear {
     int64_t texel[4];
@@ -75,25 +74,25 @@ HEADFIT_HD inline Bilinear<T> bilinear(const MipLevel& level, Vec2<T> uv) {
     return result;
 }
 
-// Square of the way (in texels of level 0) between the points that two pixels see.
+// The squared distance, in texels of level 0, between the texture coordinates of two pixels.
 template <class T>
-HEADFIT_HD inline T texels_apart(const MipShape& mips, Vec2<T> a, Vec2<T> b) {
+HEADFIT_HD inline T texels_apart(const MipSizes& mips, Vec2<T> a, Vec2<T> b) {
     const Vec2<T> step = a - b;
     const T x = step.x * T(mips.width), y = step.y * T(mips.height);
     return x * x + y * y;
 }
 
-// What the pixels of a call see of the texture.
+// The texture coordinates of all pixels of a call.
 template <class T>
 struct TextureView {
-    Shape shape;
-    MipShape mips;
+    Sizes sizes;
+    MipSizes mips;
     const T* uv;               // [B,H,W,2]
     const int32_t* index_img;  // [B,H,W]
-    const int32_t* group;      // [F], null: all faces are one chart
+    const int32_t* group;      // [F] the chart of each face; null if all faces are on one chart
 
-    // -1 also for what is no face: a GPU cannot complain.
-    HEADFIT_HD int32_t face(int64_t pixel) const { return index_img[pixel] < shape.faces ? index_img[pixel] : -1; }
+    // An index out of range counts as background: a GPU kernel cannot raise an error.
+    HEADFIT_HD int32_t face(int64_t pixel) const { return index_img[pixel] < sizes.faces ? index_img[pixel] : -1; }
     HEADFIT_HD Vec2<T> uv_at(int64_t pixel) const { return {uv[2 * pixel], uv[2 * pixel + 1]}; }
 
     HEADFIT_HD bool on_one_chart(int64_t a, int64_t b) const {
@@ -101,17 +100,18 @@ struct TextureView {
         return f >= 0 && g >= 0 && (!group || group[f] == group[g]);
     }
 
-    // Level of a pixel that sees a face. Its footprint reaches, along each axis, to that neighbour on the same chart that is
-    // nearer on the texture, because the other one may be another surface behind.
+    // The level for a pixel that sees a face. Along each axis, its footprint extends to the neighbour on the same chart that
+    // is nearer on the texture, since the other neighbour may see a different surface.
     HEADFIT_HD T level(int64_t pixel, int y, int x) const;
 
   private:
+    // Squared distance on the texture to the nearer neighbour along one axis, 0 if there is none on the same chart.
     HEADFIT_HD T along(int64_t pixel, int64_t stride, bool before, bool after) const {
         T shortest = -1;
         const auto consider = [&](int64_t other) {
             if (!on_one_chart(pixel, other)) return;
-            const T way = texels_apart(mips, uv_at(pixel), uv_at(other));
-            if (shortest < 0 || way < shortest) shortest = way;
+            const T distance = texels_apart(mips, uv_at(pixel), uv_at(other));
+            if (shortest < 0 || distance < shortest) shortest = distance;
         };
         if (before) consider(pixel - stride);
         if (after) consider(pixel + stride);
@@ -119,10 +119,10 @@ struct TextureView {
     }
 };
 
-// The level, with a fraction, whose texels are as large as the pixel's footprint is long: log2 of its longer side.
-// NaN and anything shorter than a texel call for level 0.
+// The fractional level whose texels match the longer side of the pixel's footprint: log2 of its length. NaN, and anything
+// shorter than a texel, select level 0.
 template <class T>
-HEADFIT_HD inline T level_for(const MipShape& mips, T longest_squared) {
+HEADFIT_HD inline T level_for(const MipSizes& mips, T longest_squared) {
     if (!(longest_squared > T(1))) return T(0);
     const T level = T(0.5) * std::log2(longest_squared), last = T(mips.levels - 1);
     return level < last ? level : last;
@@ -130,13 +130,13 @@ HEADFIT_HD inline T level_for(const MipShape& mips, T longest_squared) {
 
 template <class T>
 HEADFIT_HD inline T TextureView<T>::level(int64_t pixel, int y, int x) const {
-    const T across = along(pixel, 1, x > 0, x + 1 < shape.width);
-    const T down = along(pixel, shape.width, y > 0, y + 1 < shape.height);
+    const T across = along(pixel, 1, x > 0, x + 1 < sizes.width);
+    const T down = along(pixel, sizes.width, y > 0, y + 1 < sizes.height);
     return level_for(mips, across > down ? across : down);
 }
 
-// Calls visit(bilinear, share, number) for each of the one or two levels that a pixel blends. levels.level(n): as of
-// MipShape.
+// Calls visit(bilinear, weight, number) for each of the one or two levels that a sample blends. levels.level(n): like
+// MipSizes::level.
 template <class T, class Levels, class Visit>
 HEADFIT_HD inline void for_each_level(const Levels& levels, T level, Vec2<T> uv, const Visit& visit) {
     const int low = int(level);

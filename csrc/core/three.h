@@ -1,5 +1,5 @@
-// One number for each corner of a triangle, or for the edge opposite it, and arithmetic on all three. What is written for
-// such a triple also compiles for FourLanes (cpu/lanes.h), which is one vector register.
+// Three numbers, one for each corner of a triangle (or for the edge opposite it), with elementwise arithmetic. Code written
+// for Three also compiles with FourLanes (cpu/lanes.h), which fits in one vector register.
 #pragma once
 
 #include <cstdint>
@@ -60,7 +60,7 @@ HEADFIT_HD inline Three<T> select(const Three<bool>& which, const Three<T>& a, c
     return {which[0] ? a[0] : b[0], which[1] ? a[1] : b[1], which[2] ? a[2] : b[2]};
 }
 
-// At k, what `a` has at the next (previous) corner.
+// Element k of the result is element k + 1 (k - 1) of `a`, cyclically.
 template <class T>
 HEADFIT_HD inline Three<T> next(const Three<T>& a) {
     return {a[1], a[2], a[0]};
@@ -75,7 +75,7 @@ HEADFIT_HD inline typename V::Scalar sum(const V& a) {
     return a[0] + a[1] + a[2];
 }
 
-// At k, whether the edge opposite corner k begins at its vertex of lower index.
+// Element k: whether the edge opposite corner k starts at the one of its vertices with the lower index.
 template <class T>
 HEADFIT_HD inline Three<bool> begins_lower(const int32_t id[3], const Three<T>&) {
     return {id[1] < id[2], id[2] < id[0], id[0] < id[1]};

@@ -1,11 +1,11 @@
 // One triangle against one pixel centre: coverage, barycentrics, depth, and their derivatives.
 //
-// Write E_k(q) = cross(p_i - q, p_j - q) for the edge (i, j) opposite corner k, p on screen, and w = 1/z. The
-// point (x z, y z, z) of the plane that is seen at q has perspective-correct barycentrics
+// Let E_k(q) = cross(p_i - q, p_j - q) for the edge (i, j) opposite corner k, with p on screen, and w = 1/z. The point of the
+// face's plane seen at q has perspective-correct barycentrics
 //     b_k = E_k w_k / S,   S = sum E_k w_k,   and depth   z = sum b_k z_k = sum E_k / S.
-// Both are ratios of homogeneous polynomials in (x z, y z, z), so they hold for vertices behind the camera, too.
-// q is covered where all b_k >= 0 and z > near: clipping happens per pixel and needs no new vertices. With
-// s = sign(area), z > 0 and b_k >= 0 are together the same as  s sign(z_k) E_k >= 0  for each k.
+// Both are ratios of homogeneous polynomials in (x z, y z, z), so they also hold for vertices behind the camera.
+// q is covered if all b_k >= 0 and z > near: clipping is done per pixel and creates no vertices. With s = sign(area), the
+// conditions z > 0 and b_k >= 0 together are equivalent to  s sign(z_k) E_k >= 0  for each k.
 #pragma once
 
 #include <limits>
@@ -15,13 +15,13 @@
 
 namespace headfit {
 
-// Half-open range of pixels.
+// A half-open range of pixels.
 struct PixelBox {
     int x0, y0, x1, y1;
     HEADFIT_HD bool empty() const { return x0 >= x1 || y0 >= y1; }
 };
 
-// The corners of a face. V: Three<T>, or lanes that hold three.
+// The corners of a face. V: Three<T>, or FourLanes<T> on the CPU.
 template <class V>
 struct Corners {
     V x, y, z;
@@ -35,14 +35,15 @@ struct Corners {
     }
 };
 
-// t_k(q) = a_k (q.x - x_k) + b_k (q.y - y_k) = s sign(z_k) E_k(q), relative to the edge's vertex of lower index: two faces
-// that share an edge then see the very same number up to sign, since a and b of the one are those of the other negated.
+// Edge functions  t_k(q) = a_k (q.x - x_k) + b_k (q.y - y_k) = s sign(z_k) E_k(q),  with (x_k, y_k) the vertex of the edge that
+// has the lower index. Two faces that share an edge then compute exactly the same number up to sign, because a and b of one
+// are the negated a and b of the other: no pixel centre is covered twice or missed between them.
 template <class V>
 struct Triangle {
     using T = typename V::Scalar;
 
     V a, b, x, y;
-    V threshold;  // covered: t_k >= threshold_k; 0 on top and left edges, else the least positive number
+    V threshold;  // covered if t_k >= threshold_k: 0 for top and left edges, else the smallest positive number
     V abs_w;      // |1/z|
     V side;       // sign(z)
 
@@ -50,8 +51,8 @@ struct Triangle {
     HEADFIT_HD V edges(T qx, T qy) const { return a * (V(qx) - x) + b * (V(qy) - y); }
 };
 
-// False for what cannot be seen: no area, or a vertex that is not finite. Free of branches that depend on the data but
-// for the two returns: it is run for every face.
+// Sets up `tri`; false if the face cannot be seen because it has no area or a vertex is not finite. Has no data-dependent
+// branches besides the two returns, since it runs for every face.
 template <class V>
 HEADFIT_HD inline bool setup_triangle(const Corners<V>& p, const int32_t id[3], Triangle<V>& tri) {
     using T = typename V::Scalar;
@@ -76,14 +77,15 @@ HEADFIT_HD inline bool setup_triangle(const Corners<V>& p, const int32_t id[3], 
     return true;
 }
 
-// Pixels from the first whose centre is not left of (above) the vertex up to the last whose centre is not right of
-// (below) it: empty, but the boxes of a face's vertices unite to the pixels that the face may cover. Clamped to the
-// picture. A vertex at or behind the near plane can make its face reach anywhere: the whole picture.
+// The pixel box of one vertex, clamped to the image: from the first pixel whose centre is not left of (above) it to the last
+// whose centre is not right of (below) it. It is empty by itself; the union of the boxes of a face's vertices contains all
+// pixels that the face may cover. A face with a vertex at or behind the near plane may reach anywhere, so the box of such a
+// vertex is the whole image.
 template <class T>
 HEADFIT_HD inline PixelBox vertex_box(Vec3<T> v, int width, int height) {
     if (!(v.z > T(kNear))) return {0, 0, width, height};
-    // The centre of pixel i is i + 1/2. Clamped before the conversion: a coordinate may be NaN or beyond any int.
-    // Conversion rounds down, as nothing negative is left; std::floor and std::ceil are calls on plain x86-64.
+    // The centre of pixel i is i + 1/2. Clamped before the conversion, because a coordinate may be NaN or exceed any int.
+    // The conversion rounds down since nothing negative is left; on baseline x86-64, std::floor and std::ceil are calls.
     const auto clamp = [](T i, int size) { return !(i > 0) ? T(0) : (i < T(size) ? i : T(size)); };
     const auto first = [&](T at, int size) {
         const T i = clamp(at - T(0.5), size);
@@ -97,7 +99,7 @@ HEADFIT_HD inline PixelBox unite(const PixelBox& a, const PixelBox& b) {
     return {a.x0 < b.x0 ? a.x0 : b.x0, a.y0 < b.y0 ? a.y0 : b.y0, a.x1 > b.x1 ? a.x1 : b.x1, a.y1 > b.y1 ? a.y1 : b.y1};
 }
 
-// Pixels whose centres the triangle may cover.
+// The pixels whose centres the triangle may cover.
 template <class V>
 HEADFIT_HD inline PixelBox pixel_box(const Corners<V>& p, int width, int height) {
     using T = typename V::Scalar;
@@ -107,7 +109,7 @@ HEADFIT_HD inline PixelBox pixel_box(const Corners<V>& p, int width, int height)
     return unite(unite(box(0), box(1)), box(2));
 }
 
-// False if no pixel centre of the box is covered. Exact in floating point: t_k is monotone in q.x and q.y, also
+// False only if no pixel centre of the box is covered. Holds exactly in floating point: t_k is monotone in q.x and q.y even
 // after rounding, so its value at the most favourable corner bounds it everywhere in the box.
 template <class V>
 HEADFIT_HD inline bool may_touch(const Triangle<V>& tri, const PixelBox& box) {
@@ -120,20 +122,20 @@ HEADFIT_HD inline bool may_touch(const Triangle<V>& tri, const PixelBox& box) {
     return true;
 }
 
-// Depth where q is covered, from t_k(q): of one pixel.
+// The depth of one covered pixel, from its t_k.
 template <class V>
 HEADFIT_HD inline typename V::Scalar depth_at(const Triangle<V>& tri, const V& t) {
     return sum(t * tri.side) / sum(t * tri.abs_w);
 }
 
-// The same for a vector of pixels.
+// The depths of a vector of pixels.
 template <class V, class Pixels>
 HEADFIT_HD inline void depth_at(const Triangle<V>& tri, const Pixels t[3], Pixels& depth) {
     depth = (t[0] * tri.side[0] + t[1] * tri.side[1] + t[2] * tri.side[2]) /
             (t[0] * tri.abs_w[0] + t[1] * tri.abs_w[1] + t[2] * tri.abs_w[2]);
 }
 
-// Perspective-correct barycentrics of a covered q.
+// The perspective-correct barycentrics at a covered point q.
 template <class V>
 HEADFIT_HD inline V bary_at(const Triangle<V>& tri, typename V::Scalar qx, typename V::Scalar qy) {
     const V b = tri.edges(qx, qy) * tri.abs_w;
@@ -141,27 +143,27 @@ HEADFIT_HD inline V bary_at(const Triangle<V>& tri, typename V::Scalar qx, typen
     return b * V(total > 0 ? 1 / total : 0);
 }
 
-// Derivatives of  L = sum over pixels of  sum_k grad_bary_k b_k + grad_depth z  for pixels of one row that see the same
-// face. Per pixel, with F_k = E_k w_k:
+// Derivatives of  L = sum over pixels of (sum_k grad_bary_k b_k + grad_depth z)  with respect to the face's vertices, for a run
+// of pixels of one row that see the same face. Per pixel, with F_k = E_k w_k:
 //   depth:  z = sum b_k z_k                        ->  grad b_k += grad_depth z_k,   grad z_k += grad_depth b_k
 //   b_k = F_k / S                                  ->  grad F_k  = (grad b_k - sum_m grad b_m b_m) / S
 //   E_k = cross(p_i - q, p_j - q), w_k = 1 / z_k   ->  grad E_k  = grad F_k w_k,     grad z_k -= grad F_k E_k w_k^2
-// Along the row, q = (d, 0) from the first pixel, F_k is linear in d and so is the rest of the chain to p: it needs
-// only sum grad F_k and sum grad F_k d.
-// V: triples of the precision of the computation.
+// Along the row, at q = (d, 0) from the first pixel, F_k is linear in d, and so is the rest of the chain to p: it needs only
+// sum grad F_k and sum grad F_k d.
+// V: Three or FourLanes, in the precision of the computation.
 template <class V>
 class BaryDepthBackward {
   public:
     using Real = typename V::Scalar;
 
-    // p: the face's corners; q: centre of the first pixel.
+    // p: the face's corners; q: the centre of the first pixel.
     HEADFIT_HD BaryDepthBackward(const Corners<V>& p, Vec2<Real> q)
         : x_(p.x - V(q.x)), y_(p.y - V(q.y)), z_(p.z), w_(V(Real(1)) / p.z) {
         F_ = (next(x_) * previous(y_) - next(y_) * previous(x_)) * w_;
         F_step_ = (next(y_) - previous(y_)) * w_;
     }
 
-    // d: pixels to the right of the first one.
+    // Adds the pixel d steps to the right of the first one.
     template <class Stored>
     HEADFIT_HD void add_pixel(int d, const Stored grad_bary[3], Real grad_depth) {
         const V steps = V(Real(d)), grad_z = V(grad_depth), F = F_ + steps * F_step_;
@@ -175,7 +177,7 @@ class BaryDepthBackward {
         grad_z_ = grad_z_ + (grad_z - beyond_mean * w_) * b;
     }
 
-    // The three vertices' gradients: those of x, y and z.
+    // The gradients of the vertices' x, y and z.
     HEADFIT_HD void vertices(V& x, V& y, V& z) const {
         const V grad_E = grad_F_ * w_, grad_E_d = grad_F_d_ * w_;
         x = previous(grad_E) * next(y_) - next(grad_E) * previous(y_);

@@ -1,5 +1,5 @@
-// Small vectors. Everything in core/ is plain C++ for one triangle, one pixel or one pixel pair, and can be
-// compiled for a GPU by defining HEADFIT_HD.
+// Small vectors. Everything in core/ is plain C++ that works on one triangle, one pixel or one pair of pixels; under nvcc,
+// HEADFIT_HD compiles it for the GPU as well.
 #pragma once
 
 #ifndef HEADFIT_HD
@@ -10,7 +10,7 @@
 #endif
 #endif
 
-// Before a loop whose body is long and shall stand in the code once, rather than once per turn: a kernel's registers.
+// Keeps a loop with a long body from being unrolled: copies of the body would cost a kernel registers.
 #ifdef __CUDACC__
 #define HEADFIT_NO_UNROLL _Pragma("unroll 1")
 #else

@@ -1,12 +1,12 @@
-// Walking over the mesh along a screen segment, from face to face across their common edges.
+// Walking over the mesh along a segment on screen, from face to face across shared edges.
 #pragma once
 
 #include "core/mesh.h"
 
 namespace headfit {
 
-// A mesh with what edge_grad knows of its surface. adjacency[f,k] is the face across the edge opposite corner k of
-// f, or -1 at an open or non-manifold edge.
+// A mesh with its connectivity. adjacency[f,k] is the face across the edge opposite corner k of face f, or -1 if that edge is
+// open or non-manifold.
 template <class Real, class Stored>
 struct Surface {
     Mesh<Real, Stored> mesh;
@@ -16,7 +16,7 @@ struct Surface {
     HEADFIT_HD int32_t across(int32_t face, int corner) const { return adjacency[3 * int64_t(face) + corner]; }
 };
 
-// Inverse depth over a face: linear on screen, under any perspective.
+// The inverse depth w = 1/z over a face. It is linear on screen under any perspective.
 template <class Real>
 struct InverseDepth {
     Vec2<Real> origin, gradient;
@@ -36,8 +36,8 @@ HEADFIT_HD inline InverseDepth<Real> inverse_depth(const Mesh<Real, Stored>& mes
 
 enum class WalkEnd {
     reached,  // the end of the segment, in `face`
-    edge,     // the surface ends on the edge opposite `corner` of `face`: open border, or the next face folds back
-    clipped,  // `face` comes up to the near plane
+    edge,     // the surface ends at the edge opposite `corner` of `face`: an open border, or the next face folds back
+    clipped,  // `face` reaches the near plane
 };
 
 template <class Real>
@@ -45,28 +45,28 @@ struct Walk {
     WalkEnd end = WalkEnd::reached;
     int32_t face = -1;
     int corner = -1;
-    Real t = 1;  // where it ended, 0 at the start of the segment, 1 at its end
-    // The first edge on the way whose faces differ in group, if label_face >= 0.
+    Real t = 1;  // where the walk ended: 0 at the start of the segment, 1 at its end
+    // The first edge crossed between faces of different groups; label_face < 0 if there is none.
     int32_t label_face = -1;
     int label_corner = -1;
     Real label_t = 1;
 };
 
-// On which side (sign) of the screen line through p, q the surface lies that has r as third corner. A corner behind
-// the camera appears mirrored.
+// The side (sign) of the screen line through p and q on which the face with third corner r lies. A corner behind the camera
+// appears mirrored.
 template <class Real>
 HEADFIT_HD inline Real side_of_edge(Vec3<Real> p, Vec3<Real> q, Vec3<Real> r) {
     return cross(screen(q) - screen(p), screen(r) - screen(p)) * front_or_behind(r);
 }
 
-// Corner of `face` that is opposite its edge to the face `other`.
+// The corner of `face` opposite the edge it shares with `other`.
 template <class Real, class Stored>
 HEADFIT_HD inline int corner_towards(const Surface<Real, Stored>& surface, int32_t face, int32_t other) {
     return surface.across(face, 0) == other ? 0 : (surface.across(face, 1) == other ? 1 : 2);
 }
 
-// True if the surface goes on, without folding back on screen, across the edge opposite corner k of `face` to
-// `next`, whose opposite corner is k_next.
+// Whether the surface continues, without folding back on screen, across the edge opposite corner k of `face` into `next`,
+// whose corner opposite that edge is k_next.
 template <class Real, class Stored>
 HEADFIT_HD inline bool goes_on(const Surface<Real, Stored>& surface, int32_t face, int k, int32_t next, int k_next) {
     const Vec3<Real> opposite = surface.mesh.corner(next, k_next);
@@ -77,7 +77,7 @@ HEADFIT_HD inline bool goes_on(const Surface<Real, Stored>& surface, int32_t fac
 
 constexpr int kMaxWalk = 256;
 
-// From `face`, which covers `from`, along the surface towards `to`.
+// Walks from `face`, which covers `from`, along the surface towards `to`.
 template <class Real, class Stored>
 HEADFIT_HD inline Walk<Real> walk(const Surface<Real, Stored>& surface, int32_t face, Vec2<Real> from, Vec2<Real> to) {
     Walk<Real> result;
@@ -85,7 +85,7 @@ HEADFIT_HD inline Walk<Real> walk(const Surface<Real, Stored>& surface, int32_t 
     Real t = 0;
     int entered = -1;
     for (int step = 0; step < kMaxWalk; ++step) {
-        // Edge functions l_k at the start, positive inside, and their fall c_j - c_i on the way: l_k at the end is
+        // The edge functions l_k at the start (positive inside) and their decrease c_j - c_i over the segment: l_k at the end is
         //   cross(r_i - d, r_j - d) = cross(r_i, r_j) - (cross(d, r_j) - cross(d, r_i)),   r = p - from, d = to - from.
         Vec3<Real> p[3];
         Vec2<Real> r[3];
@@ -138,7 +138,7 @@ HEADFIT_HD inline Walk<Real> walk(const Surface<Real, Stored>& surface, int32_t 
         face = next;
     }
     result.face = face;
-    return result;  // a mesh so fine that it counts as reached
+    return result;  // too many faces to cross: treated as reached
 }
 
 }  // namespace headfit

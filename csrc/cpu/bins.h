@@ -1,4 +1,4 @@
-// Which faces may be seen in which tile of the picture.
+// Binning: the faces that may be visible in each tile of the image.
 #pragma once
 
 #include <vector>
@@ -27,23 +27,23 @@ struct TileGrid {
     PixelBox box(int64_t tile) const { return box(int(tile % columns), int(tile / columns)); }
 };
 
-// A face in a tile, and the pixels of the tile that it may cover, counted from the tile's corner.
+// A face in a tile, with the box of pixels that it may cover, relative to the tile's corner.
 struct TileFace {
     int32_t face;
     uint8_t x0, y0, x1, y1;
 };
 
-// One image's faces, in chunks of consecutive ones that can be binned in parallel: each chunk has bins of its own, so
-// that nothing is shared and the faces of a tile are met in ascending order.
+// Bins of one image's faces. Chunks of consecutive faces are binned in parallel, each into bins of its own: threads share
+// nothing, and the faces of a tile are visited in ascending order.
 template <class T>
 class Binning {
   public:
     using V = FourLanes<T>;
 
-    Binning(const Mesh<T, T>& mesh, const Shape& shape, const TileGrid& grid, int threads)
-        : mesh_(mesh), grid_(grid), boxes_(shape.vertices), faces_(shape.faces) {
-        chunk_ = std::max<int64_t>(kChunk, (shape.faces + threads - 1) / threads);
-        bins_.resize((shape.faces + chunk_ - 1) / chunk_);
+    Binning(const Mesh<T, T>& mesh, const Sizes& sizes, const TileGrid& grid, int threads)
+        : mesh_(mesh), grid_(grid), boxes_(sizes.vertices), faces_(sizes.faces) {
+        chunk_ = std::max<int64_t>(kChunk, (sizes.faces + threads - 1) / threads);
+        bins_.resize((sizes.faces + chunk_ - 1) / chunk_);
     }
 
     const TileGrid& grid() const { return grid_; }
@@ -81,7 +81,7 @@ class Binning {
         sort(found, bins);
     }
 
-    // Calls visit(tile_face) for the faces of a tile in ascending order.
+    // Calls visit(TileFace) for the faces of a tile in ascending order.
     template <class Visit>
     HEADFIT_INLINE void for_each_face(int64_t tile, const Visit& visit) const {
         for (const Bins& bins : bins_)
@@ -90,12 +90,12 @@ class Binning {
 
   private:
     static constexpr int64_t kChunk = 4096;
-    static constexpr int kManyTiles = 4;  // a box of more tiles than this is worth testing tile by tile
+    static constexpr int kManyTiles = 4;  // a face whose box has more tiles is tested against each of them
 
-    // A PixelBox as {-x0, -y0, x1, y1}: boxes unite to the maximum of these.
+    // A PixelBox as {-x0, -y0, x1, y1}, so that the union of boxes is an elementwise maximum.
     typedef int32_t Extent __attribute__((vector_size(4 * sizeof(int32_t))));
 
-    // Faces by tile: those of tile i are faces[start[i]] .. faces[start[i + 1]].
+    // Faces sorted by tile: those of tile i are faces[start[i]] to faces[start[i + 1] - 1].
     struct Bins {
         std::vector<int32_t> start;
         std::vector<TileFace> faces;
@@ -125,11 +125,11 @@ class Binning {
     void add_to_tiles(int32_t face, const PixelBox& box, int c0, int c1, int r0, int r1, std::vector<Found>& found,
                       Bins& bins) const {
         const bool test = (c1 - c0 + 1) * (r1 - r0 + 1) > kManyTiles;
-        Triangle<V> tri{};  // set up only if tested
+        Triangle<V> tri{};  // set up only if it is tested
         if (test) {
             const int32_t id[3] = {mesh_.vertex_id(face, 0), mesh_.vertex_id(face, 1), mesh_.vertex_id(face, 2)};
             const Corners<V> corners(mesh_, id);
-            if (pixel_box(corners, grid_.width, grid_.height).empty()) return;  // all of it behind the near plane
+            if (pixel_box(corners, grid_.width, grid_.height).empty()) return;  // entirely behind the near plane
             if (!setup_triangle(corners, id, tri)) return;
         }
         for (int row = r0; row <= r1; ++row)

@@ -1,32 +1,32 @@
-// One pass over the rows of pixels. A jump looks at the pixels beyond its pair, which count as long as no other jump
-// lies between: so first what lies between the pixels that differ, then what each jump gives to the vertices.
+// One pass over the rows of pixels. A jump also uses the outer pixels next to its pair, unless there is another jump between.
+// So for each row, first the boundaries between pixels that differ are found, then each jump adds its gradient to the vertices.
 #include <array>
 #include <vector>
 
 #include "core/pair.h"
 #include "cpu/check.h"
 #include "cpu/cpu.h"
-#include "cpu/leads_to.h"
+#include "cpu/fast_walk.h"
 #include "cpu/vertex_sums.h"
 
 namespace headfit {
 namespace {
 
 struct JumpAt {
-    int x, y;  // the first pixel of the pair
+    int x, y;  // first pixel of the pair
     Boundary<double> boundary;
 };
 
 // The jumps of one row of pairs: (x, y) with (x + 1, y), or (x, y) with (x, y + 1).
 struct JumpRow {
     std::vector<JumpAt> jumps;
-    std::vector<uint8_t> here;  // [W]
-    std::vector<int> columns;  // where there may be one
+    std::vector<uint8_t> here;  // [W] whether there is a jump in this column
+    std::vector<int> columns;   // where there may be one
 };
 
 // Finds the columns of pairs that see different faces.
 HEADFIT_INLINE void find_different(const int32_t* first, const int32_t* second, int count, std::vector<int>& columns) {
-    constexpr int kBlock = 16;  // compared at once, since most pairs are equal
+    constexpr int kBlock = 16;  // pairs compared at once, since most are equal
     columns.resize(count + kBlock);
     int found = 0;
     for (int begin = 0; begin < count; begin += kBlock) {
@@ -42,9 +42,10 @@ HEADFIT_INLINE void find_different(const int32_t* first, const int32_t* second, 
     columns.resize(found);
 }
 
-// Finds the columns of pairs that see different faces, but for those between which there surely is no jump.
+// Finds the columns of pairs that see different faces and may have a jump between them.
 template <int axis, class T>
-HEADFIT_INLINE void find_candidates(const View<double, T>& view, const Shape& shape, int y, std::vector<int>& columns) {
+HEADFIT_INLINE void find_candidates(const RasterView<double, T>& view, const Sizes& sizes, int y,
+                                    std::vector<int>& columns) {
     const Surface<double, T>& surface = view.surface;
     const int32_t* first = view.index + int64_t(y) * view.width;
     const int32_t* second = first + (axis == 0 ? 1 : view.width);
@@ -52,19 +53,18 @@ HEADFIT_INLINE void find_candidates(const View<double, T>& view, const Shape& sh
     size_t kept = 0;
     for (const int x : columns) {
         const int32_t a = first[x], b = second[x];
-        check_face(shape, a);
-        check_face(shape, b);
+        check_face(sizes, a);
+        check_face(sizes, b);
         columns[kept] = x;
-        kept += !(a >= 0 && b >= 0 && surface.group[a] == surface.group[b] &&
-                  (side_by_side(surface, a, b) || leads_to<axis>(surface, a, view.centre(x, y), b)));
+        kept += !surely_one_surface<axis>(surface, a, b, view.centre(x, y));
     }
     columns.resize(kept);
 }
 
-#define HEADFIT_CLONES_OF_FIND(axis, T)                                                                 \
-    HEADFIT_CLONES void find_candidates_##axis(const View<double, T>& view, const Shape& shape, int y,     \
-                                               std::vector<int>& columns) {                             \
-        find_candidates<axis>(view, shape, y, columns);                                                 \
+#define HEADFIT_CLONES_OF_FIND(axis, T)                                                                      \
+    HEADFIT_CLONES void find_candidates_##axis(const RasterView<double, T>& view, const Sizes& sizes, int y, \
+                                               std::vector<int>& columns) {                                  \
+        find_candidates<axis>(view, sizes, y, columns);                                                      \
     }
 HEADFIT_CLONES_OF_FIND(0, float)
 HEADFIT_CLONES_OF_FIND(0, double)
@@ -74,10 +74,10 @@ HEADFIT_CLONES_OF_FIND(1, double)
 
 template <class T>
 struct Jumps {
-    View<double, T> view;
-    const Shape* shape;
+    RasterView<double, T> view;
+    const Sizes* sizes;
 
-    // axis 0: pairs along x; 1: along y. A row outside the picture has none.
+    // Finds the jumps of a row; axis 0: pairs along x, 1: along y. A row outside the image has none.
     void find(int axis, int y, JumpRow& row) const {
         row.jumps.clear();
         row.here.assign(view.width, 0);
@@ -85,9 +85,9 @@ struct Jumps {
         const int32_t* first = view.index + int64_t(y) * view.width;
         const int32_t* second = first + (axis == 0 ? 1 : view.width);
         if (axis == 0)
-            find_candidates_0(view, *shape, y, row.columns);
+            find_candidates_0(view, *sizes, y, row.columns);
         else
-            find_candidates_1(view, *shape, y, row.columns);
+            find_candidates_1(view, *sizes, y, row.columns);
         for (const int x : row.columns) {
             const Vec2<double> A = view.centre(x, y), B = axis == 0 ? view.centre(x + 1, y) : view.centre(x, y + 1);
             const Boundary<double> boundary = find_boundary(view.surface, first[x], second[x], A, B);
@@ -98,7 +98,7 @@ struct Jumps {
 };
 
 template <class T, class Loss>
-void add_jump(const View<double, T>& view, int64_t image, const Pair& pair, const Boundary<double>& boundary,
+void add_jump(const RasterView<double, T>& view, int64_t image, const PixelPair& pair, const Boundary<double>& boundary,
               const Loss& loss, BandSums& sums) {
     const double G = loss(image, view, pair, boundary);
     if (G == 0) return;
@@ -117,58 +117,35 @@ void add_band(const Jumps<T>& jumps, int64_t image, int y0, int y1, const Loss& 
         jumps.find(0, y, across);
         for (const auto& [x, _, boundary] : across.jumps) {
             const bool a = x > 0, b = x + 1 < last_x;
-            const Pair pair{0, x, y, a, b, a && !across.here[x - 1], b && !across.here[x + 1]};
+            const PixelPair pair{0, x, y, a, b, a && !across.here[x - 1], b && !across.here[x + 1]};
             add_jump(jumps.view, image, pair, boundary, loss, sums);
         }
         jumps.find(1, y + 1, down_at(y + 1));
         for (const auto& [x, _, boundary] : down_at(y).jumps) {
             const bool a = y > 0, b = y + 1 < last_y;
-            const Pair pair{1, x, y, a, b, a && !down_at(y - 1).here[x], b && !down_at(y + 1).here[x]};
+            const PixelPair pair{1, x, y, a, b, a && !down_at(y - 1).here[x], b && !down_at(y + 1).here[x]};
             add_jump(jumps.view, image, pair, boundary, loss, sums);
         }
     }
 }
 
+}  // namespace
+
 template <class T, class Loss>
-void add_images(const Shape& shape, const T* v_pix, const int32_t* faces, const int32_t* adjacency,
-                const int32_t* group, const int32_t* index_img, T* grad_v, int threads, const Loss& loss) {
-    check_faces(shape, faces);
-    check_adjacency(shape, adjacency);
-    const int64_t pixels = int64_t(shape.width) * shape.height;
-    const SumShape sums{shape.images, shape.vertices, 3, false};
-    sum_over_bands(sums, shape.width > 0 ? shape.height : 0, grad_v, threads,
-                   [&](int64_t b, int y0, int y1, BandSums& band) {
-                       const Mesh<double, T> mesh{v_pix + 3 * b * shape.vertices, faces};
-                       const View<double, T> view{
-                           {mesh, adjacency, group}, index_img + b * pixels, int32_t(shape.faces), shape.height, shape.width};
-                       add_band(Jumps<T>{view, &shape}, b, y0, y1, loss, band);
+void edge_grad_backward(const Scene<T>& scene, const Loss& loss, T* grad_v, int threads) {
+    check_faces(scene);
+    check_adjacency(scene);
+    const Sizes& sizes = scene.sizes;
+    sum_over_bands(SumSizes{sizes.images, sizes.vertices, 3, false}, sizes.width > 0 ? sizes.height : 0, grad_v, threads,
+                   [&](int64_t image, int y0, int y1, BandSums& sums) {
+                       const Jumps<T> jumps{scene.template view<double>(image), &sizes};
+                       add_band(jumps, image, y0, y1, loss, sums);
                    });
 }
 
-}  // namespace
-
-template <class T>
-void edge_grad_backward(const Shape& shape, int channels, const T* grad_image, const T* image, const T* v_pix,
-                        const int32_t* faces, const int32_t* adjacency, const int32_t* group, const int32_t* index_img,
-                        T* grad_v, int threads) {
-    const LossByGradient<T> loss{image, grad_image, channels};
-    add_images(shape, v_pix, faces, adjacency, group, index_img, grad_v, threads, loss);
-}
-
-template <class T>
-void pixel_loss_backward(const Shape& shape, int channels, Penalty penalty, double scale, const T* grad_loss,
-                         const T* image, const T* target, const T* v_pix, const int32_t* faces,
-                         const int32_t* adjacency, const int32_t* group, const int32_t* index_img, T* grad_v,
-                         int threads) {
-    const LossByPenalty<T> loss{image, target, grad_loss, channels, penalty, scale};
-    add_images(shape, v_pix, faces, adjacency, group, index_img, grad_v, threads, loss);
-}
-
-#define HEADFIT_INSTANTIATE(T)                                                                                       \
-    template void edge_grad_backward<T>(const Shape&, int, const T*, const T*, const T*, const int32_t*,             \
-                                        const int32_t*, const int32_t*, const int32_t*, T*, int);                    \
-    template void pixel_loss_backward<T>(const Shape&, int, Penalty, double, const T*, const T*, const T*, const T*, \
-                                         const int32_t*, const int32_t*, const int32_t*, const int32_t*, T*, int);
+#define HEADFIT_INSTANTIATE(T)                                                                      \
+    template void edge_grad_backward<T>(const Scene<T>&, const LossByGradient<T>&, T*, int);        \
+    template void edge_grad_backward<T>(const Scene<T>&, const LossByPenalty<T>&, T*, int);
 HEADFIT_INSTANTIATE(float)
 HEADFIT_INSTANTIATE(double)
 #undef HEADFIT_INSTANTIATE

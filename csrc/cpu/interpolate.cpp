@@ -1,6 +1,5 @@
 #include <algorithm>
 
-#include "core/mesh.h"
 #include "cpu/cpu.h"
 #include "cpu/runs.h"
 #include "cpu/vertex_sums.h"
@@ -8,18 +7,18 @@
 namespace headfit {
 namespace {
 
-// [V,C] with C known at compile time, or at run time if Fixed = 0.
+// One image's attributes [V,C], with C known at compile time, or at run time if Fixed is 0.
 template <class T, int Fixed>
-struct Attributes {
+struct FaceAttributes {
     const T* values;
-    int counted;
+    int run_time_channels;
     const int32_t* faces;
 
-    int channels() const { return Fixed > 0 ? Fixed : counted; }
+    int channels() const { return Fixed > 0 ? Fixed : run_time_channels; }
     int32_t vertex(int32_t face, int k) const { return faces[3 * int64_t(face) + k]; }
     const T* row(int32_t face, int k) const { return values + int64_t(vertex(face, k)) * channels(); }
 
-    // bary and out at the first of `count` pixels.
+    // Interpolates `count` pixels; bary and out point to the first.
     void blend(int32_t face, int count, const T* bary, T* out) const {
         const T *v0 = row(face, 0), *v1 = row(face, 1), *v2 = row(face, 2);
         const int C = channels();
@@ -57,17 +56,19 @@ struct Attributes {
 }  // namespace
 
 template <class T>
-void interpolate(const Shape& shape, int channels, bool shared, const T* attributes, const int32_t* faces,
-                 const int32_t* index_img, const T* bary, T* image, int threads) {
+void interpolate(const Scene<T>& scene, const Attributes<T>& attributes, const T* bary, T* image, int threads) {
     constexpr int kRows = 8;
-    check_faces(shape, faces);
-    const int64_t rows = shape.images * shape.height;
+    check_faces(scene);
+    const Sizes& sizes = scene.sizes;
+    const int channels = attributes.channels;
+    const int64_t rows = sizes.images * sizes.height;
     with_channels(channels, [&](auto fixed) {
         parallel_for((rows + kRows - 1) / kRows, threads, [&](int64_t block) {
             for (int64_t row = block * kRows; row < std::min((block + 1) * kRows, rows); ++row) {
-                const int64_t first = row * shape.width, b = shared ? 0 : row / shape.height;
-                const Attributes<T, fixed()> values{attributes + b * shape.vertices * channels, channels, faces};
-                for_each_run(index_img + first, shape, [&](int32_t face, int x0, int x1) {
+                const int64_t first = row * sizes.width;
+                const FaceAttributes<T, fixed()> values{attributes.of_image(row / sizes.height, sizes.vertices), channels,
+                                                        scene.faces};
+                for_each_run(scene.index_img + first, sizes, [&](int32_t face, int x0, int x1) {
                     T* out = image + (first + x0) * channels;
                     if (face < 0)
                         std::fill(out, out + int64_t(x1 - x0) * channels, T(0));
@@ -80,17 +81,17 @@ void interpolate(const Shape& shape, int channels, bool shared, const T* attribu
 }
 
 template <class T>
-void interpolate_backward(const Shape& shape, int channels, bool shared, const T* attributes, const int32_t* faces,
-                          const int32_t* index_img, const T* bary, const T* grad_image, T* grad_attributes,
-                          T* grad_bary, int threads) {
-    check_faces(shape, faces);
+void interpolate_backward(const Scene<T>& scene, const Attributes<T>& attributes, const T* bary, const T* grad_image,
+                          T* grad_attributes, T* grad_bary, int threads) {
+    check_faces(scene);
+    const Sizes& sizes = scene.sizes;
+    const int channels = attributes.channels;
     with_channels(channels, [&](auto fixed) {
         const auto band = [&](int64_t b, int y0, int y1, BandSums& sums) {
-            const T* of_image = attributes + (shared ? 0 : b * shape.vertices * channels);
-            const Attributes<T, fixed()> values{of_image, channels, faces};
+            const FaceAttributes<T, fixed()> values{attributes.of_image(b, sizes.vertices), channels, scene.faces};
             for (int y = y0; y < y1; ++y) {
-                const int64_t first = (b * shape.height + y) * shape.width;
-                for_each_run(index_img + first, shape, [&](int32_t face, int x0, int x1) {
+                const int64_t first = (b * sizes.height + y) * sizes.width;
+                for_each_run(scene.index_img + first, sizes, [&](int32_t face, int x0, int x1) {
                     const int64_t pixel = first + x0;
                     if (face < 0) {
                         if (grad_bary) std::fill(grad_bary + 3 * pixel, grad_bary + 3 * (first + x1), T(0));
@@ -102,16 +103,14 @@ void interpolate_backward(const Shape& shape, int channels, bool shared, const T
                 });
             }
         };
-        const SumShape sums{shape.images, shape.vertices, channels, shared};
-        sum_over_bands(sums, shape.height, grad_attributes, threads, band);
+        const SumSizes sums{sizes.images, sizes.vertices, channels, attributes.shared};
+        sum_over_bands(sums, sizes.height, grad_attributes, threads, band);
     });
 }
 
-#define HEADFIT_INSTANTIATE(T)                                                                                      \
-    template void interpolate<T>(const Shape&, int, bool, const T*, const int32_t*, const int32_t*, const T*, T*,    \
-                                 int);                                                                              \
-    template void interpolate_backward<T>(const Shape&, int, bool, const T*, const int32_t*, const int32_t*,         \
-                                          const T*, const T*, T*, T*, int);
+#define HEADFIT_INSTANTIATE(T)                                                                          \
+    template void interpolate<T>(const Scene<T>&, const Attributes<T>&, const T*, T*, int);             \
+    template void interpolate_backward<T>(const Scene<T>&, const Attributes<T>&, const T*, const T*, T*, T*, int);
 HEADFIT_INSTANTIATE(float)
 HEADFIT_INSTANTIATE(double)
 #undef HEADFIT_INSTANTIATE

@@ -1,13 +1,12 @@
-// A few pixels of a row at once, in the vector extensions that GCC and Clang share: plain arithmetic, compiled to
-// whatever the target has. Passed by reference, since how such types are passed by value depends on the instruction
-// set.
+// SIMD types for several pixels of a row, in the vector extensions shared by GCC and Clang: plain arithmetic, compiled to
+// whatever the target has. They are passed by reference, because passing them by value depends on the instruction set.
 #pragma once
 
 #include <cstdint>
 #include <cstring>
 
-// Functions that are compiled for AVX2 as well as for any x86-64, and chosen by the machine when the library is loaded.
-// What they call is inlined into them, or it would be compiled for any x86-64.
+// Compiles a function both for AVX2 and for baseline x86-64; the loader chooses. Everything it calls has to be inlined into
+// it, or would be compiled for baseline x86-64 only.
 #if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__) && !defined(HEADFIT_SANITIZED)
 #define HEADFIT_CLONES __attribute__((target_clones("avx2", "default"), flatten))
 #else
@@ -23,7 +22,7 @@ template <class T, int N = kLanes>
 struct Lanes {
     typedef T Vector __attribute__((vector_size(N * sizeof(T))));
     typedef int32_t Integers __attribute__((vector_size(N * sizeof(int32_t))));
-    using Mask = decltype(Vector{} < Vector{});  // all bits set in the lanes where it holds
+    using Mask = decltype(Vector{} < Vector{});  // all bits of a lane set where the comparison holds
 
     static HEADFIT_INLINE bool any(const Mask& mask) {
         int64_t words[sizeof(Mask) / sizeof(int64_t)], all = 0;
@@ -32,7 +31,7 @@ struct Lanes {
         return all != 0;
     }
 
-    // Writes the lanes that hold to memory.
+    // Stores `value` in the lanes of the mask and `old` in the others.
     static HEADFIT_INLINE void store(const Mask& mask, const Vector& value, const Vector& old, T* at) {
         const Vector chosen = mask ? value : old;
         std::memcpy(at, &chosen, sizeof(chosen));
@@ -47,7 +46,8 @@ struct Lanes {
     }
 };
 
-// Three<T> (core/three.h) in one register. The fourth lane repeats the third. Aligned as any memory from the heap is.
+// Three<T> (core/three.h) in one vector register; the fourth lane repeats the third. Aligned no more strictly than memory from
+// the heap is.
 template <class T>
 struct FourLanes {
     using Scalar = T;

@@ -1,5 +1,5 @@
-// Threads for one call: started here, joined before returning. Nothing outlives the call, so the library stays
-// usable after fork() (data-loading workers), at a price of some 20 microseconds per thread.
+// Threads for one call, started here and joined before it returns. Nothing outlives the call, so the library can be used
+// after fork() (in data-loading workers). The price is about 20 microseconds per thread.
 #pragma once
 
 #include <atomic>
@@ -11,8 +11,8 @@
 
 namespace headfit {
 
-// Calls phase(worker) of each phase once for each worker in [0, workers), each worker on a thread of its own. All finish a
-// phase before any begins the next: starting threads anew would cost more than a phase of a small picture.
+// Calls phase(worker) of each phase once for each worker in [0, workers), each worker on its own thread. All workers finish a
+// phase before any starts the next: new threads for each phase would cost more than a phase of a small image.
 template <class... Phases>
 void run_workers(int workers, const Phases&... phases) {
     std::exception_ptr error;
@@ -42,7 +42,7 @@ void run_workers(int workers, const Phases&... phases) {
     if (error) std::rethrow_exception(error);
 }
 
-// A phase: calls work(i) for i in [0, count), handed out in ascending order.
+// A phase that calls work(i) for i in [0, count), handed out to the workers in ascending order.
 template <class Work>
 auto each(int64_t count, std::atomic<int64_t>& next, const Work& work) {
     return [count, &next, &work](int) {

@@ -1,6 +1,6 @@
-// Tiles of pixels, each with its depth buffer in the first-level cache and owned by one thread at a time. A tile draws
-// its faces in ascending order; with a strict depth test the lower face wins a tie, whatever the number of threads.
-// Barycentrics are computed at the end, for what is seen.
+// The image is drawn in tiles, each owned by one thread at a time, with its depth buffer in the L1 cache. Faces are drawn in
+// ascending order with a strict depth test, so the lower index wins ties for any number of threads. Barycentrics are computed
+// at the end, for visible faces only.
 #include <limits>
 #include <vector>
 
@@ -14,9 +14,9 @@ namespace {
 template <class T>
 struct Tile {
     using V = FourLanes<T>;
-    static constexpr int kPadded = kTile + kLanes - 1;  // lanes that start in the tile may end beyond it
+    static constexpr int kPadded = kTile + kLanes - 1;  // lanes that start inside the tile may end outside
     T depth[kTile][kPadded];
-    int32_t drawn[kTile][kPadded];  // index into triangles, -1 for none
+    int32_t drawn[kTile][kPadded];       // index into triangles, -1 for none
     std::vector<Triangle<V>> triangles;  // the first `count` are in use
     std::vector<int32_t> faces;
     int32_t count;
@@ -27,7 +27,7 @@ struct Tile {
         std::fill(&drawn[0][0], &drawn[0][0] + kTile * kPadded, -1);
     }
 
-    // Memory for one more triangle.
+    // Where to set up the next triangle.
     HEADFIT_INLINE Triangle<V>& spare() {
         if (size_t(count) == triangles.size()) grow();
         return triangles[count];
@@ -39,7 +39,7 @@ struct Tile {
     }
 };
 
-// Draws triangle number `count` of the tile that begins at pixel (left, top). True if any pixel of it is in front.
+// Draws triangle number `count` into the tile whose first pixel is (left, top). Returns whether it passed any depth test.
 template <class T>
 HEADFIT_INLINE bool draw_rows(Tile<T>& tile, const Triangle<FourLanes<T>>& tri, const TileFace& box, int left,
                               int top) {
@@ -69,7 +69,7 @@ HEADFIT_INLINE bool draw_rows(Tile<T>& tile, const Triangle<FourLanes<T>>& tri, 
     return L::any(seen);
 }
 
-// The same, pixel by pixel, for boxes of a few.
+// The same pixel by pixel, for boxes of a few pixels.
 template <class T>
 HEADFIT_INLINE bool draw_pixels(Tile<T>& tile, const Triangle<FourLanes<T>>& tri, const TileFace& box, int left,
                                 int top) {
@@ -87,7 +87,7 @@ HEADFIT_INLINE bool draw_pixels(Tile<T>& tile, const Triangle<FourLanes<T>>& tri
     return seen;
 }
 
-// One image of the outputs.
+// The outputs of one image.
 template <class T>
 struct Outputs {
     int32_t* index;
@@ -156,25 +156,24 @@ HEADFIT_CLONES void draw_tile_clones(const Mesh<double, double>& mesh, const Bin
 }  // namespace
 
 template <class T>
-void rasterize(const Shape& shape, const T* v_pix, const int32_t* faces, int32_t* index_img, T* bary, T* depth,
-               int threads) {
-    check_faces(shape, faces);
-    const TileGrid grid(shape.width, shape.height);
-    const int64_t pixels = int64_t(shape.width) * shape.height;
+void rasterize(const Scene<T>& scene, const Raster<T>& out, int threads) {
+    check_faces(scene);
+    const Sizes& sizes = scene.sizes;
+    const TileGrid grid(sizes.width, sizes.height);
     threads = std::max(threads, 1);
-    for (int64_t image = 0; image < shape.images; ++image) {
-        const Mesh<T, T> mesh{v_pix + 3 * image * shape.vertices, faces};
-        const Outputs<T> outputs{index_img + image * pixels, bary + 3 * image * pixels, depth + image * pixels,
-                                 shape.width};
-        Binning<T> binning(mesh, shape, grid, threads);
+    for (int64_t image = 0; image < sizes.images; ++image) {
+        const auto mesh = scene.template mesh<T>(image);
+        const int64_t first = image * sizes.pixels();
+        const Outputs<T> outputs{out.index_img + first, out.bary + 3 * first, out.depth + first, sizes.width};
+        Binning<T> binning(mesh, sizes, grid, threads);
         constexpr int64_t kVertices = 8192;  // at a time
         const auto place = [&](int64_t i) {
-            binning.place_vertices(i * kVertices, std::min((i + 1) * kVertices, shape.vertices));
+            binning.place_vertices(i * kVertices, std::min((i + 1) * kVertices, sizes.vertices));
         };
         const auto fill = [&](int64_t chunk) { fill_clones(binning, chunk); };
         std::atomic<int64_t> next_vertices{0}, next_chunk{0}, next_tile{0};
         run_workers(int(std::min<int64_t>(threads, std::max<int64_t>(grid.count(), 1))),
-                    each((shape.vertices + kVertices - 1) / kVertices, next_vertices, place),
+                    each((sizes.vertices + kVertices - 1) / kVertices, next_vertices, place),
                     each(binning.chunks(), next_chunk, fill), [&](int) {
                         Tile<T> tile;
                         for (int64_t i = next_tile++; i < grid.count(); i = next_tile++)
@@ -183,10 +182,7 @@ void rasterize(const Shape& shape, const T* v_pix, const int32_t* faces, int32_t
     }
 }
 
-#define HEADFIT_INSTANTIATE(T) \
-    template void rasterize<T>(const Shape&, const T*, const int32_t*, int32_t*, T*, T*, int);
-HEADFIT_INSTANTIATE(float)
-HEADFIT_INSTANTIATE(double)
-#undef HEADFIT_INSTANTIATE
+template void rasterize<float>(const Scene<float>&, const Raster<float>&, int);
+template void rasterize<double>(const Scene<double>&, const Raster<double>&, int);
 
 }  // namespace headfit

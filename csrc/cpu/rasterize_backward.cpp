@@ -7,12 +7,12 @@
 namespace headfit {
 namespace {
 
-// One row of each image.
+// Adds the gradients of one row of pixels; index, grad_bary and grad_depth point to its first pixel.
 template <class T>
-HEADFIT_INLINE void add_row(const Shape& shape, const Mesh<double, T>& mesh, int y, const int32_t* index,
+HEADFIT_INLINE void add_row(const Sizes& sizes, const Mesh<double, T>& mesh, int y, const int32_t* index,
                             const T* grad_bary, const T* grad_depth, BandSums& sums) {
     using V = FourLanes<double>;
-    for_each_run(index, shape, [&](int32_t face, int x0, int x1) {
+    for_each_run(index, sizes, [&](int32_t face, int x0, int x1) {
         if (face < 0) return;
         const int32_t id[3] = {mesh.vertex_id(face, 0), mesh.vertex_id(face, 1), mesh.vertex_id(face, 2)};
         BaryDepthBackward<V> run(Corners<V>(mesh, id), {x0 + 0.5, y + 0.5});
@@ -28,36 +28,34 @@ HEADFIT_INLINE void add_row(const Shape& shape, const Mesh<double, T>& mesh, int
     });
 }
 
-HEADFIT_CLONES void add_row_clones(const Shape& shape, const Mesh<double, float>& mesh, int y, const int32_t* index,
+HEADFIT_CLONES void add_row_clones(const Sizes& sizes, const Mesh<double, float>& mesh, int y, const int32_t* index,
                                    const float* grad_bary, const float* grad_depth, BandSums& sums) {
-    add_row(shape, mesh, y, index, grad_bary, grad_depth, sums);
+    add_row(sizes, mesh, y, index, grad_bary, grad_depth, sums);
 }
 
-HEADFIT_CLONES void add_row_clones(const Shape& shape, const Mesh<double, double>& mesh, int y, const int32_t* index,
+HEADFIT_CLONES void add_row_clones(const Sizes& sizes, const Mesh<double, double>& mesh, int y, const int32_t* index,
                                    const double* grad_bary, const double* grad_depth, BandSums& sums) {
-    add_row(shape, mesh, y, index, grad_bary, grad_depth, sums);
+    add_row(sizes, mesh, y, index, grad_bary, grad_depth, sums);
 }
 
 }  // namespace
 
 template <class T>
-void rasterize_backward(const Shape& shape, const T* v_pix, const int32_t* faces, const int32_t* index_img,
-                        const T* grad_bary, const T* grad_depth, T* grad_v, int threads) {
-    check_faces(shape, faces);
+void rasterize_backward(const Scene<T>& scene, const T* grad_bary, const T* grad_depth, T* grad_v, int threads) {
+    check_faces(scene);
+    const Sizes& sizes = scene.sizes;
     const auto band = [&](int64_t b, int y0, int y1, BandSums& sums) {
-        const Mesh<double, T> mesh{v_pix + 3 * b * shape.vertices, faces};
-        const int64_t first = b * shape.height * shape.width;
+        const auto mesh = scene.template mesh<double>(b);
         for (int y = y0; y < y1; ++y) {
-            const int64_t row = first + int64_t(y) * shape.width;
-            add_row_clones(shape, mesh, y, index_img + row, grad_bary + 3 * row, grad_depth + row, sums);
+            const int64_t row = b * sizes.pixels() + int64_t(y) * sizes.width;
+            add_row_clones(sizes, mesh, y, scene.index_img + row, grad_bary + 3 * row, grad_depth + row, sums);
         }
     };
-    sum_over_bands(SumShape{shape.images, shape.vertices, 3, false}, shape.height, grad_v, threads, band);
+    sum_over_bands(SumSizes{sizes.images, sizes.vertices, 3, false}, sizes.height, grad_v, threads, band);
 }
 
-#define HEADFIT_INSTANTIATE(T)                                                                                      \
-    template void rasterize_backward<T>(const Shape&, const T*, const int32_t*, const int32_t*, const T*, const T*, \
-                                        T*, int);
+#define HEADFIT_INSTANTIATE(T) \
+    template void rasterize_backward<T>(const Scene<T>&, const T*, const T*, T*, int);
 HEADFIT_INSTANTIATE(float)
 HEADFIT_INSTANTIATE(double)
 #undef HEADFIT_INSTANTIATE

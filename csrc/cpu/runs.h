@@ -1,4 +1,4 @@
-// Rows of pixels, taken apart into runs that see the same face: what belongs to the face is loaded once per run.
+// Rows of pixels, split into runs that see the same face, so that the face's data is loaded once per run.
 #pragma once
 
 #include <type_traits>
@@ -7,21 +7,21 @@
 
 namespace headfit {
 
-// Calls run(face, x0, x1) for the runs of one row [W] of index_img; face -1 is background.
+// Calls run(face, x0, x1) for each run of one row [W] of index_img; face -1 is background.
 template <class Run>
-void for_each_run(const int32_t* row, const Shape& shape, const Run& run) {
-    for (int x0 = 0; x0 < shape.width;) {
+void for_each_run(const int32_t* row, const Sizes& sizes, const Run& run) {
+    for (int x0 = 0; x0 < sizes.width;) {
         const int32_t face = row[x0];
-        check_face(shape, face);
+        check_face(sizes, face);
         int x1 = x0 + 1;
-        while (x1 < shape.width && row[x1] == face) ++x1;
+        while (x1 < sizes.width && row[x1] == face) ++x1;
         run(face, x0, x1);
         x0 = x1;
     }
 }
 
-// Calls work(n) with n an std::integral_constant for the usual numbers of channels, so that loops over them unroll
-// and sums stay in registers, else with n = 0: channels are then counted at run time.
+// Calls work(n) with n a std::integral_constant equal to `channels` for common numbers of channels, so that loops over them
+// unroll and sums stay in registers; otherwise n = 0, and the number of channels is known only at run time.
 template <class Work>
 void with_channels(int channels, const Work& work) {
     switch (channels) {

@@ -9,11 +9,11 @@
 namespace headfit {
 namespace {
 
-// All levels, looked up rather than counted.
+// All levels in a table, so that they are not recomputed for each sample.
 struct LevelTable {
     std::vector<MipLevel> levels;
 
-    explicit LevelTable(const MipShape& mips) {
+    explicit LevelTable(const MipSizes& mips) {
         for (int n = 0; n < mips.levels; ++n) levels.push_back(mips.level(n));
     }
     const MipLevel& level(int n) const { return levels[n]; }
@@ -22,22 +22,20 @@ struct LevelTable {
 }  // namespace
 
 template <class T>
-void sample_texture(const Shape& shape, const MipShape& mips, int channels, bool shared, const T* pyramid, const T* uv,
-                    const int32_t* index_img, const int32_t* group, T* image, T* level, int threads) {
-    const LevelTable levels(mips);
-    const TextureView<T> view{shape, mips, uv, index_img, group};
-    const int64_t pixels = int64_t(shape.height) * shape.width;
-    for (int64_t i = 0; i < shape.images * pixels; ++i) check_face(shape, index_img[i]);
-    parallel_for(shape.images * shape.height, threads, [&](int64_t row) {
-        const int64_t b = row / shape.height;
-        const T* texels = pyramid + (shared ? 0 : b * mips.texels() * channels);
-        for (int x = 0; x < shape.width; ++x) {
-            const int64_t pixel = row * shape.width + x;
+void sample_texture(const TextureView<T>& view, const Attributes<T>& pyramid, T* image, T* level, int threads) {
+    const Sizes& sizes = view.sizes;
+    const int channels = pyramid.channels;
+    const LevelTable levels(view.mips);
+    for (int64_t i = 0; i < sizes.images * sizes.pixels(); ++i) check_face(sizes, view.index_img[i]);
+    parallel_for(sizes.images * sizes.height, threads, [&](int64_t row) {
+        const T* texels = pyramid.of_image(row / sizes.height, view.mips.texels());
+        for (int x = 0; x < sizes.width; ++x) {
+            const int64_t pixel = row * sizes.width + x;
             T* out = image + pixel * channels;
             std::fill(out, out + channels, T(0));
             level[pixel] = -1;
-            if (index_img[pixel] < 0) continue;
-            level[pixel] = view.level(pixel, int(row % shape.height), x);
+            if (view.index_img[pixel] < 0) continue;
+            level[pixel] = view.level(pixel, int(row % sizes.height), x);
             for_each_level(levels, level[pixel], view.uv_at(pixel), [&](const Bilinear<T>& tap, T share, int) {
                 for (int i = 0; i < 4; ++i)
                     for (int c = 0; c < channels; ++c)
@@ -50,13 +48,14 @@ void sample_texture(const Shape& shape, const MipShape& mips, int channels, bool
 namespace {
 
 template <class T>
-void gradient_of_uv(const TextureView<T>& view, const LevelTable& levels, int channels, bool shared,
-                    const T* pyramid, const T* level, const T* grad_image, T* grad_uv, int64_t row) {
-    const T* texels = pyramid + (shared ? 0 : row / view.shape.height * view.mips.texels() * channels);
-    for (int64_t pixel = row * view.shape.width; pixel < (row + 1) * view.shape.width; ++pixel) {
+void gradient_of_uv(const TextureView<T>& view, const LevelTable& levels, const Attributes<T>& pyramid, const T* level,
+                    const T* grad_image, T* grad_uv, int64_t row) {
+    const int channels = pyramid.channels;
+    const T* texels = pyramid.of_image(row / view.sizes.height, view.mips.texels());
+    for (int64_t pixel = row * view.sizes.width; pixel < (row + 1) * view.sizes.width; ++pixel) {
         Vec2<T> total{0, 0};
         const T* g = grad_image + pixel * channels;
-        if (view.index_img[pixel] >= 0)
+        if (level[pixel] >= 0)
             for_each_level(levels, level[pixel], view.uv_at(pixel), [&](const Bilinear<T>& tap, T share, int) {
                 for (int i = 0; i < 4; ++i) {
                     T value = 0;
@@ -69,17 +68,18 @@ void gradient_of_uv(const TextureView<T>& view, const LevelTable& levels, int ch
     }
 }
 
-// Each worker goes over all pixels in order and adds to the texel rows that are its own: no atomics, and sums that do not
-// depend on how many workers there are.
+// Each worker visits all pixels in order and adds to the texel rows it owns: no atomics, and sums that do not depend on the
+// number of workers.
 template <class T>
-void gradient_of_texels(const TextureView<T>& view, const LevelTable& levels, int channels, bool shared,
+void gradient_of_texels(const TextureView<T>& view, const LevelTable& levels, const Attributes<T>& pyramid,
                         const T* level, const T* grad_image, T* grad_pyramid, int worker, int workers) {
     constexpr int kRows = 8;
-    const int64_t pixels = int64_t(view.shape.height) * view.shape.width;
-    for (int64_t pixel = 0; pixel < view.shape.images * pixels; ++pixel) {
-        if (view.index_img[pixel] < 0) continue;
+    const int channels = pyramid.channels;
+    const int64_t pixels = view.sizes.pixels();
+    for (int64_t pixel = 0; pixel < view.sizes.images * pixels; ++pixel) {
+        if (!(level[pixel] >= 0)) continue;
         const T* g = grad_image + pixel * channels;
-        T* texels = grad_pyramid + (shared ? 0 : pixel / pixels * view.mips.texels() * channels);
+        T* texels = grad_pyramid + (pyramid.shared ? 0 : pixel / pixels * view.mips.texels() * channels);
         for_each_level(levels, level[pixel], view.uv_at(pixel), [&](const Bilinear<T>& tap, T share, int n) {
             for (int i = 0; i < 4; ++i) {
                 if ((tap.row[i] / kRows + n) % workers != worker) continue;
@@ -93,28 +93,25 @@ void gradient_of_texels(const TextureView<T>& view, const LevelTable& levels, in
 }  // namespace
 
 template <class T>
-void sample_texture_backward(const Shape& shape, const MipShape& mips, int channels, bool shared, const T* pyramid,
-                             const T* uv, const int32_t* index_img, const T* level, const T* grad_image,
-                             T* grad_pyramid, T* grad_uv, int threads) {
-    const LevelTable levels(mips);
-    const TextureView<T> view{shape, mips, uv, index_img, nullptr};
+void sample_texture_backward(const TextureView<T>& view, const Attributes<T>& pyramid, const T* level,
+                             const T* grad_image, T* grad_pyramid, T* grad_uv, int threads) {
+    const LevelTable levels(view.mips);
     if (grad_uv)
-        parallel_for(shape.images * shape.height, threads, [&](int64_t row) {
-            gradient_of_uv(view, levels, channels, shared, pyramid, level, grad_image, grad_uv, row);
+        parallel_for(view.sizes.images * view.sizes.height, threads, [&](int64_t row) {
+            gradient_of_uv(view, levels, pyramid, level, grad_image, grad_uv, row);
         });
     if (grad_pyramid) {
-        std::fill(grad_pyramid, grad_pyramid + (shared ? 1 : shape.images) * mips.texels() * channels, T(0));
+        const int64_t textures = pyramid.shared ? 1 : view.sizes.images;
+        std::fill(grad_pyramid, grad_pyramid + textures * view.mips.texels() * pyramid.channels, T(0));
         run_workers(threads, [&](int worker) {
-            gradient_of_texels(view, levels, channels, shared, level, grad_image, grad_pyramid, worker, threads);
+            gradient_of_texels(view, levels, pyramid, level, grad_image, grad_pyramid, worker, threads);
         });
     }
 }
 
-#define HEADFIT_INSTANTIATE(T)                                                                                       \
-    template void sample_texture<T>(const Shape&, const MipShape&, int, bool, const T*, const T*, const int32_t*,    \
-                                    const int32_t*, T*, T*, int);                                                   \
-    template void sample_texture_backward<T>(const Shape&, const MipShape&, int, bool, const T*, const T*,           \
-                                             const int32_t*, const T*, const T*, T*, T*, int);
+#define HEADFIT_INSTANTIATE(T)                                                                        \
+    template void sample_texture<T>(const TextureView<T>&, const Attributes<T>&, T*, T*, int);        \
+    template void sample_texture_backward<T>(const TextureView<T>&, const Attributes<T>&, const T*, const T*, T*, T*, int);
 HEADFIT_INSTANTIATE(float)
 HEADFIT_INSTANTIATE(double)
 #undef HEADFIT_INSTANTIATE

@@ -1,8 +1,8 @@
-// Sums over pixels that land on vertices: no atomics, and bit-identical for any number of threads.
+// Scatter-add from pixels to vertices, without atomics and bit-identical for any number of threads.
 //
-// An image is cut into bands of rows, whatever the number of threads. A band adds to a worker's buffer [V,C] in
-// double, which remembers the rows it touched; these are then packed away and the buffer is clean for the next band.
-// At the end the packed rows are added up, band after band.
+// Images are split into bands of rows, independently of the number of threads. Each band accumulates into its worker's buffer
+// [V,C] of doubles, which records the vertices it touched; their sums are then packed and the buffer is cleared for the next
+// band. In the end, the packed sums are added up in the order of the bands.
 #pragma once
 
 #include <algorithm>
@@ -27,7 +27,7 @@ class BandSums {
     BandSums(int64_t vertices, int components)
         : components_(components), sums_(zeros<double>(vertices * components)), touched_(zeros<uint8_t>(vertices)) {}
 
-    // Sums of one vertex, to be added to.
+    // The sums of one vertex, to add to.
     double* at(int32_t vertex) {
         if (!touched_[vertex]) {
             touched_[vertex] = 1;
@@ -57,7 +57,7 @@ class BandSums {
     template <class N>
     using Zeros = std::unique_ptr<N[], Free>;
 
-    // From calloc, which hands out large blocks as pages that exist once they are written to.
+    // From calloc, which provides large blocks as pages that take memory only once they are written.
     template <class N>
     static Zeros<N> zeros(int64_t count) {
         void* memory = std::calloc(std::max<int64_t>(count, 1), sizeof(N));
@@ -71,23 +71,23 @@ class BandSums {
     std::vector<int32_t> order_;
 };
 
-struct SumShape {
+struct SumSizes {
     int64_t images, vertices;
     int components;
-    bool shared;  // all images add to the same vertices
+    bool shared;  // all images add to the same rows
 };
 
 constexpr int kBandRows = 32;
 
-// Calls band(image, y0, y1, sums) for the bands of rows of all images, and writes the total to out: [images, V, C], or
-// [V, C] if shared. Null `out`: only the calls.
+// Calls band(image, y0, y1, sums) for the bands of rows of all images, and writes the totals to out: [images,V,C], or [V,C] if
+// shared. If out is null, nothing is summed.
 template <class T, class Band>
-void sum_over_bands(const SumShape& shape, int rows, T* out, int threads, const Band& band) {
-    const int64_t bands = (rows + kBandRows - 1) / kBandRows, count = shape.images * bands;
+void sum_over_bands(const SumSizes& sizes, int rows, T* out, int threads, const Band& band) {
+    const int64_t bands = (rows + kBandRows - 1) / kBandRows, count = sizes.images * bands;
     std::vector<BandSums::Packed> packed(count);
     std::atomic<int64_t> next{0};
     run_workers(int(std::min<int64_t>(std::max(threads, 1), std::max<int64_t>(count, 1))), [&](int) {
-        BandSums sums(out ? shape.vertices : 0, shape.components);
+        BandSums sums(out ? sizes.vertices : 0, sizes.components);
         for (int64_t i = next++; i < count; i = next++) {
             const int y0 = int(i % bands) * kBandRows;
             band(i / bands, y0, std::min(y0 + kBandRows, rows), sums);
@@ -95,16 +95,16 @@ void sum_over_bands(const SumShape& shape, int rows, T* out, int threads, const 
         }
     });
     if (!out) return;
-    const int64_t size = shape.vertices * shape.components, totals = shape.shared ? 1 : shape.images;
+    const int64_t size = sizes.vertices * sizes.components, totals = sizes.shared ? 1 : sizes.images;
     parallel_for(totals, threads, [&](int64_t image) {
         T* total = out + image * size;
         std::fill(total, total + size, T(0));
-        const int64_t first = image * bands, last = shape.shared ? count : first + bands;
+        const int64_t first = image * bands, last = sizes.shared ? count : first + bands;
         for (int64_t i = first; i < last; ++i) {
             const double* sum = packed[i].sums.data();
             for (const int32_t vertex : packed[i].vertices)
-                for (int c = 0; c < shape.components; ++c, ++sum) {
-                    T& t = total[int64_t(vertex) * shape.components + c];
+                for (int c = 0; c < sizes.components; ++c, ++sum) {
+                    T& t = total[int64_t(vertex) * sizes.components + c];
                     t = T(double(t) + *sum);
                 }
         }

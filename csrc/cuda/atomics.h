@@ -1,4 +1,4 @@
-// Bits of numbers, and atomics beyond those of the runtime.
+// Bit representations of floating-point numbers, and the atomics that the CUDA runtime lacks.
 #pragma once
 
 #include <cstring>
@@ -28,7 +28,7 @@ inline __device__ double from_bits(Bits64 bits) {
     return value;
 }
 
-// Reads what other threads of the same launch change atomically: some value that it has or had.
+// Reads a value that other threads of the same launch change atomically; the result may be out of date.
 inline __device__ Bits64 read_relaxed(const Bits64* at) {
 #ifdef HEADFIT_HOST_SHIM
     return host_shim::atomic_read(at);

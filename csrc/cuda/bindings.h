@@ -2,5 +2,5 @@
 
 #include <nanobind/nanobind.h>
 
-// The CUDA operations, into a module.
+// Defines the operators on a GPU in a module.
 void define_cuda(nanobind::module_& m);

@@ -1,6 +1,5 @@
-// Neighbouring threads take neighbouring channels: reads and writes of images are whole sectors for any number of
-// channels, and so are the gathers from and the atomics to a vertex' row.
-#include "core/mesh.h"
+// Neighbouring threads process neighbouring channels: for any number of channels, images are read and written in whole sectors,
+// and so are gathers from and atomics to the rows of vertices.
 #include "cuda/cuda.h"
 #include "cuda/vertex_sums.h"
 
@@ -8,56 +7,54 @@ namespace headfit {
 namespace cuda {
 namespace {
 
-constexpr int kRun = 8;  // pixels of a column that add to the attributes together
+constexpr int kRun = 8;  // pixels of a column per thread
 
 template <class T>
-struct Attributes {
-    const T* values;  // [B,V,C], or [V,C] if shared
+struct FaceAttributes {
+    Attributes<T> rows;
     const int32_t* faces;
-    int channels;
-    bool shared;
 
-    // First value of the vertex' row.
-    __device__ int64_t row(const Shape& shape, int64_t image, int32_t face, int k) const {
+    // Index of the first value of a corner's row.
+    __device__ int64_t row(const Sizes& sizes, int64_t image, int32_t face, int k) const {
         const int64_t vertex = faces[3 * int64_t(face) + k];
-        return ((shared ? 0 : image * shape.vertices) + vertex) * channels;
+        return ((rows.shared ? 0 : image * sizes.vertices) + vertex) * rows.channels;
     }
 };
 
 template <class T>
 __global__ void __launch_bounds__(kBlock)
-    blend(Shape shape, Attributes<T> attributes, const int32_t* index_img, const T* bary, T* out) {
+    blend(Sizes sizes, FaceAttributes<T> attributes, const int32_t* index_img, const T* bary, T* out) {
     const int e = int(blockIdx.x * blockDim.x + threadIdx.x), y = int(blockIdx.y * blockDim.y + threadIdx.y);
     const int64_t image = blockIdx.z;
-    if (e >= shape.width * attributes.channels || y >= shape.height) return;
-    const int x = e / attributes.channels, c = e % attributes.channels;
-    const int64_t pixel = (image * shape.height + y) * shape.width + x;
+    if (e >= sizes.width * attributes.rows.channels || y >= sizes.height) return;
+    const int x = e / attributes.rows.channels, c = e % attributes.rows.channels;
+    const int64_t pixel = (image * sizes.height + y) * sizes.width + x;
     const int32_t face = index_img[pixel];
     T value = 0;
-    if (face >= 0 && face < shape.faces) {
+    if (face >= 0 && face < sizes.faces) {
         const T* b = bary + 3 * pixel;
-        const T* v = attributes.values + c;
-        value = b[0] * v[attributes.row(shape, image, face, 0)] + b[1] * v[attributes.row(shape, image, face, 1)] +
-                b[2] * v[attributes.row(shape, image, face, 2)];
+        const T* v = attributes.rows.values + c;
+        value = b[0] * v[attributes.row(sizes, image, face, 0)] + b[1] * v[attributes.row(sizes, image, face, 1)] +
+                b[2] * v[attributes.row(sizes, image, face, 2)];
     }
-    out[pixel * attributes.channels + c] = value;
+    out[pixel * attributes.rows.channels + c] = value;
 }
 
 template <class T>
-__global__ void __launch_bounds__(kBlock) to_bary(Shape shape, Attributes<T> attributes, const int32_t* index_img,
+__global__ void __launch_bounds__(kBlock) to_bary(Sizes sizes, FaceAttributes<T> attributes, const int32_t* index_img,
                                                   const T* grad_image, T* grad_bary) {
     const int x = int(blockIdx.x * blockDim.x + threadIdx.x), y = int(blockIdx.y * blockDim.y + threadIdx.y);
     const int64_t image = blockIdx.z;
-    if (x >= shape.width || y >= shape.height) return;
-    const int64_t pixel = (image * shape.height + y) * shape.width + x;
+    if (x >= sizes.width || y >= sizes.height) return;
+    const int64_t pixel = (image * sizes.height + y) * sizes.width + x;
     const int32_t face = index_img[pixel];
     T total[3] = {0, 0, 0};
-    if (face >= 0 && face < shape.faces) {
-        const T *v0 = attributes.values + attributes.row(shape, image, face, 0),
-                *v1 = attributes.values + attributes.row(shape, image, face, 1),
-                *v2 = attributes.values + attributes.row(shape, image, face, 2);
-        for (int c = 0; c < attributes.channels; ++c) {
-            const T g = grad_image[pixel * attributes.channels + c];
+    if (face >= 0 && face < sizes.faces) {
+        const T *v0 = attributes.rows.values + attributes.row(sizes, image, face, 0),
+                *v1 = attributes.rows.values + attributes.row(sizes, image, face, 1),
+                *v2 = attributes.rows.values + attributes.row(sizes, image, face, 2);
+        for (int c = 0; c < attributes.rows.channels; ++c) {
+            const T g = grad_image[pixel * attributes.rows.channels + c];
             total[0] += g * v0[c];
             total[1] += g * v1[c];
             total[2] += g * v2[c];
@@ -68,63 +65,63 @@ __global__ void __launch_bounds__(kBlock) to_bary(Shape shape, Attributes<T> att
 
 template <class T>
 __global__ void __launch_bounds__(kBlock)
-    to_attributes(Shape shape, Attributes<T> attributes, const int32_t* index_img, const T* bary, const T* grad_image,
+    to_attributes(Sizes sizes, FaceAttributes<T> attributes, const int32_t* index_img, const T* bary, const T* grad_image,
                   VertexSums<T> sums) {
     const int e = int(blockIdx.x * blockDim.x + threadIdx.x);
     const int y0 = int(blockIdx.y * blockDim.y + threadIdx.y) * kRun;
     const int64_t image = blockIdx.z;
-    if (e >= shape.width * attributes.channels || y0 >= shape.height) return;
-    const int y1 = y0 + kRun < shape.height ? y0 + kRun : shape.height;
-    const int x = e / attributes.channels, c = e % attributes.channels;
-    const int64_t pixels = image * shape.height * shape.width + x;
+    if (e >= sizes.width * attributes.rows.channels || y0 >= sizes.height) return;
+    const int y1 = y0 + kRun < sizes.height ? y0 + kRun : sizes.height;
+    const int x = e / attributes.rows.channels, c = e % attributes.rows.channels;
+    const int64_t pixels = image * sizes.height * sizes.width + x;
     for (int y = y0; y < y1;) {
-        const int32_t face = index_img[pixels + int64_t(y) * shape.width];
-        if (face < 0 || face >= shape.faces) {
+        const int32_t face = index_img[pixels + int64_t(y) * sizes.width];
+        if (face < 0 || face >= sizes.faces) {
             ++y;
             continue;
         }
         T total[3] = {0, 0, 0};
-        for (; y < y1 && index_img[pixels + int64_t(y) * shape.width] == face; ++y) {
-            const int64_t pixel = pixels + int64_t(y) * shape.width;
-            const T g = grad_image[pixel * attributes.channels + c];
+        for (; y < y1 && index_img[pixels + int64_t(y) * sizes.width] == face; ++y) {
+            const int64_t pixel = pixels + int64_t(y) * sizes.width;
+            const T g = grad_image[pixel * attributes.rows.channels + c];
             for (int k = 0; k < 3; ++k) total[k] += bary[3 * pixel + k] * g;
         }
-        for (int k = 0; k < 3; ++k) sums.add(attributes.row(shape, image, face, k) + c, total[k]);
+        for (int k = 0; k < 3; ++k) sums.add(attributes.row(sizes, image, face, k) + c, total[k]);
     }
 }
 
 }  // namespace
 
 template <class T>
-void interpolate(const Shape& shape, int channels, bool shared, const T* attributes, const int32_t* faces,
-                 const int32_t* index_img, const T* bary, T* image, const Queue& queue) {
-    launch(blend<T>, grid_of(int64_t(shape.width) * channels, shape.height, shape.images), dim3(kBlockX, kBlockY),
-           queue, shape, Attributes<T>{attributes, faces, channels, shared}, index_img, bary, image);
+void interpolate(const Scene<T>& scene, const Attributes<T>& attributes, const T* bary, T* image, const Queue& queue) {
+    const Sizes& sizes = scene.sizes;
+    launch(blend<T>, grid_of(int64_t(sizes.width) * attributes.channels, sizes.height, sizes.images),
+           dim3(kBlockX, kBlockY), queue, sizes, FaceAttributes<T>{attributes, scene.faces}, scene.index_img, bary, image);
 }
 
 template <class T>
-void interpolate_backward(const Shape& shape, int channels, bool shared, const T* attributes, const int32_t* faces,
-                          const int32_t* index_img, const T* bary, const T* grad_image, T* grad_attributes,
-                          T* grad_bary, void* scratch, const Queue& queue) {
-    const Attributes<T> rows{attributes, faces, channels, shared};
+void interpolate_backward(const Scene<T>& scene, const Attributes<T>& attributes, const T* bary, const T* grad_image,
+                          T* grad_attributes, T* grad_bary, const Queue& queue) {
+    const Sizes& sizes = scene.sizes;
+    const FaceAttributes<T> rows{attributes, scene.faces};
     const dim3 block(kBlockX, kBlockY);
     if (grad_bary)
-        launch(to_bary<T>, grid_of(shape.width, shape.height, shape.images), block, queue, shape, rows, index_img,
-               grad_image, grad_bary);
+        launch(to_bary<T>, grid_of(sizes.width, sizes.height, sizes.images), block, queue, sizes, rows,
+               scene.index_img, grad_image, grad_bary);
     if (!grad_attributes) return;
-    const dim3 grid = grid_of(int64_t(shape.width) * channels, blocks_for(shape.height, kRun), shape.images);
-    const double contributions = 3.0 * double(shape.images) * shape.height * shape.width;  // to one value
-    sum_to(grad_attributes, (shared ? 1 : shape.images) * shape.vertices * channels, contributions, scratch, queue,
-           [&](const VertexSums<T>& sums) {
-               launch(to_attributes<T>, grid, block, queue, shape, rows, index_img, bary, grad_image, sums);
-           });
+    const int channels = attributes.channels;
+    const dim3 grid = grid_of(int64_t(sizes.width) * channels, blocks_for(sizes.height, kRun), sizes.images);
+    const double contributions = 3.0 * double(sizes.images) * sizes.height * sizes.width;  // to one value
+    const int64_t count = (attributes.shared ? 1 : sizes.images) * sizes.vertices * channels;
+    sum_to(grad_attributes, count, contributions, queue, [&](const VertexSums<T>& sums) {
+        launch(to_attributes<T>, grid, block, queue, sizes, rows, scene.index_img, bary, grad_image, sums);
+    });
 }
 
-#define HEADFIT_INSTANTIATE(T)                                                                                   \
-    template void interpolate<T>(const Shape&, int, bool, const T*, const int32_t*, const int32_t*, const T*, T*, \
-                                 const Queue&);                                                                  \
-    template void interpolate_backward<T>(const Shape&, int, bool, const T*, const int32_t*, const int32_t*,      \
-                                          const T*, const T*, T*, T*, void*, const Queue&);
+#define HEADFIT_INSTANTIATE(T)                                                                                    \
+    template void interpolate<T>(const Scene<T>&, const Attributes<T>&, const T*, T*, const Queue&);              \
+    template void interpolate_backward<T>(const Scene<T>&, const Attributes<T>&, const T*, const T*, T*, T*,      \
+                                          const Queue&);
 HEADFIT_INSTANTIATE(float)
 HEADFIT_INSTANTIATE(double)
 #undef HEADFIT_INSTANTIATE

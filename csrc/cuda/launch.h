@@ -1,5 +1,5 @@
-// Launching kernels. The tests compile the same sources for the host, with HEADFIT_HOST_SHIM defined: a header of
-// theirs then stands in for the CUDA runtime.
+// Launching kernels. The tests compile the same sources for the host with HEADFIT_HOST_SHIM defined; a header of theirs then
+// replaces the CUDA runtime.
 #pragma once
 
 #ifdef HEADFIT_HOST_SHIM
@@ -12,7 +12,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "core/shape.h"
+#include "core/sizes.h"
 
 namespace headfit {
 namespace cuda {
@@ -21,14 +21,16 @@ inline void check(cudaError_t error, const char* what) {
     if (error != cudaSuccess) throw std::runtime_error(std::string(what) + ": " + cudaGetErrorString(error));
 }
 
-// Where a call runs. Nothing here waits for the stream: a step never synchronises with the host.
+// Where a call runs, and its temporary device memory. Nothing waits for the stream: a call never synchronizes with the host.
 struct Queue {
     int device;
     cudaStream_t stream;
+    void* workspace = nullptr;
+    int64_t workspace_bytes = 0;
 };
 
-// Makes a device the current one of this thread. This library's runtime is linked statically, so it has a current device
-// of its own, beside that of torch's runtime.
+// Makes a device the current one of this thread. This library links the CUDA runtime statically, so its current device is
+// separate from that of torch's runtime.
 class DeviceGuard {
   public:
     explicit DeviceGuard(int device) {
@@ -44,7 +46,7 @@ class DeviceGuard {
 };
 
 #if defined(__CUDACC__) || defined(HEADFIT_HOST_SHIM)
-// An empty grid is no launch.
+// Launches a kernel, unless the grid is empty.
 template <class... Parameters>
 void launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, const Queue& queue, Parameters... arguments) {
     if (grid.x == 0 || grid.y == 0 || grid.z == 0) return;
@@ -62,7 +64,7 @@ inline void fill_bytes(void* memory, int byte, int64_t bytes, const Queue& queue
     if (bytes > 0) check(cudaMemsetAsync(memory, byte, size_t(bytes), queue.stream), "cudaMemsetAsync");
 }
 
-// Blocks of pixels: 32 neighbours of a row belong to one warp, which reads and writes whole sectors of memory.
+// Blocks of pixels: a warp is 32 neighbours in a row, so that it reads and writes whole sectors of memory.
 constexpr int kBlockX = 32, kBlockY = 8, kBlock = kBlockX * kBlockY;
 
 inline unsigned blocks_for(int64_t count, int block) { return unsigned((count + block - 1) / block); }

@@ -1,5 +1,5 @@
-// A thread takes a few pixels, one below the other, and adds to the vertices once for each run of pixels that see the
-// same face: a half to a tenth of the atomics, and the warp's reads remain whole sectors.
+// A thread processes a few pixels of a column and adds to the vertices once for each run of pixels that see the same face: this
+// takes a half to a tenth of the atomics, and the reads of a warp remain whole sectors.
 #include "core/triangle.h"
 #include "cuda/cuda.h"
 #include "cuda/vertex_sums.h"
@@ -8,40 +8,41 @@ namespace headfit {
 namespace cuda {
 namespace {
 
-constexpr int kRun = 8;
+constexpr int kRun = 8;  // pixels per thread
 
-// Blocks that shall fit on a multiprocessor. Left to itself, the compiler spills doubles in order to fit more.
+// Resident blocks per multiprocessor to compile for. Without this bound the compiler fits more and spills doubles.
 template <class T>
 constexpr int kResidentBlocks = sizeof(T) == 4 ? 4 : 2;
 
-// Real: of the computation. E_k and S are sums without cancellation inside the face, so a float is enough for floats.
+// E_k and S are sums without cancellation inside the face, so floats are computed in float.
 template <class T>
 __global__ void __launch_bounds__(kBlock, kResidentBlocks<T>)
-    add_face_gradients(Shape shape, const T* v_pix, const int32_t* faces, const int32_t* index_img, const T* grad_bary,
-                       const T* grad_depth, VertexSums<T> sums) {
+    add_face_gradients(Scene<T> scene, const T* grad_bary, const T* grad_depth, VertexSums<T> sums) {
+    const Sizes& sizes = scene.sizes;
+    const int32_t* index_img = scene.index_img;
     const int x = int(blockIdx.x * blockDim.x + threadIdx.x);
     const int y0 = int(blockIdx.y * blockDim.y + threadIdx.y) * kRun;
     const int64_t image = blockIdx.z;
-    if (x >= shape.width || y0 >= shape.height) return;
-    const int y1 = y0 + kRun < shape.height ? y0 + kRun : shape.height;
-    const Mesh<T, T> mesh{v_pix + 3 * image * shape.vertices, faces};
-    const int64_t pixels = image * shape.height * shape.width + x;
+    if (x >= sizes.width || y0 >= sizes.height) return;
+    const int y1 = y0 + kRun < sizes.height ? y0 + kRun : sizes.height;
+    const Mesh<T, T> mesh = scene.template mesh<T>(image);
+    const int64_t pixels = image * sizes.height * sizes.width + x;
     for (int y = y0; y < y1;) {
         const int first = y;
-        const int32_t face = index_img[pixels + int64_t(y) * shape.width];
-        if (face < 0 || face >= shape.faces) {
+        const int32_t face = index_img[pixels + int64_t(y) * sizes.width];
+        if (face < 0 || face >= sizes.faces) {
             ++y;
             continue;
         }
-        // BaryDepthBackward takes pixels of a row: mirror the picture, x for y. Barycentrics do not change by that.
+        // BaryDepthBackward takes pixels of a row, so x and y are exchanged. Barycentrics do not change by that.
         const int32_t id[3] = {mesh.vertex_id(face, 0), mesh.vertex_id(face, 1), mesh.vertex_id(face, 2)};
         Corners<Three<T>> p(mesh, id);
         const Three<T> px = p.x;
         p.x = p.y;
         p.y = px;
         BaryDepthBackward<Three<T>> run(p, {T(first) + T(0.5), T(x) + T(0.5)});
-        for (; y < y1 && index_img[pixels + int64_t(y) * shape.width] == face; ++y) {
-            const int64_t pixel = pixels + int64_t(y) * shape.width;
+        for (; y < y1 && index_img[pixels + int64_t(y) * sizes.width] == face; ++y) {
+            const int64_t pixel = pixels + int64_t(y) * sizes.width;
             const T* g = grad_bary + 3 * pixel;
             const T grad_b[3] = {g[0], g[1], g[2]};
             run.add_pixel(y - first, grad_b, grad_depth[pixel]);
@@ -49,7 +50,7 @@ __global__ void __launch_bounds__(kBlock, kResidentBlocks<T>)
         Three<T> grad_x, grad_y, grad_z;
         run.vertices(grad_y, grad_x, grad_z);
         for (int k = 0; k < 3; ++k) {
-            const int64_t at = 3 * (image * shape.vertices + id[k]);
+            const int64_t at = 3 * (image * sizes.vertices + id[k]);
             sums.add(at, grad_x[k]);
             sums.add(at + 1, grad_y[k]);
             sums.add(at + 2, grad_z[k]);
@@ -60,22 +61,17 @@ __global__ void __launch_bounds__(kBlock, kResidentBlocks<T>)
 }  // namespace
 
 template <class T>
-void rasterize_backward(const Shape& shape, const T* v_pix, const int32_t* faces, const int32_t* index_img,
-                        const T* grad_bary, const T* grad_depth, T* grad_v, void* scratch, const Queue& queue) {
-    const dim3 grid = grid_of(shape.width, blocks_for(shape.height, kRun), shape.images);
-    const double contributions = 9.0 * double(shape.images) * shape.height * shape.width;
-    sum_to(grad_v, 3 * shape.images * shape.vertices, contributions, scratch, queue, [&](const VertexSums<T>& sums) {
-        launch(add_face_gradients<T>, grid, dim3(kBlockX, kBlockY), queue, shape, v_pix, faces, index_img, grad_bary,
-               grad_depth, sums);
+void rasterize_backward(const Scene<T>& scene, const T* grad_bary, const T* grad_depth, T* grad_v, const Queue& queue) {
+    const Sizes& sizes = scene.sizes;
+    const dim3 grid = grid_of(sizes.width, blocks_for(sizes.height, kRun), sizes.images);
+    const double contributions = 9.0 * double(sizes.images) * sizes.height * sizes.width;
+    sum_to(grad_v, 3 * sizes.images * sizes.vertices, contributions, queue, [&](const VertexSums<T>& sums) {
+        launch(add_face_gradients<T>, grid, dim3(kBlockX, kBlockY), queue, scene, grad_bary, grad_depth, sums);
     });
 }
 
-#define HEADFIT_INSTANTIATE(T)                                                                                      \
-    template void rasterize_backward<T>(const Shape&, const T*, const int32_t*, const int32_t*, const T*, const T*, \
-                                        T*, void*, const Queue&);
-HEADFIT_INSTANTIATE(float)
-HEADFIT_INSTANTIATE(double)
-#undef HEADFIT_INSTANTIATE
+template void rasterize_backward<float>(const Scene<float>&, const float*, const float*, float*, const Queue&);
+template void rasterize_backward<double>(const Scene<double>&, const double*, const double*, double*, const Queue&);
 
 }  // namespace cuda
 }  // namespace headfit

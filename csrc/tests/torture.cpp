@@ -1,10 +1,11 @@
-// Runs every operation on scenes meant to break it, for the sanitizers to watch: random, degenerate, enormous,
-// NaN and infinite coordinates, vertices at and behind the camera, non-manifold meshes, empty inputs.
-// Checks little itself: indices in range, and no NaN in gradients unless a visible vertex is extreme.
+// Runs every operator under the sanitizers on scenes meant to break it: random, degenerate, huge, NaN and infinite coordinates,
+// vertices at and behind the camera, non-manifold meshes, empty inputs. Its own checks are few: indices are in range, and
+// gradients are finite unless vertices are extreme.
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdio>
+#include <iterator>
 #include <limits>
 #include <map>
 #include <random>
@@ -14,13 +15,13 @@
 
 namespace {
 
-using headfit::Shape;
+using headfit::Sizes;
 
 enum class Kind { ordinary, sheet, degenerate, extreme, not_finite, near_plane, lattice, count };
 
 template <class T>
-struct Scene {
-    Shape shape;
+struct Mesh {
+    Sizes sizes;
     std::vector<T> v_pix;
     std::vector<int32_t> faces;
 };
@@ -56,16 +57,16 @@ std::vector<int32_t> sheet_faces(int cells) {
 }
 
 template <class T>
-void place_vertex(Random& random, Kind kind, const Shape& shape, int index, int columns, T* v) {
-    v[0] = T(random.uniform(-0.3, 1.3) * shape.width);
-    v[1] = T(random.uniform(-0.3, 1.3) * shape.height);
+void place_vertex(Random& random, Kind kind, const Sizes& sizes, int index, int columns, T* v) {
+    v[0] = T(random.uniform(-0.3, 1.3) * sizes.width);
+    v[1] = T(random.uniform(-0.3, 1.3) * sizes.height);
     v[2] = T(random.uniform(0.5, 2));
     switch (kind) {
         case Kind::sheet:  // crumpled, with cells down to the size of pixels
-            v[0] = T((index % columns + random.uniform(-1, 1)) * shape.width / columns);
-            v[1] = T((index / columns + random.uniform(-1, 1)) * shape.height / columns);
+            v[0] = T((index % columns + random.uniform(-1, 1)) * sizes.width / columns);
+            v[1] = T((index / columns + random.uniform(-1, 1)) * sizes.height / columns);
             break;
-        case Kind::degenerate:  // few places, so that vertices coincide and triangles have no area
+        case Kind::degenerate:  // few distinct positions, so that vertices coincide and triangles have no area
             v[0] = T(random.below(4) * 5);
             v[1] = T(random.below(4) * 5);
             v[2] = T(1);
@@ -85,8 +86,8 @@ void place_vertex(Random& random, Kind kind, const Shape& shape, int index, int 
             v[2] = T(random.uniform(-1, 1) * std::pow(10.0, random.uniform(-5, 0)));
             break;
         case Kind::lattice:  // vertices on pixel centres and corners
-            v[0] = T(random.below(2 * shape.width + 1) * 0.5);
-            v[1] = T(random.below(2 * shape.height + 1) * 0.5);
+            v[0] = T(random.below(2 * sizes.width + 1) * 0.5);
+            v[1] = T(random.below(2 * sizes.height + 1) * 0.5);
             v[2] = T(1 + random.below(3));
             break;
         default:
@@ -95,20 +96,20 @@ void place_vertex(Random& random, Kind kind, const Shape& shape, int index, int 
 }
 
 template <class T>
-Scene<T> make_scene(Random& random, Kind kind) {
-    Scene<T> scene;
+Mesh<T> make_mesh(Random& random, Kind kind) {
+    Mesh<T> mesh;
     const int cells = 1 + random.below(30);
     const bool sheet = kind == Kind::sheet || random.below(3) == 0;
     const int vertices = sheet ? (cells + 1) * (cells + 1) : 3 + random.below(60);
-    scene.faces = sheet ? sheet_faces(cells) : random_faces(random, vertices, random.below(200), random.below(2) == 0);
-    scene.shape = {random.below(3), vertices, int64_t(scene.faces.size() / 3), random.below(70), random.below(70)};
-    scene.v_pix.resize(scene.shape.images * vertices * 3);
-    for (size_t i = 0; i < scene.v_pix.size() / 3; ++i)
-        place_vertex(random, kind, scene.shape, int(i % vertices), cells + 1, &scene.v_pix[3 * i]);
-    return scene;
+    mesh.faces = sheet ? sheet_faces(cells) : random_faces(random, vertices, random.below(200), random.below(2) == 0);
+    mesh.sizes = {random.below(3), vertices, int64_t(mesh.faces.size() / 3), random.below(70), random.below(70)};
+    mesh.v_pix.resize(mesh.sizes.images * vertices * 3);
+    for (size_t i = 0; i < mesh.v_pix.size() / 3; ++i)
+        place_vertex(random, kind, mesh.sizes, int(i % vertices), cells + 1, &mesh.v_pix[3 * i]);
+    return mesh;
 }
 
-// Face across the edge opposite each corner, or -1 unless exactly two faces meet there.
+// The face across the edge opposite each corner, or -1 unless exactly two faces share the edge.
 std::vector<int32_t> find_adjacency(const std::vector<int32_t>& faces) {
     std::map<std::pair<int32_t, int32_t>, std::vector<size_t>> sides;
     for (size_t side = 0; side < faces.size(); ++side) {
@@ -130,32 +131,32 @@ bool all_finite(const std::vector<T>& values) {
     return std::all_of(values.begin(), values.end(), [](T x) { return std::isfinite(x); });
 }
 
-// A texture at points that are anywhere, some of them nowhere. Whether all that comes out is finite.
+// Samples a texture at arbitrary points, some of them NaN. Returns whether all results and gradients are finite.
 template <class T>
-bool sample_and_back(Random& random, const Shape& shape, const std::vector<int32_t>& index_img,
+bool sample_and_back(Random& random, const Sizes& sizes, const std::vector<int32_t>& index_img,
                      const std::vector<int32_t>& group, const std::vector<T>& anything, int threads) {
     const int levels = 1 + random.below(4), channels = random.below(4);
-    const headfit::MipShape mips{(1 + random.below(3)) << (levels - 1), (1 + random.below(3)) << (levels - 1), levels};
+    const headfit::MipSizes mips{(1 + random.below(3)) << (levels - 1), (1 + random.below(3)) << (levels - 1), levels};
     const bool shared = random.below(2) == 0;
-    std::vector<T> pyramid((shared ? 1 : shape.images) * mips.texels() * channels, T(0.5));
+    std::vector<T> pyramid((shared ? 1 : sizes.images) * mips.texels() * channels, T(0.5));
     std::vector<T> uv(2 * index_img.size()), level(index_img.size()), image(index_img.size() * channels);
     const double spread = random.below(2) == 0 ? 1e12 : 1;
     for (size_t i = 0; i < uv.size(); ++i)
         uv[i] = random.below(50) == 0 ? std::numeric_limits<T>::quiet_NaN() : T(spread * anything[i]);
-    headfit::sample_texture(shape, mips, channels, shared, pyramid.data(), uv.data(), index_img.data(), group.data(),
-                            image.data(), level.data(), threads);
+    const headfit::TextureView<T> view{sizes, mips, uv.data(), index_img.data(), group.data()};
+    const headfit::Attributes<T> texels{pyramid.data(), channels, shared};
+    headfit::sample_texture(view, texels, image.data(), level.data(), threads);
     std::vector<T> grad_pyramid(pyramid.size()), grad_uv(uv.size());
-    headfit::sample_texture_backward(shape, mips, channels, shared, pyramid.data(), uv.data(), index_img.data(),
-                                     level.data(), image.data(), grad_pyramid.data(), grad_uv.data(), threads);
+    headfit::sample_texture_backward(view, texels, level.data(), image.data(), grad_pyramid.data(), grad_uv.data(), threads);
     return all_finite(image) && all_finite(level) && all_finite(grad_pyramid) && all_finite(grad_uv);
 }
 
 template <class T>
 bool run(Random& random, Kind kind) {
-    const Scene<T> scene = make_scene<T>(random, kind);
-    const Shape& shape = scene.shape;
+    const Mesh<T> mesh = make_mesh<T>(random, kind);
+    const Sizes& sizes = mesh.sizes;
     const int channels = random.below(4), threads = 1 + random.below(3);
-    const size_t pixels = size_t(shape.images) * shape.height * shape.width;
+    const size_t pixels = size_t(sizes.images * sizes.pixels());
     const auto noise = [&](size_t n) {
         std::vector<T> result(n);
         for (T& x : result) x = T(random.uniform(-1, 1));
@@ -163,40 +164,40 @@ bool run(Random& random, Kind kind) {
     };
 
     std::vector<int32_t> index_img(pixels);
-    std::vector<T> bary(3 * pixels), depth(pixels), grad_v(scene.v_pix.size());
-    headfit::rasterize(shape, scene.v_pix.data(), scene.faces.data(), index_img.data(), bary.data(), depth.data(),
-                       threads);
+    std::vector<T> bary(3 * pixels), depth(pixels), grad_v(mesh.v_pix.size());
+    headfit::Scene<T> scene{sizes, mesh.v_pix.data(), mesh.faces.data()};
+    headfit::rasterize(scene, {index_img.data(), bary.data(), depth.data()}, threads);
     const bool in_range = std::all_of(index_img.begin(), index_img.end(),
-                                      [&](int32_t face) { return face >= -1 && face < shape.faces; });
-    headfit::rasterize_backward(shape, scene.v_pix.data(), scene.faces.data(), index_img.data(), bary.data(),
-                                depth.data(), grad_v.data(), threads);
+                                      [&](int32_t face) { return face >= -1 && face < sizes.faces; });
+    scene.index_img = index_img.data();
+    headfit::rasterize_backward(scene, bary.data(), depth.data(), grad_v.data(), threads);
     bool finite = all_finite(grad_v);
 
     const bool shared = random.below(2) == 0;
-    const std::vector<T> attributes = noise((shared ? 1 : shape.images) * shape.vertices * channels);
-    std::vector<T> image(pixels * channels), grad_attributes(attributes.size()), grad_bary(3 * pixels);
-    headfit::interpolate(shape, channels, shared, attributes.data(), scene.faces.data(), index_img.data(), bary.data(),
-                         image.data(), threads);
-    headfit::interpolate_backward(shape, channels, shared, attributes.data(), scene.faces.data(), index_img.data(),
-                                  bary.data(), image.data(), grad_attributes.data(), grad_bary.data(), threads);
+    const std::vector<T> values = noise((shared ? 1 : sizes.images) * sizes.vertices * channels);
+    const headfit::Attributes<T> attributes{values.data(), channels, shared};
+    std::vector<T> image(pixels * channels), grad_attributes(values.size()), grad_bary(3 * pixels);
+    headfit::interpolate(scene, attributes, bary.data(), image.data(), threads);
+    headfit::interpolate_backward(scene, attributes, bary.data(), image.data(), grad_attributes.data(), grad_bary.data(),
+                                  threads);
 
-    const std::vector<int32_t> adjacency = find_adjacency(scene.faces);
-    std::vector<int32_t> group(shape.faces);
+    const std::vector<int32_t> adjacency = find_adjacency(mesh.faces);
+    std::vector<int32_t> group(sizes.faces);
     for (int32_t& g : group) g = random.below(3);
+    scene.adjacency = adjacency.data();
+    scene.group = group.data();
     const std::vector<T> grad_image = noise(image.size());
-    headfit::edge_grad_backward(shape, channels, grad_image.data(), image.data(), scene.v_pix.data(),
-                                scene.faces.data(), adjacency.data(), group.data(), index_img.data(), grad_v.data(),
-                                threads);
+    const headfit::LossByGradient<T> by_gradient{image.data(), grad_image.data(), channels};
+    headfit::edge_grad_backward(scene, by_gradient, grad_v.data(), threads);
     finite = finite && all_finite(grad_v);
-    const auto penalty = headfit::Penalty(random.below(5));
-    headfit::pixel_loss_backward(shape, channels, penalty, 0.1, depth.data(), image.data(), grad_image.data(),
-                                 scene.v_pix.data(), scene.faces.data(), adjacency.data(), group.data(),
-                                 index_img.data(), grad_v.data(), threads);
+    const auto penalty = headfit::Penalty(random.below(int(std::size(headfit::kPenaltyNames))));
+    const headfit::LossByPenalty<T> by_penalty{image.data(), grad_image.data(), depth.data(), channels, penalty, 0.1};
+    headfit::edge_grad_backward(scene, by_penalty, grad_v.data(), threads);
     finite = finite && all_finite(grad_v) && all_finite(image) && all_finite(grad_attributes);
-    finite = sample_and_back<T>(random, shape, index_img, group, bary, threads) && finite;
+    finite = sample_and_back<T>(random, sizes, index_img, group, bary, threads) && finite;
     if (!in_range) std::printf("a face index out of range\n");
     if (!finite && kind != Kind::extreme && kind != Kind::near_plane) {
-        std::printf("a value that is not finite\n");
+        std::printf("a value is not finite\n");
         return false;
     }
     return in_range;

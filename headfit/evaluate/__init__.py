@@ -1,4 +1,4 @@
-"""Scores of a run: pictures against cameras, labels against masks, the surface against `gt/`."""
+"""Scores of a run (pictures, labels, distances to ground truth) and the health of a fit."""
 
 from headfit.evaluate.report import evaluate, format_report
 

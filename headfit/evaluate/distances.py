@@ -1,34 +1,32 @@
-"""How far the fitted surface lies from the ground truth, per part and per region of its vertices."""
+"""Distances of the fitted surface to the ground truth, per part and per region of its vertices."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from tqdm import tqdm
 
+from headfit.capture import TrueMeshes
 from headfit.errors import HeadfitError
-from headfit.evaluate.ground_truth import GroundTruth
 from headfit.evaluate.surface import SurfaceDistance
+from headfit.evaluate.visibility import seen_vertices
+from headfit.fitting.model import FittedHead
 
-if TYPE_CHECKING:
-    from headfit.fitting.run import Run
-
-# Words in the name of a ground-truth part, and the labels of the fitted faces that it is compared with: one
-# that is hidden most of the time could otherwise score well against the lips or lids in front of it.
+# Words in the name of a ground-truth part, and the labels of the fitted faces that it is compared with: a part
+# that is mostly hidden could otherwise score well against the lips or lids in front of it.
 _COUNTERPARTS: dict[str, set[str]] = {
     "teeth": {"upper_teeth", "lower_teeth", "teeth"},
     "eyeball": {"left_eye", "right_eye"},
     "eye": {"left_eye", "right_eye"},
     "tongue": {"tongue", "gums"},
 }
-_NOT_COUNTERPARTS = {"socket", "lids", "lashes"}  # eye_socket is no eye
+_NOT_COUNTERPARTS = {"socket", "lids", "lashes"}  # eye_socket is not an eye
 
 
 @dataclass(frozen=True)
 class Region:
-    """Named ground-truth vertices (ids); `labels` of the fitted faces to compare with, None for all."""
+    """Ground-truth vertices (ids) with a name, and the `labels` of the fitted faces to compare with, None for all."""
 
     name: str
     vertices: np.ndarray
@@ -47,7 +45,7 @@ def parse_region(text: str, vertex_count: int) -> Region:
     return Region(name, np.arange(int(start), int(stop)))
 
 
-def part_regions(truth: GroundTruth) -> list[Region]:
+def part_regions(truth: TrueMeshes) -> list[Region]:
     """`all`, then one region per part of the ground truth, eyes, teeth and tongue with their labels."""
     regions = [Region("all", np.unique(truth.faces))]
     for part, name in enumerate(truth.part_names):
@@ -62,12 +60,12 @@ def part_regions(truth: GroundTruth) -> list[Region]:
 class _Target:
     """The fitted faces that some regions are compared with, and what was measured on them so far."""
 
-    def __init__(self, run: Run, labels: frozenset[str] | None, regions: list[Region]) -> None:
-        faces = run.head.faces.cpu().numpy().astype(np.int64)
-        names = np.array(run.head.label_names)[run.head.face_labels.cpu().numpy()]
+    def __init__(self, model: FittedHead, labels: frozenset[str] | None, regions: list[Region]) -> None:
+        faces = model.head.faces.cpu().numpy().astype(np.int64)
+        names = np.array(model.head.label_names)[model.head.face_labels.cpu().numpy()]
         self.faces = faces if labels is None else faces[np.isin(names, sorted(labels))]
-        # Below the cut of the fitted neck: its border is the closest there is, and no error of the fit.
-        self.border: np.ndarray = np.any(np.isin(self.faces, run.head.neck_loop.cpu().numpy()), axis=1)
+        # A vertex below the cut of the fitted neck is closest to the neck's border, which is not an error of the fit.
+        self.border: np.ndarray = np.any(np.isin(self.faces, model.head.neck_loop.cpu().numpy()), axis=1)
         self.regions = regions
         self.vertices = np.unique(np.concatenate([region.vertices for region in regions]))
         # Where each ground-truth vertex was found on the surface when it was first seen; face -1: not yet.
@@ -96,26 +94,26 @@ class _Target:
         return np.einsum("nk,nkd->nd", bary, vertices[self.faces[face]])
 
 
-def surface_distances(run: Run, truth: GroundTruth, regions: list[Region]) -> dict[str, dict[str, float]]:
+def surface_distances(model: FittedHead, truth: TrueMeshes, regions: list[Region]) -> dict[str, dict[str, float]]:
     """Distances from the seen ground-truth vertices to the fitted surface, pooled over frames.
 
-    Returns per region that was seen: median_mm, p95_mm, vertices (how many were pooled), and
-    sliding_median_mm, sliding_p95_mm: how far the fitted material point that lay closest to a ground-truth
-    vertex when that was first seen has wandered away from the point that is closest now.
+    Returns, for each region that was seen: median_mm, p95_mm, vertices (how many were pooled), and
+    sliding_median_mm, sliding_p95_mm (tangential drift): the distance between the surface point that was closest to a
+    ground-truth vertex when that was first seen, carried along by the fit, and the point that is closest now.
 
-    A ground-truth vertex whose closest point lies at the border of the open neck is below the cut of the
+    A ground-truth vertex whose closest point is on the border of the open neck is below the cut of the
     fitted head and is left out: where a head ends is a choice, not an error.
     """
     by_labels: dict[frozenset[str] | None, list[Region]] = {}
     for region in regions:
         by_labels.setdefault(region.labels, []).append(region)
-    targets = [_Target(run, labels, members) for labels, members in by_labels.items()]
-    for index, frame in enumerate(tqdm(run.frames, desc="distances", unit="frame")):
+    targets = [_Target(model, labels, members) for labels, members in by_labels.items()]
+    for index, frame in enumerate(tqdm(model.capture.frames, desc="distances", unit="frame")):
         vertices = truth.vertices(frame)
         if vertices is None:
             continue
-        seen = truth.seen(vertices, run.capture.cameras)
-        fitted = run.vertices(index).cpu().numpy().astype(np.float64)
+        seen = seen_vertices(truth, vertices, model.capture.cameras)
+        fitted = model.vertices(index).cpu().numpy().astype(np.float64)
         for target in targets:
             if len(target.faces):
                 target.measure(fitted, vertices, seen)

@@ -1,27 +1,27 @@
-"""`headfit evaluate`: how well a run explains its capture, as a table and as metrics.json."""
+"""`headfit evaluate`: scores of a run against its capture, as a table and as metrics.json."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from headfit.capture import DamagedFile, label_classes
+from headfit.capture import Camera, CaptureSource, DamagedFile, label_classes
 from headfit.capture.labels import IGNORED
+from headfit.capture.summary import CaptureSummary
 from headfit.errors import HeadfitError
 from headfit.evaluate.distances import parse_region, part_regions, surface_distances
-from headfit.evaluate.ground_truth import GroundTruth
 from headfit.evaluate.metrics import LabelOverlap, psnr, ssim
-
-if TYPE_CHECKING:
-    from headfit.fitting.run import Run
+from headfit.fitting.model import FittedHead
+from headfit.fitting.run_folder import Run
 
 _BACKGROUND = 0  # class 0 of every LabelClasses
 
-# Classes reported together besides on their own, where a model and a capture tell them apart.
+# Classes reported together in addition to on their own, where a model and a capture tell them apart.
 _UNIONS = {
     "eyes": ("left_eye", "right_eye"),
     "lips": ("upper_lip", "lower_lip"),
@@ -29,75 +29,110 @@ _UNIONS = {
 }
 
 
-def evaluate(run: Run, regions: Sequence[str] = ()) -> dict[str, Any]:
-    """Score a run against its capture and write `metrics.json` into the run folder.
+def evaluate(run: Run, capture: CaptureSource, regions: Sequence[str] = ()) -> dict[str, Any]:
+    """Score a run against a capture and write `metrics.json` into the run folder.
 
-    regions: `NAME=START:STOP`, ranges of ground-truth vertices to report besides the parts.
-    Returns what it wrote:
+    The head is where the capture's mask says so, or where the model is drawn if a view has no mask; pixels
+    that either side ignores (below the neck, unlabelled) are never scored.
+
+    Args:
+        run: the fit.
+        capture: the capture that it was fitted to; frames and cameras are matched by name.
+        regions: `NAME=START:STOP`, ranges of ground-truth vertices to report in addition to the parts.
+
+    Returns:
+        What it wrote:
         pictures: for `held_out` and `training` cameras, PSNR (dB) and SSIM inside the head, mean over views
         iou: per class, pooled over all views that have a mask (`masks` says how many)
-        damaged_views: how many views were left out because a file of theirs is damaged
-        distances: per part and region of the ground truth, see `surface_distances` (absent without `gt/`)
-    The head is where the capture's mask says so, or where the model is drawn if a view has no mask; pixels
-    that either side ignores (below the cut of the neck, unlabelled) are never scored.
-    Raises HeadfitError for a region that cannot be, and for regions of a capture without ground truth.
+        damaged_views: how many views were left out because one of their files is damaged
+        changes: how frames and cameras of the capture differ from those that were fitted
+        distances: per part and region of the ground truth, see `surface_distances` (absent without true meshes)
+
+    Raises:
+        HeadfitError: a region does not fit, or regions of a capture without ground truth are asked for.
     """
-    truth = GroundTruth.of(run.capture)
+    truth = capture.ground_truth()
     gt_regions = [] if truth is None else part_regions(truth)
     if regions:
         if truth is None:
-            raise HeadfitError(f"{run.capture.path}: has no gt/topology.npz, so --region has nothing to name")
+            raise HeadfitError(f"{capture.location}: has no true meshes, so --region has nothing to name")
         asked = [parse_region(text, int(truth.faces.max()) + 1) for text in regions]
         names = {region.name for region in asked}  # a part of the same name gives way
         gt_regions = [region for region in gt_regions if region.name not in names] + asked
 
-    result: dict[str, Any] = {"run": str(run.path), "capture": str(run.capture.path), **_score_views(run)}
+    result: dict[str, Any] = {"run": str(run.path), "capture": capture.location, **_score_views(run.model, capture)}
     if truth is not None:
-        result["distances"] = surface_distances(run, truth, gt_regions)
+        result["distances"] = surface_distances(run.model, truth, gt_regions)
     with open(run.path / "metrics.json", "w", encoding="utf-8") as file:
         json.dump(result, file, indent=1)
     return result
 
 
-def _score_views(run: Run) -> dict[str, Any]:
-    """PSNR, SSIM and IoU over all cameras and fitted frames."""
-    classes = label_classes(run.head.label_names, run.capture.label_names)
+def _score_views(model: FittedHead, capture: CaptureSource) -> dict[str, Any]:
+    """PSNR, SSIM and IoU over all fitted views that the capture has."""
+    classes = label_classes(model.head.label_names, capture.label_names)
     overlap = LabelOverlap(list(classes.names), _unions(list(classes.names)))
     scores: dict[str, list[tuple[float, float]]] = {"held_out": [], "training": []}
-    cameras = run.capture.cameras
-    views = [(camera, frame) for camera in range(len(cameras)) for frame in range(len(run.frames))]
     masks = damaged = 0
-    for camera, frame in tqdm(views, desc="evaluate", unit="view"):
+    for view in tqdm(_views(model, capture), desc="evaluate", unit="view"):
         try:
-            image, mask = _observed(run, camera, frame)
+            image, mask = capture.image(*view.in_capture), capture.mask(*view.in_capture)
         except DamagedFile:
             damaged += 1
             continue
-        layers = run.render(cameras[camera], frame)
-        model = np.where(layers["label"] < 0, _BACKGROUND, classes.from_model[layers["label"]])
-        model[layers["ignore"]] = IGNORED
-        seen = model
+        layers = model.render(view.camera, view.frame)
+        rendered = np.where(layers["label"] < 0, _BACKGROUND, classes.from_model[layers["label"]])
+        rendered[layers["below_neck"]] = IGNORED
+        seen = rendered
         if mask is not None:
             seen = classes.from_capture[mask]
-            overlap.add(model, seen)
+            overlap.add(rendered, seen)
             masks += 1
-        head = (seen > _BACKGROUND) & (model != IGNORED)
+        head = (seen > _BACKGROUND) & (rendered != IGNORED)
         if image is not None and head.any():
-            kind = "held_out" if cameras[camera].id in run.hold_out else "training"
             rgb, target = layers["rgb"] / 255, image / 255
-            scores[kind].append((psnr(rgb, target, head), ssim(rgb, target, head)))
+            scores[view.kind].append((psnr(rgb, target, head), ssim(rgb, target, head)))
     pictures = {
         kind: dict(zip(("psnr_db", "ssim"), np.mean(values, axis=0).tolist(), strict=True), views=len(values))
         for kind, values in scores.items()
         if values
     }
-    return {"pictures": pictures, "iou": overlap.iou(), "masks": masks, "damaged_views": damaged}
+    changes = model.capture.differences(CaptureSummary.of(capture))
+    return {
+        "pictures": pictures,
+        "iou": overlap.iou(),
+        "masks": masks,
+        "damaged_views": damaged,
+        "changes": changes,
+    }
 
 
-def _observed(run: Run, camera: int, frame: int) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """Image and mask of one view of the capture; None where the capture has none. Raises DamagedFile."""
-    index = run.capture.frames.index(run.frames[frame])
-    return run.capture.image(camera, index), run.capture.mask(camera, index)
+@dataclass(frozen=True)
+class _View:
+    """A fitted camera and frame index, whether it was held out, and its (camera, frame) in the capture."""
+
+    camera: Camera
+    frame: int
+    kind: str
+    in_capture: tuple[int, int]
+
+
+def _views(model: FittedHead, capture: CaptureSource) -> list[_View]:
+    """The fitted views that the capture has, too."""
+    camera_of = {camera.id: index for index, camera in enumerate(capture.cameras)}
+    frame_of = {name: index for index, name in enumerate(capture.frames)}
+    return [
+        _View(
+            camera,
+            frame,
+            "held_out" if camera.id in model.config.hold_out else "training",
+            (camera_of[camera.id], frame_of[name]),
+        )
+        for camera in model.capture.cameras
+        if camera.id in camera_of
+        for frame, name in enumerate(model.capture.frames)
+        if name in frame_of
+    ]
 
 
 def _unions(names: list[str]) -> dict[str, list[str]]:
@@ -121,6 +156,7 @@ def format_report(result: dict[str, Any]) -> str:
             )
     if result["damaged_views"]:
         lines.append(f"left out: {result['damaged_views']} views with damaged files (headfit check names them)")
+    lines += [f"the capture differs from the fitted one: {change}" for change in result["changes"]]
     if result["masks"]:
         lines.append(f"\nIoU, pooled over {result['masks']} masks")
         lines += [f"  {name:<18} {value:.4f}" for name, value in result["iou"].items()]

@@ -4,28 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from PIL import Image
 from tqdm import tqdm
 
-if TYPE_CHECKING:
-    from headfit.fitting.run import Run
+from headfit.files import failures_named, make_folder
+from headfit.fitting.model import FittedHead
 
 
-def render_pictures(run: Run, out: Path, cameras: Sequence[str] = ()) -> int:
+def render_pictures(model: FittedHead, out: Path, cameras: Sequence[str] = ()) -> int:
     """Write `out/<camera>/<frame>.png` for every fitted frame; returns the number of pictures.
 
-    cameras: ids of the capture's cameras, none for all of them. Raises HeadfitError for an id that the
-    capture does not have.
+    Args:
+        model: the fitted head.
+        out: folder to write.
+        cameras: ids of the capture's cameras; none for all of them.
+
+    Raises:
+        HeadfitError: the capture has no camera of an id, or a picture cannot be written.
     """
-    capture = run.capture
+    capture = model.capture
     indices = [capture.camera_index(name) for name in dict.fromkeys(cameras)] or range(len(capture.cameras))
-    chosen = [capture.cameras[index] for index in indices]
-    views = [(camera, index) for camera in chosen for index in range(len(run.frames))]
-    for camera, index in tqdm(views, desc="render", unit="picture"):
+    views = [(capture.cameras[camera], frame) for camera in indices for frame in range(len(capture.frames))]
+    for camera, frame in tqdm(views, desc="render", unit="picture"):
         folder = out / camera.id
-        folder.mkdir(parents=True, exist_ok=True)
-        rgb = run.render(camera, index)["rgb"]
-        Image.fromarray(rgb).save(folder / f"{run.frames[index]}.png")
+        make_folder(folder)
+        picture = folder / f"{capture.frames[frame]}.png"
+        with failures_named(picture):
+            Image.fromarray(model.render(camera, frame)["rgb"]).save(picture)
     return len(views)

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from headfit.errors import HeadfitError
-
-if TYPE_CHECKING:
-    from headfit.head import HeadModel
+from headfit.head import HeadModel
 
 
 @dataclass(frozen=True)
 class MeshTopology:
-    """The constant half of a mesh sequence; the other half is vertices [V,3] per frame.
+    """The constant part of a mesh sequence; the other part is vertices `[V,3]` per frame.
 
-    faces [F,3] int32 index the vertices, faces_uv [F,3] int32 index uvs [T,2] float32 (u right, v up, in
-    [0,1]). face_labels [F] and face_parts [F] int32 index label_names and part_names (unicode arrays).
+    faces `[F,3]` int32 index the vertices, faces_uv `[F,3]` int32 index uvs `[T,2]` float32 (u right, v up, in
+    [0,1]). face_labels `[F]` and face_parts `[F]` int32 index label_names and part_names (unicode arrays).
     """
 
     faces: np.ndarray

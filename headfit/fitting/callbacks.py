@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 from tqdm import tqdm
 
 from headfit.fitting.checkpoints import CHECKPOINT, keep_checkpoint
+from headfit.fitting.module import HeadFit
 from headfit.fitting.pictures import view_sheet, write_picture
-
-if TYPE_CHECKING:
-    from headfit.fitting.module import HeadFit
 
 
 class StageProgress(Callback):
@@ -24,9 +22,8 @@ class StageProgress(Callback):
         self._bar: tqdm[Any] | None = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        fit: HeadFit = pl_module  # type: ignore[assignment]
         self._bar = tqdm(
-            total=fit.plan.steps,
+            total=_fit(pl_module).plan.steps,
             initial=trainer.global_step,
             unit="step",
             dynamic_ncols=True,
@@ -37,9 +34,9 @@ class StageProgress(Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        fit: HeadFit = pl_module  # type: ignore[assignment]
+        fit = _fit(pl_module)
         if self._bar is not None:
-            self._bar.set_description(f"fit: {fit.stage_name}", refresh=False)
+            self._bar.set_description(f"fit: {fit.chunk.stage}", refresh=False)
             self._bar.set_postfix({k: f"{v:.3g}" for k, v in fit.latest.items()}, refresh=False)
             self._bar.update(1)
 
@@ -72,7 +69,7 @@ class KeepLast(Callback):
 class Pictures(Callback):
     """Target, render, label borders and error map of fixed views, and the texture, to TensorBoard and `pictures/`.
 
-    Drawn at the end of every stage but those in windows, which another refines, and every `every` steps within it.
+    Drawn at the end of every stage, except of those in windows, which a later stage refines, and every `every` steps.
     """
 
     def __init__(self, run: Path, every: int) -> None:
@@ -81,17 +78,22 @@ class Pictures(Callback):
         self._last = 0
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        fit: HeadFit = pl_module  # type: ignore[assignment]
+        fit = _fit(pl_module)
         step = trainer.global_step
         end_of_stage = fit.chunk.ends_stage and fit.stage.frames != "windows"
         if not trainer.is_global_zero or not (end_of_stage or step - self._last >= self.every):
             return
         self._last = step
-        pictures = {f"views/{name}": sheet for name, sheet in view_sheet(fit)}
-        if fit.has_texture:
-            pictures["texture"] = fit.texture_image()
+        pictures = {f"views/{name}": sheet for name, sheet in view_sheet(fit.model, fit.data.capture)}
+        if fit.model.has_texture:
+            pictures["texture"] = fit.model.texture_image()
         for name, image in pictures.items():
             if trainer.logger is not None:
                 trainer.logger.experiment.add_image(name, image, step, dataformats="HWC")  # type: ignore[attr-defined]
             if end_of_stage:
-                write_picture(self.folder / fit.stage_name / f"{name}.png", image)
+                write_picture(self.folder / fit.chunk.stage / f"{name}.png", image)
+
+
+def _fit(pl_module: pl.LightningModule) -> HeadFit:
+    assert isinstance(pl_module, HeadFit)
+    return pl_module

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from headfit.errors import HeadfitError
+from headfit.files import flush_to_disk
 
 CHECKPOINT = "checkpoints/last.ckpt"
 PREVIOUS = "checkpoints/previous.ckpt"
@@ -21,14 +22,14 @@ PREVIOUS = "checkpoints/previous.ckpt"
 def keep_checkpoint(run: Path, write: Callable[[Path], None]) -> None:
     """Have `write` write a file and make it the run's last checkpoint; the last one becomes the previous one.
 
-    The new file is whole and on the disk before it gets its name, and a rename is atomic: whenever the process dies,
-    each of the two names stands for a whole checkpoint or for none, and once there is one, one of them does.
+    The new file is complete and on the disk before it gets its name, and a rename is atomic: whenever the process dies,
+    each of the two names refers to an intact checkpoint or to none, and once there is one, at least one of them does.
     """
     last, previous = run / CHECKPOINT, run / PREVIOUS
     last.parent.mkdir(parents=True, exist_ok=True)
     fresh, link = last.with_suffix(".writing"), last.with_suffix(".linking")
     write(fresh)
-    _to_disk(fresh)
+    flush_to_disk(fresh)
     if last.exists():
         link.unlink(missing_ok=True)
         os.link(last, link)
@@ -37,22 +38,22 @@ def keep_checkpoint(run: Path, write: Callable[[Path], None]) -> None:
 
 
 def find_checkpoint(run: Path) -> Path | None:
-    """The newest whole checkpoint of a run; None where none was ever written.
+    """The newest intact checkpoint of a run; None where none was ever written.
 
     Says on stderr when the last one is damaged and the previous one is taken. Raises HeadfitError when both are.
     """
     there = [path for path in (run / CHECKPOINT, run / PREVIOUS) if path.exists()]
     for path in there:
-        if _is_whole(path):
+        if _is_intact(path):
             return path
         print(f"headfit: {path} is damaged; looking for the checkpoint before it", file=sys.stderr)
     if there:
-        raise HeadfitError(f"{there[0]}: damaged, and there is no whole checkpoint before it; start the run anew")
+        raise HeadfitError(f"{there[0]}: damaged, and there is no intact checkpoint before it; start a new run")
     return None
 
 
 def load_checkpoint(run: Path) -> dict[str, Any]:
-    """The newest whole checkpoint's content, on the CPU. Raises HeadfitError when there is none."""
+    """The content of the newest intact checkpoint, on the CPU. Raises HeadfitError when there is none."""
     path = find_checkpoint(run)
     if path is None:
         raise HeadfitError(f"{run}: no finished run here (there is no {CHECKPOINT})")
@@ -60,23 +61,10 @@ def load_checkpoint(run: Path) -> dict[str, Any]:
     return content
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a small file so that it is there whole or not at all."""
-    fresh = path.with_suffix(".writing")
-    fresh.write_text(text)
-    _to_disk(fresh)
-    os.replace(fresh, path)
-
-
-def _is_whole(path: Path) -> bool:
-    """A checkpoint is a zip archive: its directory stands at the end, and every entry has a checksum."""
+def _is_intact(path: Path) -> bool:
+    """Whether a checkpoint is complete: it is a zip archive with its directory at the end and a checksum per entry."""
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.testzip() is None
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError):
         return False
-
-
-def _to_disk(path: Path) -> None:
-    with open(path, "rb+") as file:
-        os.fsync(file.fileno())

@@ -1,4 +1,4 @@
-"""Views cut down to the part that a step needs: what neither mask nor model calls head is not rendered."""
+"""Cropping views to the head: what neither mask nor model calls head is not rendered."""
 
 from __future__ import annotations
 
@@ -7,37 +7,37 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from headfit.capture.data import ViewBatch
+from headfit.capture.views import ViewBatch
 from headfit.render import CameraBatch
 
-#: Room around the head, besides what a blur reaches: its border must lie inside, with neighbours on both sides, and
-#: only some vertices are looked at. In pixels, and as a share of the picture's longer side.
+#: Room around the head, in addition to the reach of a blur: its border must lie inside, with neighbours on both sides,
+#: and only some vertices are used. In pixels, and as a share of the picture's longer side.
 MARGIN, MARGIN_SHARE = 4, 1 / 64
-#: Every how manieth vertex is looked at.
+#: Only every 8th vertex is used.
 STRIDE = 8
 #: Sizes are multiples of this, so that buffers freed in one step fit the next.
-GRAIN = 16
+SIZE_MULTIPLE = 16
 
 
 @torch.no_grad()
 def crop_to_head(batch: ViewBatch, cameras: CameraBatch, v_world: Tensor, blur: float) -> tuple[ViewBatch, CameraBatch]:
-    """Cut every view to a window, of one size for the batch, that holds its head by the mask and by the model.
+    """Crop every view to a window, of one size for the batch, that contains its head by the mask and by the model.
 
     Args:
-        batch: the views `[B,H,W]`; those without a mask are cut to the model's head.
+        batch: the views `[B,H,W]`; those without a mask are cropped to the model's head.
         cameras: their cameras, at the batch's size.
         v_world: `[B,V,3]` the model's heads (metres).
-        blur: standard deviation (pixels) of the blur that the window has to leave room for.
+        blur: standard deviation (pixels) of the blur that the window leaves room for.
 
-    Outside of the windows both sides see background, so no loss changes. Images, landmarks and principal points move
+    Outside of the windows both sides show background, so no loss changes. Images, landmarks and principal points move
     together.
     """
     height, width = cameras.size
-    full = torch.tensor([width, height])
+    full = torch.tensor([width, height], device=v_world.device)
     low, high = _head_boxes(batch, cameras.project(v_world[:, ::STRIDE]), full)
     margin = MARGIN + round(MARGIN_SHARE * max(height, width) + 3 * blur)
     low, high = (low - margin).clamp_min(0), (high + margin).minimum(full)
-    size = torch.minimum(-(-(high - low).amax(0) // GRAIN) * GRAIN, full)
+    size = torch.minimum(-(-(high - low).amax(0) // SIZE_MULTIPLE) * SIZE_MULTIPLE, full)
     start = torch.minimum(low, full - size)
     w, h = size.tolist()
     windows = [(slice(y, y + h), slice(x, x + w)) for x, y in start.tolist()]

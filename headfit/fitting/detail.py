@@ -1,4 +1,4 @@
-"""What a frame's surface does beyond the head model's expressions, in a few numbers a frame."""
+"""What a frame's surface does beyond the head model's expressions, in a few hundred numbers per frame."""
 
 from __future__ import annotations
 
@@ -6,44 +6,51 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from headfit.fitting.offsets import SmoothOffsets
+from headfit.fitting.smooth_offsets import SmoothOffsets
 
-#: Handles of a head.
-HANDLES = 200
-#: A cage vertex is soft enough for a handle up to this resistance to free offsets (`cage_stiffness`).
-SOFT = 3.0
+#: Control points of a head.
+CONTROL_POINTS = 200
+#: A cage vertex may be a control point up to this resistance to free offsets (`HeadModel.cage_stiffness`).
+MAX_STIFFNESS = 3.0
 
 
 class FrameDetail(nn.Module):
-    """Maps `[N,handles,3]` displacements of handles to cage displacements `[N,Vc,3]`, in the same unit.
+    """Maps displacements `[N,K,3]` of control points to cage displacements `[N,Vc,3]`, in the same unit.
 
-    Handles are spread evenly over the soft skin (farthest-point sampling on the mean cage); each carries its
-    surroundings along as a pull on a sheet does: its footprint is a column of the matrix that makes offsets smooth (see
-    SmoothOffsets), scaled to 1 at the handle. So a frame costs some hundred numbers, whatever the mesh.
+    Control points are spread evenly over the soft skin (farthest-point sampling on the mean cage). Each one carries its
+    surroundings along: its footprint is a column of the matrix that smooths offsets (see `SmoothOffsets`), scaled to 1
+    at the control point. So a frame costs a few hundred numbers, whatever the size of the mesh.
     """
 
     footprint: Tensor
+    control_points: Tensor
 
     def __init__(self, mean: Tensor, stiffness: Tensor, rigid: Tensor, smooth: SmoothOffsets) -> None:
         super().__init__()
-        soft = ((stiffness <= SOFT) & ~rigid).nonzero()[:, 0]
+        soft = ((stiffness <= MAX_STIFFNESS) & ~rigid).nonzero()[:, 0]
         points = mean[soft].double().cpu().numpy()
-        self.handles = soft[torch.from_numpy(farthest_points(points, HANDLES))]
-        pulls = torch.zeros(len(mean), len(self.handles))
-        pulls[self.handles, torch.arange(len(self.handles))] = 1.0
+        chosen = soft[torch.from_numpy(farthest_points(points, CONTROL_POINTS)).to(soft.device)]
+        pulls = torch.zeros(len(mean), len(chosen), device=mean.device)
+        pulls[chosen, torch.arange(len(chosen))] = 1.0
         with torch.no_grad():
             footprint = smooth(pulls)
-            height = footprint[self.handles, torch.arange(len(self.handles))]
+            height = footprint[chosen, torch.arange(len(chosen))]
         self.register_buffer("footprint", footprint / height.clamp_min(1e-12), persistent=False)
+        self.register_buffer("control_points", chosen, persistent=False)
+
+    @property
+    def control_point_count(self) -> int:
+        """K."""
+        return len(self.control_points)
 
     def forward(self, displacement: Tensor) -> Tensor:
-        """Cage displacements `[N,Vc,3]` of handle displacements `[N,handles,3]`."""
+        """Cage displacements `[N,Vc,3]` of control-point displacements `[N,K,3]`."""
         return torch.einsum("vk,nkd->nvd", self.footprint, displacement)
 
 
 def farthest_points(points: np.ndarray, count: int) -> np.ndarray:
-    """Indices of up to `count` of `points [N,3]`, each as far as can be from those before it; the first is the one
-    farthest from the centre."""
+    """Indices of up to `count` of `points [N,3]`, each as far as possible from those before it; the first one is the
+    farthest from the centroid."""
     chosen: list[int] = []
     distance = np.linalg.norm(points - points.mean(0), axis=1)
     for _ in range(min(count, len(points))):

@@ -1,8 +1,8 @@
 """One fit over several processes: each computes a share of every step's views, and all take the same step.
 
-Lightning starts the processes and connects them. Its wrapper for the model is not used: it fixes which parameters have
-gradients when it is made, and the stages of a fit change that. Every process holds all parameters; sums over processes
-(of gradients, counts and losses) are the same bits everywhere, so the copies stay equal.
+Lightning starts and connects the processes. Its DDP wrapper for the model is not used: it fixes which parameters have
+gradients when it is created, and the stages of a fit change that. Every process holds all parameters; the all-reduced
+sums (of gradients, counts and losses) are the same bits everywhere, so the copies stay equal.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor, nn
 
 
-class OwnGradientSum(DDPStrategy):
-    """Lightning's processes without its wrapper: the module sums gradients itself, see `sum_gradients`."""
+class ManualGradientSync(DDPStrategy):
+    """Lightning's processes without its DDP wrapper: the module calls `all_reduce_gradients` itself."""
 
     def configure_ddp(self) -> None:
-        """Leave the model as it is."""
+        """Leave the model unwrapped."""
 
 
-def summed(values: Tensor) -> Tensor:
+def all_reduce_sum(values: Tensor) -> Tensor:
     """`values` summed over all processes, on each of them."""
     if dist.is_initialized():
         values = values.clone()
@@ -31,7 +31,7 @@ def summed(values: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
+def all_reduce_gradients(parameters: Iterable[nn.Parameter]) -> None:
     """Replace every gradient by its sum over all processes; None counts as 0."""
     if not dist.is_initialized():
         return
@@ -44,8 +44,8 @@ def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
 
 
 @torch.no_grad()
-def take_from_first(module: nn.Module) -> None:
-    """Give every process the first one's parameters and buffers."""
+def broadcast_from_rank_zero(module: nn.Module) -> None:
+    """Give every process the parameters and buffers of rank zero."""
     for value in module.state_dict().values() if dist.is_initialized() else ():
-        if value.is_floating_point():  # the rest is decided by the settings alone
+        if value.is_floating_point():  # the others depend on the settings only
             dist.broadcast(value, src=0)

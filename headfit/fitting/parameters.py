@@ -1,43 +1,46 @@
-"""All unknowns of a fit, and the vertices they make."""
+"""The unknowns of the geometry, and the vertices that they make."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from headfit.fitting.detail import FrameDetail
-from headfit.fitting.offsets import SmoothOffsets
+from headfit.fitting.smooth_offsets import SmoothOffsets
 from headfit.head import HeadModel
 from headfit.head.rotation import axis_angle_to_matrix
 
 #: One unit of a stored joint or placement value: radians and log-scales as they are, translations in 5 cm, so that one
-#: step length suits a whole group.
+#: learning rate suits a whole group.
 TRANSLATION_UNIT = 0.05
 #: One unit of a frame's detail, in metres.
 DETAIL_UNIT = 1e-3
+#: How far below its range, and up to what value, an expression unit may go.
+MAX_BELOW_RANGE, MAX_EXPRESSION = 0.15, 1.2
 
 
 class FitParameters(nn.Module):
-    """Unknowns of the geometry: some shared by the whole capture, some one row per frame.
+    """Unknowns of the geometry: some shared by the whole capture, some with one row per frame.
 
-    Shared: identity `[I]` (standard deviations), log_scale `[]`, placement_raw `[R,9]` of the rigid inner parts,
-    offset_field `[Vc,3]` (metres, see SmoothOffsets).
+    Shared: identity `[I]` (standard deviations), log_scale `[]`, placement_scaled `[R,9]` of the rigid inner parts,
+    offset_field `[Vc,3]` (metres, see `SmoothOffsets`).
     Per frame (rows): rotation `[F,3]` (axis-angle on top of the initial rotation), translation `[F,3]` (metres, world),
-    expression `[F,E]`, joints_raw `[F,J,6]`, detail_raw `[F,K,3]` (millimetres, of the handles of
-    FrameDetail). `placement` and `joints` give the raw ones in radians and metres.
+    expression `[F,E]`, joints_scaled `[F,J,6]`, detail_mm `[F,K,3]` (millimetres, of the control points of
+    `FrameDetail`). `placement` and `joints` are the scaled ones in radians and metres.
 
     v_world = exp(log_scale) * R v_head + translation.
 
     Args:
         head: the head model.
         frame_count: number of frames F of the capture.
-        smoothness: of the offsets' parameterisation.
+        smoothness: of the parameterisation of the offsets.
     """
 
     start_rotation: Tensor
+    joint_units: Tensor
+    placement_units: Tensor
 
     def __init__(self, head: HeadModel, frame_count: int, smoothness: float) -> None:
         super().__init__()
@@ -49,40 +52,37 @@ class FitParameters(nn.Module):
         self.log_scale = nn.Parameter(torch.zeros(()))
         self.identity = nn.Parameter(torch.zeros(len(head.identity_basis)))
         self.expression = nn.Parameter(torch.zeros(frame_count, len(head.expression_names)))
-        self.joints_raw = nn.Parameter(torch.zeros(frame_count, len(head.joint_names), 6))
-        self.placement_raw = nn.Parameter(torch.zeros(len(head.rigid_part_names), 9))
+        self.joints_scaled = nn.Parameter(torch.zeros(frame_count, len(head.joint_names), 6))
+        self.placement_scaled = nn.Parameter(torch.zeros(len(head.rigid_part_names), 9))
         self.offset_field = nn.Parameter(torch.zeros(head.cage_count, 3))
         self.frame_detail = FrameDetail(head.mean, head.cage_stiffness, head.cage_rigid_part >= 0, self.smooth)
-        self.detail_raw = nn.Parameter(torch.zeros(frame_count, len(self.frame_detail.handles), 3))
+        self.detail_mm = nn.Parameter(torch.zeros(frame_count, self.frame_detail.control_point_count, 3))
         t = TRANSLATION_UNIT
         self.register_buffer("joint_units", torch.tensor([1.0, 1.0, 1.0, t, t, t]), persistent=False)
         self.register_buffer("placement_units", torch.tensor([t, t, t] + [1.0] * 6), persistent=False)
 
-    joint_units: Tensor
-    placement_units: Tensor
-
     @property
     def joints(self) -> Tensor:
-        """`[F,J,6]` axis-angle (radians) and translation (metres) of every joint."""
-        return self.joints_raw * self.joint_units
+        """Axis-angle (radians) and translation (metres) of every joint, `[F,J,6]`."""
+        return self.joints_scaled * self.joint_units
 
     @property
     def placement(self) -> Tensor:
-        """`[R,9]` translation (metres), axis-angle (radians) and log-scale of the rigid inner parts."""
-        return self.placement_raw * self.placement_units
+        """Translation (metres), axis-angle (radians) and log-scale of the rigid inner parts, `[R,9]`."""
+        return self.placement_scaled * self.placement_units
 
     def offsets(self) -> Tensor:
         """Free cage offsets `[Vc,3]` (metres)."""
         return self.smooth(self.offset_field)
 
     def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """World vertices `[N,V,3]` (metres) of frames `[N]`, and the shared offsets `[Vc,3]` that went into them."""
+        """World vertices `[N,V,3]` (metres) of frames `[N]`, and the shared offsets `[Vc,3]` within them."""
         offsets = self.offsets()
         v_head = self.head(
             self.identity,
             self.expression[frames],
             self.joints[frames],
-            offsets=offsets + self.frame_detail(self.detail_raw[frames] * DETAIL_UNIT),
+            offsets=offsets + self.frame_detail(self.detail_mm[frames] * DETAIL_UNIT),
             placement=self.placement,
         )
         return self.to_world(v_head, frames), offsets
@@ -92,10 +92,13 @@ class FitParameters(nn.Module):
         rotation = axis_angle_to_matrix(self.rotation[frames]) @ self.start_rotation[frames]
         return self.log_scale.exp() * v_head @ rotation.transpose(1, 2) + self.translation[frames][:, None]
 
-    def landmarks(self, v_world: Tensor) -> Tensor:
-        """The model's landmarks `[N,68,3]` on vertices `[N,V,3]`."""
-        corners = v_world[:, self.head.faces[self.head.landmark_faces].long()]
-        return (corners * self.head.landmark_bary[..., None]).sum(2)
+    @torch.no_grad()
+    def rest(self) -> Tensor:
+        """Vertices `[V,3]` of this person at rest, in the head frame (metres)."""
+        at_rest = self.expression.new_zeros(1, self.expression.shape[1])
+        joints = self.joints_scaled.new_zeros(1, *self.joints_scaled.shape[1:])
+        vertices: Tensor = self.head(self.identity, at_rest, joints, offsets=self.offsets(), placement=self.placement)
+        return vertices[0]
 
     @torch.no_grad()
     def start_like_nearest(self, frames: Sequence[int], visited: Tensor) -> None:
@@ -107,26 +110,13 @@ class FitParameters(nn.Module):
         for frame in frames:
             if len(known) and not visited[frame]:
                 nearest = known[(known - frame).abs().argmin()]
-                for rows in (self.expression, self.joints_raw):
+                for rows in (self.expression, self.joints_scaled):
                     rows[frame] = rows[nearest]
 
     @torch.no_grad()
     def clamp(self) -> None:
-        """Keep units and joints inside what the model means by them."""
-        self.expression.copy_(self.expression.maximum(self.head.expression_lowest - 0.15).clamp_(max=1.2))
+        """Keep units and joints inside the range for which the head model defines them."""
+        lowest = self.head.expression_lowest - MAX_BELOW_RANGE
+        self.expression.copy_(self.expression.maximum(lowest).clamp_(max=MAX_EXPRESSION))
         lowest, highest = (limit / self.joint_units for limit in (self.head.joint_lowest, self.head.joint_highest))
-        self.joints_raw.copy_(self.joints_raw.clamp(lowest, highest))
-
-    def groups(self) -> list[dict[str, Any]]:
-        """Optimiser groups: name, parameters, and how FitAdam shall treat them."""
-        return [
-            {"name": "rotation", "params": [self.rotation], "rows": True},
-            {"name": "translation", "params": [self.translation], "rows": True},
-            {"name": "scale", "params": [self.log_scale]},
-            {"name": "identity", "params": [self.identity]},
-            {"name": "expression", "params": [self.expression], "rows": True},
-            {"name": "joints", "params": [self.joints_raw], "rows": True},
-            {"name": "placement", "params": [self.placement_raw]},
-            {"name": "detail", "params": [self.detail_raw], "rows": True, "isotropic": True},
-            {"name": "offsets", "params": [self.offset_field], "isotropic": True},
-        ]
+        self.joints_scaled.copy_(self.joints_scaled.clamp(lowest, highest))

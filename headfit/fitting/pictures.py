@@ -1,20 +1,16 @@
-"""Pictures of a fit in progress: what a person looks at before trusting a loss curve."""
+"""Pictures of a fit in progress, to look at before trusting a loss curve."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from headfit.capture.capture import DamagedFile
-from headfit.render.cameras import CameraBatch
-
-if TYPE_CHECKING:
-    from headfit.fitting.module import HeadFit
+from headfit.capture.source import CaptureSource, read_or_none
+from headfit.fitting.model import FittedHead
 
 Picture = NDArray[np.uint8]
 
@@ -32,36 +28,32 @@ def fixed_views(frames: list[int], cameras: list[int], count: int = 3, views: in
     return [(frames[f], [cameras[i] for i in spread]) for f in chosen]
 
 
-def view_sheet(fit: HeadFit) -> Iterator[tuple[str, Picture]]:
-    """(frame name, picture) for some views of frames that were fitted already, one row a camera:
+def view_sheet(model: FittedHead, capture: CaptureSource) -> Iterator[tuple[str, Picture]]:
+    """(frame name, picture) for some views of frames that have been fitted, one row per camera:
     target, render, label borders, error."""
-    by_angle = sorted(range(len(fit.capture.cameras)), key=lambda i: tuple(fit.capture.cameras[i].centre))
-    for frame, cameras in fixed_views(fit.visited.nonzero()[:, 0].tolist(), by_angle):
-        rows = [_row(fit, frame, camera) for camera in cameras]
+    by_angle = sorted(range(len(capture.cameras)), key=lambda i: tuple(capture.cameras[i].centre))
+    for frame, cameras in fixed_views(model.visited.nonzero()[:, 0].tolist(), by_angle):
+        rows = [_row(model, capture, frame, camera) for camera in cameras]
         width = max(row.shape[1] for row in rows)
         rows = [np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0))) for row in rows]
-        yield fit.capture.frames[frame], np.concatenate(rows)
+        yield capture.frames[frame], np.concatenate(rows)
 
 
-def _row(fit: HeadFit, frame: int, index: int) -> Picture:
-    full = fit.capture.cameras[index]
-    camera = full.scaled(min(1.0, TILE / max(full.width, full.height)))
-    layers = fit.render(CameraBatch.of([camera]), index, frame)
-    size = (camera.width, camera.height)
-    try:
-        image = fit.capture.image(index, frame)
-        mask = fit.capture.mask(index, frame)
-    except DamagedFile:
-        image = mask = None
+def _row(model: FittedHead, capture: CaptureSource, frame: int, index: int) -> Picture:
+    full = capture.cameras[index]
+    camera = full.scaled(min(1.0, TILE / full.longest_side))
+    layers = model.render(camera, frame)
+    size = camera.size
+    image = read_or_none(capture.image, index, frame)
+    mask = read_or_none(capture.mask, index, frame)
     target = np.full((*size[::-1], 3), 96, np.uint8) if image is None else _resize(image, size)
-    rendered = (layers["rgb"] * 255).round().astype(np.uint8)
-    rendered[layers["alpha"] == 0] = target[layers["alpha"] == 0]
+    rendered = np.where(layers["alpha"][..., None] > 0, layers["rgb"], target)
     overlay = target.copy()
     if mask is not None:
-        classes = fit.classes.from_capture[cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST)]
+        classes = model.classes.from_capture[cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST)]
         overlay[borders(classes)] = TARGET_COLOUR
-    classes = np.append(fit.classes.from_model, 0)[layers["label"]]
-    overlay[borders(np.where(layers["ignore"], -1, classes))] = MODEL_COLOUR
+    classes = np.append(model.classes.from_model, 0)[layers["label"]]
+    overlay[borders(np.where(layers["below_neck"], -1, classes))] = MODEL_COLOUR
     error = np.abs(rendered.astype(np.float32) - target).mean(-1) / (255 * ERROR_RANGE)
     heat = cv2.applyColorMap((error.clip(0, 1) * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
     return np.concatenate([target, rendered, overlay, heat], axis=1)

@@ -1,137 +1,146 @@
-"""A run: from settings to a trained folder, and from the folder back to vertices and pictures."""
+"""Running a fit: from settings to a run folder."""
 
 from __future__ import annotations
 
 import ctypes
 import json
-import platform
-import subprocess
 import sys
 import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
-from numpy.typing import NDArray
 from pytorch_lightning.loggers import TensorBoardLogger
-from torch import Tensor
 
-from headfit.capture.camera import Camera
-from headfit.capture.capture import Capture
+from headfit.capture import CaptureSource, open_capture
+from headfit.capture.camera import longest_side
 from headfit.capture.data import CaptureData
-from headfit.capture.labels import label_classes
+from headfit.capture.summary import CaptureSummary
 from headfit.errors import HeadfitError
+from headfit.files import write_atomically
 from headfit.fitting.callbacks import KeepLast, Pictures, StageProgress
-from headfit.fitting.checkpoints import CHECKPOINT, find_checkpoint, load_checkpoint, write_whole
-from headfit.fitting.config import CONFIG, FitConfig, load_config, save_config
-from headfit.fitting.health import examine, format_health
-from headfit.fitting.initialise import initialise
-from headfit.fitting.known import like_known, take_known
+from headfit.fitting.checkpoints import CHECKPOINT, find_checkpoint
+from headfit.fitting.config import FitConfig, RunArgs
+from headfit.fitting.initialise_pose import initialise_pose
+from headfit.fitting.model import FittedHead
 from headfit.fitting.module import HeadFit
-from headfit.fitting.parallel import OwnGradientSum
-from headfit.head import HeadModel, load
-from headfit.render import CameraBatch
+from headfit.fitting.parallel import ManualGradientSync
+from headfit.fitting.run_folder import ENVIRONMENT, SKIPPED, TENSORBOARD, Run, environment
+from headfit.fitting.schedule import Plan
+from headfit.fitting.settings import CONFIG, load_run_settings, save_settings
+from headfit.fitting.terms import TERMS, Term
+from headfit.fitting.warm_start import inherit_settings, load_person
 
 #: Numbers of glibc's malloc.h.
 MALLOPT_TRIM_THRESHOLD, MALLOPT_MMAP_THRESHOLD = -1, -3
-#: Settings that a resumed run may change: they do not alter its numbers.
-MAY_CHANGE = {"capture", "out", "resume", "trainer", "cache_gib", "steps_per_picture"}
+MAX_TEXTURE_SIZE = 2048
 
 
-def build(config: FitConfig) -> HeadFit:
-    """The module of a fit, with its capture, data and head, parameters at zero.
+def fit(
+    config: FitConfig,
+    args: RunArgs,
+    *,
+    terms: Mapping[str, Term] = TERMS,
+    callbacks: Sequence[pl.Callback] = (),
+) -> Run:
+    """Run the whole fit and leave a run folder: settings, checkpoint, TensorBoard events, pictures.
 
-    Raises:
-        HeadfitError: the capture, the head or a held-out camera cannot be had.
-    """
-    pl.seed_everything(config.seed, workers=True, verbose=False)
-    capture = Capture.open(config.capture)
-    head = load(config.head)
-    classes = label_classes(head.label_names, capture.label_names)
-    data = CaptureData(
-        capture,
-        classes,
-        hold_out=config.hold_out,
-        seed=config.seed,
-        cache_bytes=int(config.cache_gib * 2**30) // _processes(config),
-    )
-    return HeadFit(config, capture, data, head, classes)
-
-
-def fit(config: FitConfig) -> Run:
-    """Run the whole fit and leave a run folder: config, checkpoint, TensorBoard events, pictures.
+    Args:
+        config: what decides the numbers.
+        args: where to read, write and compute.
+        terms: the loss terms by name.
+        callbacks: Lightning callbacks besides those that keep checkpoints and pictures and show the progress.
 
     Raises:
         HeadfitError: bad input, a folder that already holds another run, a run resumed with other settings, or a loss
             that is not finite.
     """
-    run = Path(config.out)
-    config = like_known(config) if config.init_from else config
-    config = replace(config, texture_size=config.texture_size or texture_size_for(config.capture))
-    checkpoint = _claim(run, config)
+    run = Path(args.out)
+    capture = open_capture(args.capture)
+    config = inherit_settings(config) if config.init_from else config
+    config = replace(config, texture_size=config.texture_size or texture_size_for(capture))
+    checkpoint = _claim(run, config, args)
     keep_freed_memory()
     # Deterministic mode would fill all new memory, which nothing reads, at a tenth of a step's cost.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    module = build(config)
-    processes = _processes(config)
-    _require_a_view_each(module, processes)
-    trainer = pl.Trainer(
-        **{
-            "logger": TensorBoardLogger(run, name=None, version="tensorboard"),
-            "callbacks": [StageProgress(), KeepLast(run), Pictures(run, config.steps_per_picture)],
-            "max_epochs": len(module.plan.chunks),
-            "reload_dataloaders_every_n_epochs": 1,
-            "enable_checkpointing": False,
-            "enable_progress_bar": False,
-            "enable_model_summary": False,
-            "log_every_n_steps": 1,
-            "deterministic": config.deterministic,
-            "strategy": OwnGradientSum() if processes > 1 else "auto",
-            **config.trainer,
-        }
-    )
+    module = build(config, args, capture, terms)
+    _require_a_view_each(module, _processes(args))
+    trainer = _trainer(module, run, args, callbacks)
     if trainer.is_global_zero:
-        save_config(replace(config, resume=False), run / CONFIG)
-        write_whole(run / "environment.json", json.dumps(environment(), indent=1))
+        save_settings(config, replace(args, resume=False), run)
+        write_atomically(run / ENVIRONMENT, json.dumps(environment(), indent=1))
     if checkpoint is None:
         if config.init_from:
-            print(take_known(module), file=sys.stderr)
-        initialise(module)
+            print(load_person(module.model), file=sys.stderr)
+        initialise_pose(module.model, capture)
     with warnings.catch_warnings():
         # Lightning suggests worker processes; views come from the in-process cache, decoded once.
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         warnings.filterwarnings("ignore", message=".*number of training batches.*smaller than the logging interval.*")
         trainer.fit(module, ckpt_path=str(checkpoint) if checkpoint else None, weights_only=False)
     if trainer.is_global_zero:
-        report_health(module, run, trainer)
-        print(f"fitted: {run}")
-    return Run(run, module)
+        write_atomically(run / SKIPPED, json.dumps(module.data.skipped, indent=1))
+    return Run(run, module.model, args)
 
 
-def texture_size_for(capture: str) -> int:
-    """Texels per side that suit a capture: the power of two at or above its pictures' longer side, up to 2048.
+def build(config: FitConfig, args: RunArgs, capture: CaptureSource, terms: Mapping[str, Term] = TERMS) -> HeadFit:
+    """The module of a fit with its data, parameters at their initial values.
+
+    Raises:
+        HeadfitError: the head cannot be loaded, a held-out camera is unknown, or nothing is left to train on.
+    """
+    pl.seed_everything(config.seed, workers=True, verbose=False)
+    model = FittedHead.build(config, CaptureSummary.of(capture))
+    data = CaptureData(
+        capture,
+        model.classes,
+        hold_out=config.hold_out,
+        seed=config.seed,
+        cache_bytes=int(args.cache_gib * 2**30) // _processes(args),
+    )
+    frames, longest = len(capture.frames), longest_side(capture.cameras)
+    plan = Plan(config.stages, config.steps_per_checkpoint, frames, config.key_frames, longest)
+    return HeadFit(model, data, plan, terms)
+
+
+def _trainer(module: HeadFit, run: Path, args: RunArgs, callbacks: Sequence[pl.Callback]) -> pl.Trainer:
+    own = [StageProgress(), KeepLast(run), Pictures(run, args.steps_per_picture)]
+    settings: dict[str, Any] = {
+        "logger": TensorBoardLogger(run, name=None, version=TENSORBOARD),
+        "callbacks": [*own, *callbacks],
+        "max_epochs": len(module.plan.chunks),
+        "reload_dataloaders_every_n_epochs": 1,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "log_every_n_steps": 1,
+        "deterministic": module.model.config.deterministic,
+        "strategy": ManualGradientSync() if _processes(args) > 1 else "auto",
+    }
+    return pl.Trainer(**{**settings, **args.trainer})
+
+
+def texture_size_for(capture: CaptureSource) -> int:
+    """Texels per side that suit a capture: the power of two at or above the longest image side, up to 2048.
 
     The default layout draws the face at about 0.8 mm a texel at 512, which is what a pixel shows when a head fills a
     picture of 512. Texels finer than pixels are seen by few of them and learn their noise.
     """
-    cameras = Capture.open(capture).cameras
-    longest = max(max(camera.width, camera.height) for camera in cameras)
-    return min(2048, 1 << max(8, (longest - 1).bit_length()))
+    return min(MAX_TEXTURE_SIZE, 1 << max(8, (longest_side(capture.cameras) - 1).bit_length()))
 
 
-def _processes(config: FitConfig) -> int:
-    """Number of processes that the trainer's settings ask for; what Lightning shall find out itself counts as 1."""
-    devices, nodes = config.trainer.get("devices", 1), config.trainer.get("num_nodes", 1)
+def _processes(args: RunArgs) -> int:
+    """Number of processes that the trainer's settings ask for; what Lightning is left to find out counts as 1."""
+    devices, nodes = args.trainer.get("devices", 1), args.trainer.get("num_nodes", 1)
     return devices * nodes if isinstance(devices, int) else 1
 
 
 def _require_a_view_each(module: HeadFit, processes: int) -> None:
     for chunk in module.plan.chunks:
-        name, stage = chunk.stage, module.config.stages[chunk.stage]
+        name, stage = chunk.stage, module.plan.stages[chunk.stage]
         frames = min(stage.frames_per_step, len(chunk.frames))
         views = frames * min(stage.views_per_frame, module.data.sampler.fewest_cameras)
         if views < processes:
@@ -141,9 +150,9 @@ def _require_a_view_each(module: HeadFit, processes: int) -> None:
             )
 
 
-def _claim(run: Path, config: FitConfig) -> Path | None:
-    """Make the run folder, or find the checkpoint to go on from; None: start at the first step."""
-    if config.resume:
+def _claim(run: Path, config: FitConfig, args: RunArgs) -> Path | None:
+    """Make the run folder, or find the checkpoint to continue from; None: start at the first step."""
+    if args.resume:
         if not (run / CONFIG).exists():
             raise HeadfitError(f"{run}: nothing to resume: no {CONFIG} there; start without --resume")
         _require_same_settings(run, config)
@@ -155,8 +164,8 @@ def _claim(run: Path, config: FitConfig) -> Path | None:
 
 
 def _require_same_settings(run: Path, config: FitConfig) -> None:
-    saved = asdict(load_config(run / CONFIG))
-    changed = [key for key, value in asdict(config).items() if key not in MAY_CHANGE and saved[key] != value]
+    saved = asdict(load_run_settings(run)[0])
+    changed = [key for key, value in asdict(config).items() if saved[key] != value]
     if changed:
         raise HeadfitError(
             f"{run}: --resume with another {changed[0]} than the run began with (see {run / CONFIG}); "
@@ -173,91 +182,3 @@ def keep_freed_memory() -> None:
     if hasattr(libc, "mallopt"):
         libc.mallopt(MALLOPT_MMAP_THRESHOLD, 2**30)
         libc.mallopt(MALLOPT_TRIM_THRESHOLD, 2**31 - 1)
-
-
-def report_health(module: HeadFit, run: Path, trainer: pl.Trainer) -> None:
-    """Say where a person should look, and which files could not be used; keep both in the run folder."""
-    health = examine(module)
-    health.save(run)
-    (run / "skipped.json").write_text(json.dumps(health.ignored, indent=1))
-    summary = format_health(health)
-    print(summary)
-    writer = trainer.logger.experiment  # type: ignore[union-attr]
-    writer.add_text("health", "```\n" + summary + "\n```", trainer.global_step)
-    writer.flush()
-
-
-def environment() -> dict[str, Any]:
-    """Versions and the state of the source tree, so that a result can be traced to what made it."""
-    packages = ("headfit", "torch", "pytorch-lightning", "numpy", "opencv-python")
-    source = Path(__file__).resolve().parents[2]
-    return {
-        "python": platform.python_version(),
-        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
-        "packages": {name: version(name) for name in packages},
-        "git": _git(source, "describe", "--always", "--dirty"),
-    }
-
-
-def _git(source: Path, *command: str) -> str | None:
-    if not (source / ".git").exists():
-        return None
-    try:
-        done = subprocess.run(["git", *command], cwd=source, capture_output=True, text=True, timeout=10)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() or None
-
-
-class Run:
-    """A finished (or interrupted) fit: what export, render and evaluate read.
-
-    frames: frame names. hold_out: camera ids kept out of training.
-    """
-
-    def __init__(self, path: Path, module: HeadFit) -> None:
-        self.path = path
-        self.module = module.eval()
-        self.config = module.config
-        self.capture: Capture = module.capture
-        self.head: HeadModel = module.geometry.head
-        self.frames: list[str] = module.capture.frames
-        self.hold_out: list[str] = list(module.config.hold_out)
-
-    def vertices(self, frame_index: int) -> Tensor:
-        """World vertices `[V,3]` (metres) of one frame."""
-        return self.module.vertices(frame_index)
-
-    def texture(self) -> NDArray[np.uint8]:
-        """The albedo `[T,T,3]` uint8 RGB; row 0 is v = 1."""
-        return self.module.texture_image()
-
-    def render(self, camera: Camera, frame_index: int) -> dict[str, NDArray[Any]]:
-        """Layers of one frame in a camera, without batch dimension: see HeadRenderer.layers; rgb is uint8.
-
-        A camera that is not of the capture takes the mean colour gain.
-        """
-        ids = [c.id for c in self.capture.cameras]
-        index = ids.index(camera.id) if camera.id in ids else -1
-        layers = self.module.render(CameraBatch.of([camera]), index, frame_index)
-        return layers | {"rgb": (layers["rgb"] * 255).round().astype(np.uint8)}
-
-
-def load_run(path: str | Path) -> Run:
-    """Open a run folder.
-
-    Raises:
-        HeadfitError: no configuration or checkpoint there, it is of another version or head, or the capture has moved.
-    """
-    path = Path(path)
-    if not (path / CONFIG).exists():
-        raise HeadfitError(f"{path}: no finished run here (there is no {CONFIG})")
-    module = build(load_config(path / CONFIG))
-    checkpoint = load_checkpoint(path)
-    module.on_load_checkpoint(checkpoint)
-    try:
-        module.load_state_dict(checkpoint["state_dict"])
-    except RuntimeError as error:
-        made_by = json.loads((path / "environment.json").read_text())["git"] or "another version"
-        raise HeadfitError(f"{path / CHECKPOINT}: does not fit this headfit; it was made by {made_by}") from error
-    return Run(path, module)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from headfit.capture.capture import Capture
 from headfit.capture.data import Chunk
 from headfit.fitting.config import Stage
 
@@ -16,45 +15,50 @@ from headfit.fitting.config import Stage
 class PlannedChunk:
     """Steps `first .. first + steps - 1` (counted over the whole fit) of one stage, on some of the frames.
 
-    Rates fall over the steps of the whole stage, or of the window: `turn_first .. turn_first + turn_steps - 1`.
+    Learning rates fall over the steps of the whole stage, or of the window: `window_first .. window_first +
+    window_steps - 1`.
     """
 
     stage: str
     frames: Sequence[int]
     first: int
     steps: int
-    turn_first: int
-    turn_steps: int
+    window_first: int
+    window_steps: int
     starts_stage: bool = False
     ends_stage: bool = False
 
-    def fall(self, step: int, stage: Stage) -> float:
-        """What rates are multiplied by at a step: 1, then falling geometrically to `stage.decay`."""
-        share = (step - self.turn_first + 1) / self.turn_steps
+    def lr_factor(self, step: int, stage: Stage) -> float:
+        """Factor of the learning rates at a step: 1, then falling geometrically to `stage.decay`."""
+        share = (step - self.window_first + 1) / self.window_steps
         return float(stage.decay ** max(0.0, (share - (1 - stage.decay_share)) / max(stage.decay_share, 1e-9)))
 
 
 class Plan:
-    """All chunks of a fit in order; stages that a capture has no frames for have none.
+    """All chunks of a fit, in order; a stage for which the capture has no frames has none.
 
     Args:
         stages: stages by name, in order.
-        chunk_steps: most steps of a chunk.
+        chunk_steps: maximum number of steps of a chunk.
         frame_count: frames of the capture.
-        key_frames: how many of them are key frames.
+        key_frames: number of key frames among them.
+        longest_side: longest image side of the capture's cameras, in pixels.
     """
 
-    def __init__(self, stages: dict[str, Stage], chunk_steps: int, frame_count: int, key_frames: int) -> None:
+    def __init__(
+        self, stages: dict[str, Stage], chunk_steps: int, frame_count: int, key_frames: int, longest_side: int
+    ) -> None:
         self.stages = stages
+        self.longest_side = longest_side
         self.chunks: list[PlannedChunk] = []
         frames = range(frame_count)
         self.key = np.unique(np.linspace(0, frame_count - 1, min(key_frames, frame_count)).round().astype(int)).tolist()
         step, fitted = 0, set[int]()
         for name, stage in stages.items():
             start = len(self.chunks)
-            for of_turn, steps in self._turns(stage, frames, fitted):
+            for frames_of, steps in self._windows(stage, frames, fitted):
                 for done in range(0, steps, chunk_steps):
-                    chunk = PlannedChunk(name, of_turn, step + done, min(chunk_steps, steps - done), step, steps)
+                    chunk = PlannedChunk(name, frames_of, step + done, min(chunk_steps, steps - done), step, steps)
                     self.chunks.append(chunk)
                 step += steps
             if len(self.chunks) > start:
@@ -64,8 +68,8 @@ class Plan:
                 fitted.update(self.key)
         self.steps = step
 
-    def _turns(self, stage: Stage, frames: range, fitted: set[int]) -> list[tuple[Sequence[int], int]]:
-        """Frames to draw from and number of steps, one after the other; `fitted`: the key frames of earlier stages."""
+    def _windows(self, stage: Stage, frames: range, fitted: set[int]) -> list[tuple[Sequence[int], int]]:
+        """Frames and number of steps of each window of a stage; `fitted`: the key frames of earlier stages."""
         if stage.frames == "key":
             return [(self.key, stage.steps)]
         if stage.frames == "windows":
@@ -77,14 +81,13 @@ class Plan:
             return [(frames, -(-stage.steps * len(frames) // of_step))] if len(fitted) < len(frames) else []
         return [(frames, stage.steps)]
 
-    def data_chunk(self, chunk: PlannedChunk, capture: Capture) -> Chunk:
-        """What the data module shall serve for a chunk."""
+    def data_chunk(self, chunk: PlannedChunk) -> Chunk:
+        """What the data module has to serve for a chunk."""
         stage = self.stages[chunk.stage]
-        longest = max(max(camera.width, camera.height) for camera in capture.cameras)
         return Chunk(
             first_step=chunk.first,
             steps=chunk.steps,
-            scale=min(1.0, stage.resolution / longest),
+            scale=min(1.0, stage.resolution / self.longest_side),
             frames_per_step=stage.frames_per_step,
             views_per_frame=stage.views_per_frame,
             frames=chunk.frames,

@@ -150,7 +150,7 @@ class Sheet:
     @torch.no_grad()
     def shoot(self, vertices: Tensor, camera: Camera, colours: Tensor | None) -> Rgb:
         """Picture of a head `[V,3]`: faces in `colours [F,3]`, or in the tints of what they are."""
-        seen = self.renderer.see(vertices[None], CameraBatch.of([camera]))
+        seen = self.renderer.rasterize(vertices[None], CameraBatch.of([camera]))
         pixels = seen.head.flatten().nonzero()[:, 0]
         normal = F.normalize(self.renderer.at_pixels(seen, self.renderer.normals(vertices[None]), pixels), dim=-1)
         face = seen.index_img.flatten()[pixels].long()

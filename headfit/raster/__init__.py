@@ -1,6 +1,5 @@
 """A differentiable rasterizer for triangle meshes. See `headfit.raster.api` for conventions."""
 
-from headfit.raster import cuda  # noqa: F401  (registers the operators for CUDA tensors)
 from headfit.raster._C import NEAR
 from headfit.raster.api import (
     PixelLossKind,

@@ -22,7 +22,8 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from headfit.raster import cuda, ops
+from headfit.raster import ops
+from headfit.raster.backend import DEVICES
 from headfit.raster.topology import Topology, check_vertex_ids
 
 
@@ -123,7 +124,7 @@ def edge_grad(
     """
     image, v_pix = single(image), single(v_pix)
     group, topology = _check_edges(image, v_pix, faces, index_img, group, topology)
-    return ops.EdgeGrad.apply(image, v_pix, faces, topology.adjacency, group, index_img)
+    return ops.EdgeGrad.apply(image, image.detach(), None, v_pix, faces, topology.adjacency, group, index_img)
 
 
 PixelLossKind = Literal["squared", "charbonnier", "huber", "l1", "cross_entropy"]
@@ -175,11 +176,10 @@ def pixel_loss(
         raise ValueError(f"kind: expected one of {', '.join(get_args(PixelLossKind))}, got {kind!r}")
     if kind in ("charbonnier", "huber") and not (scale is not None and scale > 0):
         raise ValueError(f"scale: {kind} needs one above 0, in units of the image, got {scale}")
-    number, scale = get_args(PixelLossKind).index(kind), scale or 0.0
-    target = target.detach()
+    target, scale = target.detach(), scale or 0.0
     loss = loss_of_pixels(image, target, kind, scale)
-    return ops.PixelLossEdges.apply(
-        loss, image.detach(), target, v_pix, faces, topology.adjacency, group, index_img, number, scale
+    return ops.EdgeGrad.apply(
+        loss, image.detach(), target, v_pix, faces, topology.adjacency, group, index_img, kind, scale
     )
 
 
@@ -261,10 +261,9 @@ def _check_index_img(index_img: Tensor) -> None:
 
 
 def check_device(first: Tensor, **others: Tensor) -> None:
-    devices = ("cpu",) if cuda.kernels is None else ("cpu", "cuda")
-    if first.device.type not in devices:
+    if first.device.type not in DEVICES:
         raise ValueError(
-            f"this build of headfit.raster works on {' and '.join(devices)}, got a tensor on {first.device}"
+            f"this build of headfit.raster works on {' and '.join(DEVICES)}, got a tensor on {first.device}"
         )
     for name, other in others.items():
         if other.device != first.device:

@@ -3,67 +3,71 @@
 The public functions in `headfit.raster.api` check their arguments; nothing here does.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
-from headfit.raster import _C
+from headfit.raster import backend
+from headfit.raster.backend import DEVICES
 
 
-@torch.library.custom_op("headfit::rasterize", mutates_args=(), device_types="cpu")
+@torch.library.custom_op("headfit::rasterize", mutates_args=(), device_types=DEVICES)
 def rasterize(v_pix: Tensor, faces: Tensor, height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
     size = (v_pix.shape[0], height, width)
-    index_img = torch.empty(size, dtype=torch.int32)
-    bary, depth = v_pix.new_empty((*size, 3)), v_pix.new_empty(size)
-    _C.rasterize(plain(v_pix), plain(faces), index_img, bary, depth, torch.get_num_threads())
+    index_img, bary, depth = _raster_of(v_pix, size)
+    with backend.backend_of(v_pix) as b:
+        workspace = b.workspace(b.kernels.rasterize_bytes(*size))
+        b.kernels.rasterize(plain(v_pix), plain(faces), index_img, bary, depth, workspace, b.queue)
     return index_img, bary, depth
 
 
 @rasterize.register_fake
 def _(v_pix: Tensor, faces: Tensor, height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
-    size = (v_pix.shape[0], height, width)
+    return _raster_of(v_pix, (v_pix.shape[0], height, width))
+
+
+def _raster_of(v_pix: Tensor, size: tuple[int, int, int]) -> tuple[Tensor, Tensor, Tensor]:
+    """Memory for index_img, bary and depth."""
     return v_pix.new_empty(size, dtype=torch.int32), v_pix.new_empty((*size, 3)), v_pix.new_empty(size)
 
 
-@torch.library.custom_op("headfit::rasterize_backward", mutates_args=(), device_types="cpu")
+@torch.library.custom_op("headfit::rasterize_backward", mutates_args=(), device_types=DEVICES)
 def rasterize_backward(
     v_pix: Tensor, faces: Tensor, index_img: Tensor, grad_bary: Tensor, grad_depth: Tensor
 ) -> Tensor:
-    grad_v = torch.empty_like(v_pix, memory_format=torch.contiguous_format)
-    _C.rasterize_backward(
-        plain(v_pix),
-        plain(faces),
-        plain(index_img),
-        plain(grad_bary),
-        plain(grad_depth),
-        grad_v,
-        torch.get_num_threads(),
-    )
+    grad_v = _grad_of(v_pix)
+    inputs = plain(v_pix), plain(faces), plain(index_img), plain(grad_bary), plain(grad_depth)
+    with backend.backend_of(v_pix) as b:
+        b.kernels.rasterize_backward(*inputs, grad_v, b.sum_workspace(grad_v), b.queue)
     return grad_v
 
 
 @rasterize_backward.register_fake
 def _(v_pix: Tensor, faces: Tensor, index_img: Tensor, grad_bary: Tensor, grad_depth: Tensor) -> Tensor:
-    return torch.empty_like(v_pix, memory_format=torch.contiguous_format)
+    return _grad_of(v_pix)
 
 
-def _rasterize_setup(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
+def _rasterize_setup(ctx: Any, inputs: Any, output: Any) -> None:
     v_pix, faces, _, _ = inputs
     index_img = output[0]
     ctx.mark_non_differentiable(index_img)
     ctx.save_for_backward(v_pix, faces, index_img)
 
 
-def _rasterize_vjp(ctx, _, grad_bary, grad_depth):  # type: ignore[no-untyped-def]
+def _rasterize_vjp(ctx: Any, _: None, grad_bary: Tensor, grad_depth: Tensor) -> tuple[Tensor | None, ...]:
     return rasterize_backward(*ctx.saved_tensors, grad_bary, grad_depth), None, None, None
 
 
 rasterize.register_autograd(_rasterize_vjp, setup_context=_rasterize_setup)
 
 
-@torch.library.custom_op("headfit::interpolate", mutates_args=(), device_types="cpu")
+@torch.library.custom_op("headfit::interpolate", mutates_args=(), device_types=DEVICES)
 def interpolate(attributes: Tensor, faces: Tensor, index_img: Tensor, bary: Tensor) -> Tensor:
     image = attributes.new_empty((*index_img.shape, attributes.shape[2]))
-    _C.interpolate(plain(attributes), plain(faces), plain(index_img), plain(bary), image, torch.get_num_threads())
+    inputs = plain(attributes), plain(faces), plain(index_img), plain(bary)
+    with backend.backend_of(attributes) as b:
+        b.kernels.interpolate(*inputs, image, b.workspace(0), b.queue)
     return image
 
 
@@ -72,7 +76,7 @@ def _(attributes: Tensor, faces: Tensor, index_img: Tensor, bary: Tensor) -> Ten
     return attributes.new_empty((*index_img.shape, attributes.shape[2]))
 
 
-@torch.library.custom_op("headfit::interpolate_backward", mutates_args=(), device_types="cpu")
+@torch.library.custom_op("headfit::interpolate_backward", mutates_args=(), device_types=DEVICES)
 def interpolate_backward(
     attributes: Tensor,
     faces: Tensor,
@@ -82,17 +86,12 @@ def interpolate_backward(
     needs_attributes: bool,
     needs_bary: bool,
 ) -> tuple[Tensor, Tensor]:
-    grad_attributes, grad_bary = interpolate_grads(attributes, bary, needs_attributes, needs_bary)
-    _C.interpolate_backward(
-        plain(attributes),
-        plain(faces),
-        plain(index_img),
-        plain(bary),
-        plain(grad_image),
-        grad_attributes if needs_attributes else None,
-        grad_bary if needs_bary else None,
-        torch.get_num_threads(),
-    )
+    """The gradients of attributes and bary; empty if not needed."""
+    grad_attributes, grad_bary = grad_if(needs_attributes, attributes), grad_if(needs_bary, bary)
+    inputs = plain(attributes), plain(faces), plain(index_img), plain(bary), plain(grad_image)
+    outputs = grad_attributes if needs_attributes else None, grad_bary if needs_bary else None
+    with backend.backend_of(attributes) as b:
+        b.kernels.interpolate_backward(*inputs, *outputs, b.sum_workspace(grad_attributes), b.queue)
     return grad_attributes, grad_bary
 
 
@@ -106,24 +105,14 @@ def _(
     needs_attributes: bool,
     needs_bary: bool,
 ) -> tuple[Tensor, Tensor]:
-    return interpolate_grads(attributes, bary, needs_attributes, needs_bary)
+    return grad_if(needs_attributes, attributes), grad_if(needs_bary, bary)
 
 
-def interpolate_grads(
-    attributes: Tensor, bary: Tensor, needs_attributes: bool, needs_bary: bool
-) -> tuple[Tensor, Tensor]:
-    """Memory for both gradients; nothing for one that nobody asked for (an operator cannot return None)."""
-    return (
-        attributes.new_empty(attributes.shape if needs_attributes else (0,)),
-        bary.new_empty(bary.shape if needs_bary else (0,)),
-    )
-
-
-def _interpolate_setup(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
+def _interpolate_setup(ctx: Any, inputs: Any, output: Any) -> None:
     ctx.save_for_backward(*inputs)
 
 
-def _interpolate_vjp(ctx, grad_image):  # type: ignore[no-untyped-def]
+def _interpolate_vjp(ctx: Any, grad_image: Tensor) -> tuple[Tensor | None, ...]:
     needs_attributes, _, _, needs_bary = ctx.needs_input_grad
     grad_attributes, grad_bary = interpolate_backward(*ctx.saved_tensors, grad_image, needs_attributes, needs_bary)
     return grad_attributes if needs_attributes else None, None, None, grad_bary if needs_bary else None
@@ -132,148 +121,92 @@ def _interpolate_vjp(ctx, grad_image):  # type: ignore[no-untyped-def]
 interpolate.register_autograd(_interpolate_vjp, setup_context=_interpolate_setup)
 
 
-@torch.library.custom_op("headfit::edge_grad_backward", mutates_args=(), device_types="cpu")
+@torch.library.custom_op("headfit::edge_grad_backward", mutates_args=(), device_types=DEVICES)
 def edge_grad_backward(
-    grad_image: Tensor,
+    grad: Tensor,
     image: Tensor,
+    target: Tensor | None,
     v_pix: Tensor,
     faces: Tensor,
     adjacency: Tensor,
     group: Tensor,
     index_img: Tensor,
+    penalty: str = "",
+    scale: float = 0.0,
 ) -> Tensor:
-    grad_v = torch.empty_like(v_pix, memory_format=torch.contiguous_format)
-    _C.edge_grad_backward(
-        plain(grad_image),
-        plain(image),
-        plain(v_pix),
-        plain(faces),
-        plain(adjacency),
-        plain(group),
-        plain(index_img),
-        grad_v,
-        torch.get_num_threads(),
-    )
+    """What the image's jumps add to the gradient of v_pix.
+
+    Without a target, grad `[B,H,W,C]` is the gradient of the loss with respect to image. With one, the loss is a sum
+    over pixels of penalty(image, target), one of `_C.PENALTIES`, and grad `[B,H,W]` its gradient with respect to them.
+    """
+    grad_v = _grad_of(v_pix)
+    grad = grad if target is None else grad[..., None]
+    colours = plain(grad), plain(image), None if target is None else plain(target)
+    scene = plain(v_pix), plain(faces), plain(adjacency), plain(group), plain(index_img)
+    with backend.backend_of(v_pix) as b:
+        b.kernels.edge_grad_backward(*colours, penalty, scale, *scene, grad_v, b.sum_workspace(grad_v), b.queue)
     return grad_v
 
 
 @edge_grad_backward.register_fake
 def _(
-    grad_image: Tensor,
+    grad: Tensor,
     image: Tensor,
+    target: Tensor | None,
     v_pix: Tensor,
     faces: Tensor,
     adjacency: Tensor,
     group: Tensor,
     index_img: Tensor,
+    penalty: str = "",
+    scale: float = 0.0,
 ) -> Tensor:
-    return torch.empty_like(v_pix, memory_format=torch.contiguous_format)
+    return _grad_of(v_pix)
 
 
 class EdgeGrad(torch.autograd.Function):
-    """The image, as it is; its gradient also goes to the vertices.
+    """Returns its first argument, an image or a loss per pixel, unchanged; the gradient also flows to the vertices.
 
-    Not a custom operator, since those may not return their input, and a copy of every rendered image just to
-    hang a gradient on it is dear.
+    Not a custom operator: those must not return their input, and copying every rendered image only to attach a gradient
+    would be expensive. The other arguments are those of `edge_grad_backward`.
     """
 
     @staticmethod
     def forward(  # type: ignore[no-untyped-def]
         ctx,
+        values: Tensor,
         image: Tensor,
+        target: Tensor | None,
         v_pix: Tensor,
         faces: Tensor,
         adjacency: Tensor,
         group: Tensor,
         index_img: Tensor,
-    ) -> Tensor:
-        ctx.save_for_backward(image, v_pix, faces, adjacency, group, index_img)
-        return image.view_as(image)
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx, grad_image: Tensor):  # type: ignore[no-untyped-def]
-        grad_v = edge_grad_backward(grad_image, *ctx.saved_tensors) if ctx.needs_input_grad[1] else None
-        return grad_image, grad_v, None, None, None, None
-
-
-@torch.library.custom_op("headfit::pixel_loss_backward", mutates_args=(), device_types="cpu")
-def pixel_loss_backward(
-    grad_loss: Tensor,
-    image: Tensor,
-    target: Tensor,
-    v_pix: Tensor,
-    faces: Tensor,
-    adjacency: Tensor,
-    group: Tensor,
-    index_img: Tensor,
-    penalty: int,
-    scale: float,
-) -> Tensor:
-    grad_v = torch.empty_like(v_pix, memory_format=torch.contiguous_format)
-    _C.pixel_loss_backward(
-        penalty,
-        scale,
-        plain(grad_loss),
-        plain(image),
-        plain(target),
-        plain(v_pix),
-        plain(faces),
-        plain(adjacency),
-        plain(group),
-        plain(index_img),
-        grad_v,
-        torch.get_num_threads(),
-    )
-    return grad_v
-
-
-@pixel_loss_backward.register_fake
-def _(
-    grad_loss: Tensor,
-    image: Tensor,
-    target: Tensor,
-    v_pix: Tensor,
-    faces: Tensor,
-    adjacency: Tensor,
-    group: Tensor,
-    index_img: Tensor,
-    penalty: int,
-    scale: float,
-) -> Tensor:
-    return torch.empty_like(v_pix, memory_format=torch.contiguous_format)
-
-
-class PixelLossEdges(torch.autograd.Function):
-    """A loss per pixel, as it is; its gradient also goes to the vertices. Image and target only say what it is of."""
-
-    @staticmethod
-    def forward(  # type: ignore[no-untyped-def]
-        ctx,
-        loss: Tensor,
-        image: Tensor,
-        target: Tensor,
-        v_pix: Tensor,
-        faces: Tensor,
-        adjacency: Tensor,
-        group: Tensor,
-        index_img: Tensor,
-        penalty: int,
-        scale: float,
+        penalty: str = "",
+        scale: float = 0.0,
     ) -> Tensor:
         ctx.save_for_backward(image, target, v_pix, faces, adjacency, group, index_img)
         ctx.penalty, ctx.scale = penalty, scale
-        return loss.view_as(loss)
+        return values.view_as(values)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, grad_loss: Tensor):  # type: ignore[no-untyped-def]
+    def backward(ctx, grad: Tensor):  # type: ignore[no-untyped-def]
         grad_v = None
         if ctx.needs_input_grad[3]:
-            grad_v = pixel_loss_backward(grad_loss, *ctx.saved_tensors, ctx.penalty, ctx.scale)
-        return grad_loss, None, None, grad_v, None, None, None, None, None, None
+            grad_v = edge_grad_backward(grad, *ctx.saved_tensors, ctx.penalty, ctx.scale)
+        return grad, None, None, grad_v, *[None] * (len(ctx.needs_input_grad) - 4)
+
+
+def _grad_of(v_pix: Tensor) -> Tensor:
+    return torch.empty_like(v_pix, memory_format=torch.contiguous_format)
+
+
+def grad_if(needed: bool, x: Tensor) -> Tensor:
+    """Memory for the gradient of `x`; an empty tensor if it is not needed, since an operator cannot return None."""
+    return x.new_empty(x.shape if needed else (0,))
 
 
 def plain(x: Tensor) -> Tensor:
-    """What DLPack takes: no autograd, no strides, no conjugate or negative bit."""
+    """`x` as DLPack takes it: detached, contiguous, and without a conjugate or negative bit."""
     return x.detach().contiguous()

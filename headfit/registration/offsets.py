@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from headfit.fitting.offsets import cage_laplacian
+from headfit.fitting.smooth_offsets import cage_laplacian
 from headfit.registration.matching import DOUBT, REACH, Float, Matches, Surface, Target, between, labelled_faces, match
 from headfit.registration.state import LENGTH, Registration
 

@@ -2,6 +2,6 @@
 
 from headfit.render.appearance import Appearance
 from headfit.render.cameras import CameraBatch
-from headfit.render.renderer import COLOUR_LOSS, HeadRenderer, Visible
+from headfit.render.renderer import COLOUR_LOSS, Fragments, HeadRenderer
 
-__all__ = ["COLOUR_LOSS", "Appearance", "CameraBatch", "HeadRenderer", "Visible"]
+__all__ = ["COLOUR_LOSS", "Appearance", "CameraBatch", "Fragments", "HeadRenderer"]

@@ -1,4 +1,4 @@
-"""HeadRenderer: vertices and cameras in, layers out."""
+"""HeadRenderer: from vertices and cameras to images."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from headfit import raster
 from headfit.head import HeadModel
-from headfit.raster import PixelLossKind, Topology, edge_grad, interpolate, pixel_loss, rasterize
+from headfit.raster import PixelLossKind, Topology
 from headfit.render.appearance import GLOSSY, Appearance, gloss, sample_albedo, shading
 from headfit.render.cameras import CameraBatch
 from headfit.render.geometry import VertexNormals
@@ -19,11 +20,11 @@ COLOUR_LOSS: tuple[PixelLossKind, float] = ("charbonnier", 0.02)
 
 
 @dataclass(frozen=True)
-class Visible:
+class Fragments:
     """What each pixel of B views sees: the result of one rasterization.
 
     v_pix `[B,V',3]` (head, then collar vertices), index_img `[B,H,W]` (-1: background; from `face_count` on: the
-    collar below the neck), bary `[B,H,W,3]`, depth `[B,H,W]` (metres; 0 on background). Made of heads
+    below-neck region), bary `[B,H,W,3]`, depth `[B,H,W]` (metres; 0 on background). Rasterized from heads
     v_world `[B,V,3]` by cameras with optical centres `[B,3]` (metres, world).
     """
 
@@ -42,19 +43,19 @@ class Visible:
 
     @property
     def head_index(self) -> Tensor:
-        """`index_img` with the collar counted as background."""
+        """`index_img` with the below-neck region counted as background."""
         return torch.where(self.head, self.index_img, -1)
 
     @property
-    def beyond(self) -> Tensor:
-        """Bool `[B,H,W]`: the pixel shows what lies below the neck's cut: unknown to the model, never compared."""
+    def below_neck(self) -> Tensor:
+        """Bool `[B,H,W]`: the pixel shows the body below the neck's cut; never compared."""
         return self.index_img >= self.face_count
 
 
 class HeadRenderer(nn.Module):
     """Renders a head model: visibility, labels and colour, differentiable in vertices and appearance.
 
-    `normals(v_world)`: unit vertex normals of heads, see VertexNormals.
+    `normals(v_world)`: unit vertex normals of heads, see `VertexNormals`.
     """
 
     faces: Tensor
@@ -73,64 +74,74 @@ class HeadRenderer(nn.Module):
             self.register_buffer(name, getattr(head, name), persistent=False)
         self.register_buffer("head_faces", head.faces, persistent=False)
         for kind, names in enumerate(GLOSSY):
-            self.register_buffer(f"glossy{kind}", _vertices_of(head, names), persistent=False)
+            self.register_buffer(f"glossy{kind}", head.vertices_of(*names), persistent=False)
         self.topology = Topology(self.faces)
         self.normals = VertexNormals(head.faces, head.vertex_count)
 
-    def see(self, v_world: Tensor, cameras: CameraBatch) -> Visible:
+    def rasterize(self, v_world: Tensor, cameras: CameraBatch) -> Fragments:
         """Rasterize heads `v_world [B,V,3]` (metres), each into its own camera of `cameras`."""
         v_pix = cameras.project(torch.cat([v_world, self.torso.vertices(v_world)], dim=1))
-        index_img, bary, depth = rasterize(v_pix, self.faces, cameras.size)
-        return Visible(v_pix, index_img, bary, depth, self.face_count, v_world, cameras.centres())
+        index_img, bary, depth = raster.rasterize(v_pix, self.faces, cameras.size)
+        return Fragments(v_pix, index_img, bary, depth, self.face_count, v_world, cameras.centres())
 
-    def label_probabilities(self, seen: Visible, class_of_label: Tensor, classes: int) -> Tensor:
+    def label_probabilities(self, fragments: Fragments, class_of_label: Tensor, classes: int) -> Tensor:
         """One-hot class images `[B,H,W,C]`, whose gradient moves the borders between classes.
 
         Args:
-            seen: the visibility of the views.
+            fragments: the visibility of the views.
             class_of_label: `[labels]` class of each of the model's labels, -1 for labels that are not compared.
-            classes: number of classes C; class 0 is background. Pixels below the neck's cut are 0 in every class.
+            classes: number of classes C; class 0 is background. Below-neck pixels are 0 in every class.
         """
-        image, group = self._class_image(seen, class_of_label, torch.eye(classes, device=seen.v_pix.device))
-        return edge_grad(image, seen.v_pix, self.faces, seen.index_img, group=group, topology=self.topology)
+        one_hot = torch.eye(classes, device=fragments.v_pix.device)
+        image, group = self.class_image(fragments, class_of_label, one_hot)
+        f = fragments
+        return raster.edge_grad(image, f.v_pix, self.faces, f.index_img, group=group, topology=self.topology)
 
-    def label_loss(self, seen: Visible, class_of_label: Tensor, class_weight: Tensor, target: Tensor) -> Tensor:
-        """Squared difference `[B,H,W]` of `label_probabilities` and `target [B,H,W,C]`, each class C by its weight
-        `class_weight [C]`; the same gradient, without a backward pass through images of all classes."""
+    def label_loss(self, fragments: Fragments, class_of_label: Tensor, class_weight: Tensor, target: Tensor) -> Tensor:
+        """Squared difference `[B,H,W]` of `label_probabilities` and `target [B,H,W,C]`, each class weighted by
+        `class_weight [C]`: the same gradient, without a backward pass through images of all classes."""
         root = class_weight.sqrt()
-        image, group = self._class_image(seen, class_of_label, root.diag())
-        return pixel_loss(
+        image, group = self.class_image(fragments, class_of_label, root.diag())
+        return raster.pixel_loss(
             image,
             target * root,
-            seen.v_pix,
+            fragments.v_pix,
             self.faces,
-            seen.index_img,
+            fragments.index_img,
             kind="squared",
             group=group,
             topology=self.topology,
         )
 
-    def _class_image(self, seen: Visible, class_of_label: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Each pixel the row of `rows [C,D]` of its class, 0 without one: `[B,H,W,D]`; and the class of each face."""
+    def class_image(self, fragments: Fragments, class_of_label: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """The row of `rows [C,D]` of each pixel's class, 0 where there is none, `[B,H,W,D]`; and the class of each face
+        `[F]`, by which `edge_grad` groups them."""
         classes = len(rows)
         face_class = class_of_label[self.face_labels]
         group = torch.cat([face_class, face_class.new_full((len(self.faces) - self.face_count,), classes)])
         of_class = torch.cat([rows, rows.new_zeros(2, rows.shape[1])])  # rows C and -1: no class
         # Index -1 picks the last entry: background.
         row_of_face = torch.cat([group, group.new_zeros(1)]) % len(of_class)
-        return torch.nn.functional.embedding(row_of_face.take(seen.index_img.long()), of_class), group
+        return torch.nn.functional.embedding(row_of_face.take(fragments.index_img.long()), of_class), group
 
-    def colour_loss(self, image: Tensor, target: Tensor, seen: Visible) -> Tensor:
+    def colour_loss(self, image: Tensor, target: Tensor, fragments: Fragments) -> Tensor:
         """Charbonnier difference `[B,H,W]` of colours `[B,H,W,3]`; its gradient also moves the edges at which one
-        surface hides another."""
+        surface occludes another."""
         kind, scale = COLOUR_LOSS
-        return pixel_loss(
-            image, target, seen.v_pix, self.faces, seen.index_img, kind=kind, scale=scale, topology=self.topology
+        return raster.pixel_loss(
+            image,
+            target,
+            fragments.v_pix,
+            self.faces,
+            fragments.index_img,
+            kind=kind,
+            scale=scale,
+            topology=self.topology,
         )
 
     def shade(
         self,
-        seen: Visible,
+        fragments: Fragments,
         normals: Tensor,
         appearance: Appearance,
         camera: Tensor,
@@ -140,33 +151,35 @@ class HeadRenderer(nn.Module):
         """Colours `[N,3]` of flat pixels `pixels [N]` (ascending indices into B*H*W, all on the head).
 
         Args:
-            seen: visibility from `see`.
+            fragments: visibility from `rasterize`.
             normals: unit vertex normals `[B,V,3]` of the same heads, world frame.
             appearance: texture, light, gloss, gains.
             camera: `[B]` camera index of each view, for its gain.
             pixels: `[N]` flat pixel indices.
-            still: bool `[N]`: pixels whose colour shall not move the geometry.
+            still: bool `[N]`: pixels whose colour does not move the geometry.
         """
-        uv, normal = self.surface(seen, normals, pixels)
+        uv, normal = self.surface(fragments, normals, pixels)
         if still is not None:
             uv = torch.where(still[:, None], uv.detach(), uv)
             normal = torch.where(still[:, None], normal.detach(), normal)
-        view = pixels // seen.index_img[0].numel()
+        view = pixels // fragments.index_img[0].numel()
         albedo = sample_albedo(appearance.albedo(), uv)
         of_view = torch.bincount(view, minlength=len(camera)).tolist()  # pixels ascend, so views follow one another
         lit = [shading(n, light) for n, light in zip(normal.split(of_view), appearance.lights(camera), strict=True)]
-        mirrored = self.at_pixels(seen, self._gloss(seen, normals, appearance), pixels)
+        mirrored = self.at_pixels(fragments, self._gloss(fragments, normals, appearance), pixels)
         return (albedo * torch.cat(lit) + mirrored) * appearance.gain(camera)[view]
 
-    def _gloss(self, seen: Visible, normals: Tensor, appearance: Appearance) -> Tensor:
-        """What vertices `[B,V,1]` mirror of their surroundings into the cameras. Highlights shall not bend the
-        surface, for what is mirrored is known too coarsely: they move with it, at fixed normals."""
+    def _gloss(self, fragments: Fragments, normals: Tensor, appearance: Appearance) -> Tensor:
+        """What vertices `[B,V,1]` mirror of their surroundings into the cameras.
+
+        Normals are detached: the gloss model is too coarse to inform the shape.
+        """
         shown = torch.zeros_like(normals[..., :1])
         for kind, form in enumerate(appearance.gloss):
             vertices = self.get_buffer(f"glossy{kind}")
             with torch.no_grad():
                 normal = normals[:, vertices]
-                ray = seen.v_world[:, vertices] - seen.centres[:, None]
+                ray = fragments.v_world[:, vertices] - fragments.centres[:, None]
                 mirrored = ray - 2 * (ray * normal).sum(-1, keepdim=True) * normal
                 mirrored /= torch.linalg.vector_norm(mirrored, dim=-1, keepdim=True).clamp_min(1e-9)
             shown = shown.index_copy(1, vertices, gloss(mirrored, form)[..., None])
@@ -180,39 +193,38 @@ class HeadRenderer(nn.Module):
 
         Returns:
             rgb `[B,H,W,3]` in [0,1] (around the head: the appearance's mean colours), alpha `[B,H,W]` (1 on the head),
-            label `[B,H,W]` int64
-            (index into the model's labels, -1 outside the head), depth `[B,H,W]` (metres, 0 outside), normal
-            `[B,H,W,3]` (unit, world frame, 0 outside), ignore bool `[B,H,W]` (below the neck's cut).
+            label `[B,H,W]` int64 (index into the model's labels, -1 outside the head), depth `[B,H,W]` (metres, 0
+            outside), normal `[B,H,W,3]` (unit, world frame, 0 outside), below_neck bool `[B,H,W]`.
         """
-        seen = self.see(v_world, cameras)
+        fragments = self.rasterize(v_world, cameras)
         normals = self.normals(v_world)
-        pixels = seen.head.flatten().nonzero()[:, 0]
-        rgb = torch.where(seen.beyond[..., None], appearance.torso, appearance.background).flatten(0, 2)
-        rgb[pixels] = self.shade(seen, normals, appearance, camera, pixels).clamp(0, 1)
+        pixels = fragments.head.flatten().nonzero()[:, 0]
+        rgb = torch.where(fragments.below_neck[..., None], appearance.torso, appearance.background).flatten(0, 2)
+        rgb[pixels] = self.shade(fragments, normals, appearance, camera, pixels).clamp(0, 1)
         normal = torch.zeros_like(rgb)
-        normal[pixels] = self.surface(seen, normals, pixels)[1]
-        label = torch.where(seen.head, self.face_labels[seen.index_img.long().clamp(0, self.face_count - 1)], -1)
+        normal[pixels] = self.surface(fragments, normals, pixels)[1]
+        label = torch.where(
+            fragments.head, self.face_labels[fragments.index_img.long().clamp(0, self.face_count - 1)], -1
+        )
         return {
-            "rgb": rgb.view_as(seen.bary),
-            "alpha": seen.head.to(rgb),
+            "rgb": rgb.view_as(fragments.bary),
+            "alpha": fragments.head.to(rgb),
             "label": label,
-            "depth": torch.where(seen.head, seen.depth, 0.0),
-            "normal": normal.view_as(seen.bary),
-            "ignore": seen.beyond,
+            "depth": torch.where(fragments.head, fragments.depth, 0.0),
+            "normal": normal.view_as(fragments.bary),
+            "below_neck": fragments.below_neck,
         }
 
-    def surface(self, seen: Visible, normals: Tensor, pixels: Tensor) -> tuple[Tensor, Tensor]:
+    def surface(self, fragments: Fragments, normals: Tensor, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """uv `[N,2]` and unit normals `[N,3]` at flat head pixels `pixels [N]`, of vertex `normals [B,V,3]`."""
-        uv = interpolate(self.uvs, self.faces_uv, seen.head_index, seen.bary).flatten(0, 2).index_select(0, pixels)
-        return uv, torch.nn.functional.normalize(self.at_pixels(seen, normals, pixels), dim=-1, eps=1e-12)
+        uv = (
+            raster.interpolate(self.uvs, self.faces_uv, fragments.head_index, fragments.bary)
+            .flatten(0, 2)
+            .index_select(0, pixels)
+        )
+        return uv, torch.nn.functional.normalize(self.at_pixels(fragments, normals, pixels), dim=-1, eps=1e-12)
 
-    def at_pixels(self, seen: Visible, attributes: Tensor, pixels: Tensor) -> Tensor:
+    def at_pixels(self, fragments: Fragments, attributes: Tensor, pixels: Tensor) -> Tensor:
         """Vertex attributes `[B,V,C]` interpolated at flat head pixels `[N]`: `[N,C]`."""
-        image = interpolate(attributes, self.head_faces, seen.head_index, seen.bary)
+        image = raster.interpolate(attributes, self.head_faces, fragments.head_index, fragments.bary)
         return image.flatten(0, 2).index_select(0, pixels)
-
-
-def _vertices_of(head: HeadModel, names: tuple[str, ...]) -> Tensor:
-    """Indices of the vertices of faces with one of these labels."""
-    labels = torch.tensor([i for i, name in enumerate(head.label_names) if name in names], dtype=torch.int64)
-    return head.faces[torch.isin(head.face_labels, labels)].long().unique()

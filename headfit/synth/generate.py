@@ -16,7 +16,7 @@ from headfit.capture import Camera
 from headfit.errors import HeadfitError
 from headfit.export.topology import MeshTopology
 from headfit.head import HeadModel, load
-from headfit.render import CameraBatch, HeadRenderer, Visible
+from headfit.render import CameraBatch, Fragments, HeadRenderer
 from headfit.render.appearance import sample_albedo
 from headfit.synth.paint import CLOTHES, Paint, paint
 from headfit.synth.performance import Performance, perform
@@ -46,7 +46,7 @@ def synthesize(
     head = head or load("default")
     performance = perform(frames, head, rng)
     rest, vertices = pose(head, performance)
-    skin = rest[head.faces[head.face_labels == head.label_names.index("skin")].long().unique()]
+    skin = rest[head.vertices_of("skin")]
     target = ((skin.amin(0) + skin.amax(0)) / 2).numpy().astype(np.float64)
     rig = portrait_rig(cameras, width, height, target, rng)
     studio = Studio(head, paint(head, rest, TEXELS_PER_PIXEL * max(width, height), rng), rng)
@@ -75,11 +75,10 @@ def pose(head: HeadModel, performance: Performance) -> tuple[torch.Tensor, torch
     expression = torch.from_numpy(performance.expression).float()
     joints = torch.from_numpy(performance.joints).float()
     with torch.no_grad():
-        rest = head(identity, torch.zeros_like(expression[:1]), torch.zeros_like(joints[:1]))[0]
         v_head = head(identity, expression, joints)
     rotation = torch.from_numpy(Rotation.from_rotvec(performance.head_rotation).as_matrix()).float()
     translation = torch.from_numpy(performance.head_translation).float()
-    return rest, v_head @ rotation.transpose(1, 2) + translation[:, None]
+    return head.pose(identity=identity), v_head @ rotation.transpose(1, 2) + translation[:, None]
 
 
 class Studio:
@@ -101,19 +100,19 @@ class Studio:
     @torch.no_grad()
     def photograph(self, vertices: torch.Tensor, camera: Camera) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """One view of world vertices [V,3]: rgb [H,W,3] in [0,1], class ids [H,W] uint8, landmarks [68,3]."""
-        fine = self.renderer.see(vertices[None], CameraBatch.of([camera.scaled(SUPERSAMPLING)]))
+        fine = self.renderer.rasterize(vertices[None], CameraBatch.of([camera.scaled(SUPERSAMPLING)]))
         rgb = self._shade(fine, vertices, camera)
         rgb = F.avg_pool2d(rgb.permute(2, 0, 1)[None], SUPERSAMPLING)[0].permute(1, 2, 0)
-        seen = self.renderer.see(vertices[None], CameraBatch.of([camera]))
+        seen = self.renderer.rasterize(vertices[None], CameraBatch.of([camera]))
         label = torch.zeros(seen.index_img.shape[1:], dtype=torch.uint8)
         label[seen.head[0]] = 1 + self.head.face_labels[seen.index_img[seen.head].long()].to(torch.uint8)
-        label[seen.beyond[0]] = max(self.classes)
+        label[seen.below_neck[0]] = max(self.classes)
         return rgb.numpy(), label.numpy(), self._landmarks(seen, vertices, camera)
 
-    def _shade(self, seen: Visible, vertices: torch.Tensor, camera: Camera) -> torch.Tensor:
+    def _shade(self, seen: Fragments, vertices: torch.Tensor, camera: Camera) -> torch.Tensor:
         """Display-coded colours [H,W,3] of one view: diffuse light, and the highlight of the lamp."""
         rgb = torch.tensor(BACKGROUND).expand(*seen.index_img.shape[1:], 3).clone()
-        rgb[seen.beyond[0]] = _display(torch.tensor(CLOTHES) * 0.8)
+        rgb[seen.below_neck[0]] = _display(torch.tensor(CLOTHES) * 0.8)
         pixels = seen.head.flatten().nonzero()[:, 0]
         uv, normal = self.renderer.surface(seen, self.renderer.normals(vertices[None]), pixels)
         towards = F.normalize(torch.from_numpy(camera.centre).float() - vertices.mean(0), dim=0)
@@ -125,10 +124,11 @@ class Studio:
         rgb[seen.head[0]] = _display(sample_albedo(self.paint.albedo, uv) * light + highlight)
         return rgb
 
-    def _landmarks(self, seen: Visible, vertices: torch.Tensor, camera: Camera) -> np.ndarray:
+    def _landmarks(self, seen: Fragments, vertices: torch.Tensor, camera: Camera) -> np.ndarray:
         """iBUG points [68,3], or none: x, y in pixels of the picture, and 1 where the point is seen, else 0."""
-        corners = vertices[self.head.faces[self.head.landmark_faces].long()]
-        points = (self.head.landmark_bary[..., None] * corners).sum(1).numpy().astype(np.float64)
+        if not self.head.has_landmarks:
+            return np.zeros((0, 3))
+        points = self.head.landmarks(vertices).numpy().astype(np.float64)
         pixels, depth = camera.project(points), camera.to_camera(points)[:, 2]
         surface = seen.depth[0].numpy()
         column, row = np.floor(pixels).astype(int).T

@@ -11,7 +11,21 @@ import argparse
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+
+import released_rule
+import torch
+from torch import Tensor
+
+from headfit.fitting.config import Stage
+from headfit.fitting.model import FittedHead
+from headfit.fitting.observation import Observation
+from headfit.fitting.terms import TERMS, Term, photometric
+from headfit.fitting.terms.mask import blurred_mask_loss
+from headfit.fitting.terms.term import mean_share_of_head
+from headfit.raster import loss_of_pixels
+from headfit.render import COLOUR_LOSS, Fragments, HeadRenderer
 
 STAGES = ("rigid", "shape", "fine", "photo", "polish")
 SHORT = {"shape": 40, "fine": 60, "photo": 100, "polish": 1}
@@ -23,7 +37,7 @@ def weight(term: str, value: float, stages: tuple[str, ...] = STAGES) -> list[st
     return [f"stages.{stage}.weights.{term}={value}" for stage in stages]
 
 
-#: Name: (which edge gradients, or matte: ours without gloss; overrides of the default configuration).
+#: Name: (which edge gradients; settings that differ from the default configuration).
 VARIANTS: dict[str, tuple[str, list[str]]] = {
     "photometric only": ("ours", weight("mask", 0)),
     "masks only": ("ours", weight("photometric", 0)),
@@ -31,7 +45,7 @@ VARIANTS: dict[str, tuple[str, list[str]]] = {
     "masks + photometric, released edge rule": ("released", []),
     "masks + photometric, our edges, mouth not compared": ("ours", [f"class_weights.{c}=0" for c in INNER]),
     "the default": ("ours", []),
-    "without gloss": ("matte", []),
+    "without gloss": ("ours", [f"stages.{stage}.rates.gloss=0" for stage in STAGES]),
     "no landmarks": ("ours", ["use_landmarks=false"]),
     **{f"without the {term} prior": ("ours", weight(term, 0)) for term in REGULARISERS},
 }
@@ -40,30 +54,45 @@ COLUMNS = ("face", "95 %", "teeth", "sliding", "head", "lips", "teeth", "mouth",
 
 def run_one(variant: str, capture: str, out: Path) -> None:
     """One fit and its scores, in this process."""
+    from headfit.capture import open_capture
     from headfit.evaluate import evaluate
-    from headfit.fitting.config import load_config
+    from headfit.fitting.config import RunArgs
     from headfit.fitting.run import fit
-    from headfit.render import appearance, renderer
+    from headfit.fitting.settings import load_config
 
     edges, overrides = VARIANTS[variant]
-    if edges == "matte":
-        appearance.GLOSSY = renderer.GLOSSY = ()
-    elif edges != "ours":
-        import released_rule
-
-        renderer.edge_grad = released_rule.edge_grad if edges == "released" else lambda image, *_, **__: image
-        renderer.pixel_loss = released_rule.pixel_loss if edges == "released" else _loss_without_edges
     path, _, camera = capture.partition(":")
     short = [f"stages.{name}.steps={steps}" for name, steps in SHORT.items()]
-    config = load_config("configs/fit.yaml", [*short, *overrides])
-    config.capture, config.out, config.hold_out = str(Path(path).resolve()), str(out), [camera] if camera else []
-    evaluate(fit(config), ["face=0:6706"])
+    config = load_config("configs/fit.yaml", [*short, *overrides, f"hold_out=[{camera}]"])
+    run = fit(config, RunArgs(capture=str(Path(path).resolve()), out=str(out)), terms=terms_with(edges))
+    evaluate(run, open_capture(path), ["face=0:6706"])
 
 
-def _loss_without_edges(image, target, v_pix, faces, index_img, *, kind, scale=None, **_):  # type: ignore[no-untyped-def]
-    from headfit.raster import loss_of_pixels
+def terms_with(edges: str) -> dict[str, Term]:
+    """The loss terms with our edge gradients, those of the released rule, or none."""
+    if edges == "ours":
+        return dict(TERMS)
+    edge_grad = released_rule.edge_grad if edges == "released" else lambda image, *_: image
 
-    return loss_of_pixels(image, target, kind, scale or 0.0)
+    def with_edges(renderer: HeadRenderer, image: Tensor, f: Fragments) -> Tensor:
+        return edge_grad(image, f.v_pix, renderer.faces, f.index_img)
+
+    def mask_loss(o: Observation, model: FittedHead, stage: Stage) -> Tensor:
+        one_hot = torch.eye(len(model.classes))
+        image, _ = model.renderer.class_image(o.fragments, model.class_of_label, one_hot)
+        image, known = with_edges(model.renderer, image, o.fragments), o.mask_known.float()
+        if stage.blur:
+            return blurred_mask_loss(image, o.target, known, model.class_weight, o.head_area, stage.blur)
+        return mean_share_of_head((image - o.target).square() @ model.class_weight * known, o.head_area)
+
+    def photometric_loss(o: Observation, model: FittedHead, stage: Stage) -> Tensor:
+        shown = model.compare_colours(o)
+        image = with_edges(model.renderer, photometric.without_edges_to_the_unknown(shown), o.fragments)
+        moving = loss_of_pixels(image, shown.image, *COLOUR_LOSS) * shown.lit
+        return mean_share_of_head(moving, o.head_area) + photometric.texture_only(shown, o.head_area)
+
+    changed = {"mask": mask_loss, "photometric": photometric_loss}
+    return {name: replace(term, loss=changed.get(name, term.loss)) for name, term in TERMS.items()}
 
 
 def row(metrics: dict) -> list[str]:

@@ -12,33 +12,28 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import pytorch_lightning as pl
 
-from headfit.fitting import module, run
-from headfit.fitting.config import load_config
+from headfit.fitting.config import RunArgs
 from headfit.fitting.parameters import FitParameters
+from headfit.fitting.run import fit
+from headfit.fitting.settings import load_config
+from headfit.fitting.terms import TERMS
 from headfit.render import HeadRenderer
 
 WARM_UP = 3
-#: Methods that are timed, by what the table calls them.
-TIMED = {
-    "head": (FitParameters, "forward"),
-    "crop": (module, "crop_to_head"),
-    "visibility": (HeadRenderer, "see"),
-    "masks": (module.HeadFit, "_mask_term"),
-    "colours": (module.HeadFit, "_photometric_term"),
-    "landmarks": (module.HeadFit, "_landmark_term"),
-    "priors": (module.HeadFit, "_priors"),
-}
-COLUMNS = (*TIMED, "backward", "optimiser", "waiting", "step")
+#: Columns of the table: two methods, the loss terms (all priors together), and the phases of a step.
+DATA_TERMS = ("mask", "photometric", "landmark", "temporal")
+COLUMNS = ("head", "rasterize", *DATA_TERMS, "priors", "backward", "optimiser", "waiting", "step")
 
 
 class Clock(pl.Callback):
-    """Adds up, per step and stage, what the timed methods and Lightning's phases take."""
+    """Adds up, per step and stage, the time of functions and of Lightning's phases."""
 
     def __init__(self) -> None:
         self.steps: dict[str, list[dict[str, float]]] = defaultdict(list)
@@ -68,7 +63,7 @@ class Clock(pl.Callback):
         end = time.perf_counter()
         self.now["optimiser"] = end - self._mark
         self.now["step"] = end - self._end
-        self.steps[fit.stage_name].append(dict(self.now))
+        self.steps[fit.chunk.stage].append(dict(self.now))
         self._end = end
 
 
@@ -83,13 +78,15 @@ def main() -> None:
         stage.steps = args.steps
     config.steps_per_checkpoint = args.steps  # nothing but steps between
     clock = Clock()
-    for name, (owner, attribute) in TIMED.items():
+    for name, owner, attribute in (("head", FitParameters, "forward"), ("rasterize", HeadRenderer, "rasterize")):
         setattr(owner, attribute, clock.timed(name, getattr(owner, attribute)))
-    config.capture = str(args.capture.resolve())
-    run.StageProgress = lambda: clock  # type: ignore[assignment, misc]
+    terms = {
+        name: replace(term, loss=clock.timed(name if name in DATA_TERMS else "priors", term.loss))
+        for name, term in TERMS.items()
+    }
     with tempfile.TemporaryDirectory() as folder:
-        config.out = f"{folder}/run"
-        run.fit(config)
+        run_args = RunArgs(capture=str(args.capture.resolve()), out=f"{folder}/run")
+        fit(config, run_args, terms=terms, callbacks=[clock])
     print(f"| stage | steps | {' | '.join(COLUMNS)} | stage, s |")
     print("|---" * (len(COLUMNS) + 3) + "|")
     for name, steps in clock.steps.items():

@@ -17,13 +17,13 @@ import time
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 LENGTHS = (12, 100, 1000)
 CAMERAS, WIDTH, HEIGHT = 4, 144, 192
 CACHE_GIB = 0.02
 STAGES = """
 texture_size: 256
-steps_per_picture: 1000
 stages:
   shape:
     steps: 24
@@ -35,7 +35,8 @@ stages:
     steps: 24
     resolution: 192
     views_per_frame: 2
-    rates: {translation: 0.0002, expression: 0.01, offsets: 0.0003, texture: 0.01, light: 0.005, gain: 0.002}
+    rates: {translation: 0.0002, expression: 0.01, offsets: 0.0003, texture: 0.01, light: 0.005, gloss: 0.005,
+            gain: 0.002}
     weights: {mask: 1, photometric: 3, landmark: 50, expression: 1.0e-3, offsets: 1.0e+3}
 """
 
@@ -56,23 +57,24 @@ def repeat(source: Path, out: Path, frames: int) -> None:
 
 def measure(capture: Path, folder: Path) -> dict[str, float]:
     """Median milliseconds a step of both stages, peak memory (MB), and seconds of the whole fit. Runs one fit."""
-    from headfit.fitting.config import load_config
-    from headfit.fitting.module import HeadFit
+    import pytorch_lightning as pl
+
+    from headfit.fitting.config import RunArgs
     from headfit.fitting.run import fit
+    from headfit.fitting.settings import load_config
 
     times: dict[str, list[float]] = {}
-    before = HeadFit.on_before_zero_grad
 
-    def stamp(self: HeadFit, optimizer: object) -> None:
-        before(self, optimizer)
-        times.setdefault(self.stage_name, []).append(time.perf_counter())
+    class Stamp(pl.Callback):
+        def on_train_batch_end(self, trainer: pl.Trainer, fit: Any, *_: Any) -> None:
+            times.setdefault(fit.chunk.stage, []).append(time.perf_counter())
 
-    HeadFit.on_before_zero_grad = stamp  # type: ignore[method-assign]
     (folder / "stages.yaml").write_text(STAGES)
-    config = load_config(folder / "stages.yaml", [f"cache_gib={CACHE_GIB}"])
-    config.capture, config.out = str(capture), str(folder / f"run{capture.name}")
+    args = RunArgs(
+        capture=str(capture), out=str(folder / f"run{capture.name}"), cache_gib=CACHE_GIB, steps_per_picture=1000
+    )
     start = time.perf_counter()
-    fit(config)
+    fit(load_config(folder / "stages.yaml"), args, callbacks=[Stamp()])
     whole = time.perf_counter() - start
     steps = {name: 1e3 * median(b - a for a, b in pairwise(stamps)) for name, stamps in times.items()}
     return {**steps, "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "whole": whole}

@@ -1,4 +1,4 @@
-"""Builds the kernels of csrc/cuda for the host, see host/host_shim.h, and gives them to headfit.raster.cuda."""
+"""Builds the kernels of csrc/cuda for the host (see host/host_shim.h), and runs headfit.raster on them."""
 
 import hashlib
 import importlib.util
@@ -8,6 +8,7 @@ import sysconfig
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -23,7 +24,9 @@ WATCHED = ["-fsanitize=thread"]  # for compiling only: the calls end in host_shi
 def build(folder: Path) -> Path:
     """The extension module, compiled once for each content of its sources."""
     nanobind = pytest.importorskip("nanobind", reason="needs the development packages: pip install '.[dev]'")
-    sources = sorted(p for d in (ROOT / "csrc/core", ROOT / "csrc/cuda", HOST) for p in d.iterdir() if p.is_file())
+    sources = sorted(
+        p for d in (ROOT / "csrc", ROOT / "csrc/core", ROOT / "csrc/cuda", HOST) for p in d.iterdir() if p.is_file()
+    )
     content = b"".join(p.read_bytes() for p in sources) + nanobind.__version__.encode() + Path(__file__).read_bytes()
     module = (
         folder
@@ -91,16 +94,23 @@ def shim(on_host: ModuleType) -> Iterator[ModuleType]:
 
 
 @pytest.fixture
-def gpu(shim: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    """headfit.raster.cuda, with its kernels on the host: everything but the stream and the device is the real thing."""
-    from contextlib import contextmanager
-
-    from headfit.raster import cuda
+def gpu(shim: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The operators of headfit.raster on the CUDA kernels, run on the host: only stream and device are faked."""
+    from headfit.raster import backend, ops, texture
 
     @contextmanager
-    def stream_of(_: object) -> Iterator[int]:
-        yield STREAM
+    def on_host(x: Any) -> Iterator[backend.Backend]:
+        yield backend.Backend(shim, STREAM, x.device)
 
-    monkeypatch.setattr(cuda, "kernels", shim)
-    monkeypatch.setattr(cuda, "stream_of", stream_of)
-    return cuda
+    class Gpu:
+        def __getattr__(self, name: str) -> Callable[..., Any]:
+            operator = getattr(ops if hasattr(ops, name) else texture, name)
+
+            def run(*arguments: Any) -> Any:
+                with monkeypatch.context() as patch:
+                    patch.setattr(backend, "backend_of", on_host)
+                    return operator(*arguments)
+
+            return run
+
+    return Gpu()

@@ -6,6 +6,7 @@ import torch
 import trimesh
 
 from headfit.errors import HeadfitError
+from headfit.evaluate import distances
 from headfit.evaluate.distances import Region, parse_region, part_regions, surface_distances
 
 BALL = trimesh.creation.icosphere(subdivisions=3, radius=0.1)
@@ -15,7 +16,7 @@ SHIFT = np.array([0.0, 0.0, 0.3])
 
 
 @pytest.fixture
-def run():
+def model():
     """A ball and a smaller one inside it, over two frames; the second frame is 0.3 m further."""
     head = SimpleNamespace(
         faces=torch.from_numpy(FITTED.faces.astype(np.int32)),
@@ -25,18 +26,18 @@ def run():
     )
     return SimpleNamespace(
         head=head,
-        frames=["0", "1"],
-        capture=SimpleNamespace(cameras=[]),
+        capture=SimpleNamespace(cameras=[], frames=["0", "1"]),
         vertices=lambda index: torch.from_numpy(FITTED.vertices + index * SHIFT).float(),
     )
 
 
-def truth(vertices_of_frame, seen=None):
-    return SimpleNamespace(
-        vertices=vertices_of_frame,
-        seen=lambda vertices, cameras: np.ones(len(vertices), bool) if seen is None else seen,
-        faces=np.arange(12).reshape(-1, 3),
-    )
+@pytest.fixture(autouse=True)
+def all_seen(monkeypatch):
+    monkeypatch.setattr(distances, "seen_vertices", lambda truth, vertices, cameras: np.ones(len(vertices), bool))
+
+
+def truth(vertices_of_frame):
+    return SimpleNamespace(vertices=vertices_of_frame, faces=np.arange(12).reshape(-1, 3))
 
 
 DIRECTIONS = BALL.vertices[::60] / 0.1
@@ -47,43 +48,44 @@ def on_sphere(radius):
     return lambda frame: DIRECTIONS * radius + int(frame) * SHIFT
 
 
-def test_distance_to_the_surface_over_all_frames(run):
-    scores = surface_distances(run, truth(on_sphere(0.102)), [EVERYTHING])["all"]
+def test_distance_to_the_surface_over_all_frames(model):
+    scores = surface_distances(model, truth(on_sphere(0.102)), [EVERYTHING])["all"]
     assert scores["median_mm"] == pytest.approx(2, abs=1e-3)
     assert scores["p95_mm"] == pytest.approx(2, abs=1e-3)
     assert scores["vertices"] == 2 * len(DIRECTIONS)
     assert scores["sliding_median_mm"] == pytest.approx(0, abs=1e-3)
 
 
-def test_a_part_is_compared_with_its_counterpart_only(run):
+def test_a_part_is_compared_with_its_counterpart_only(model):
     eye = Region("eye", EVERYTHING.vertices, frozenset({"left_eye"}))
-    scores = surface_distances(run, truth(on_sphere(0.1)), [EVERYTHING, eye])
+    scores = surface_distances(model, truth(on_sphere(0.1)), [EVERYTHING, eye])
     assert scores["all"]["median_mm"] == pytest.approx(0, abs=1e-3)
     assert scores["eye"]["median_mm"] == pytest.approx(88, abs=0.2)
 
 
-def test_unseen_vertices_and_frames_without_ground_truth_do_not_count(run):
+def test_unseen_vertices_and_frames_without_ground_truth_do_not_count(model, monkeypatch):
     seen = np.zeros(len(DIRECTIONS), bool)
     seen[:2] = True
-    only_first = truth(lambda frame: on_sphere(0.1)(frame) if frame == "0" else None, seen)
-    scores = surface_distances(run, only_first, [EVERYTHING, Region("unseen", np.arange(2, 5))])
+    only_first = truth(lambda frame: on_sphere(0.1)(frame) if frame == "0" else None)
+    monkeypatch.setattr(distances, "seen_vertices", lambda truth, vertices, cameras: seen)
+    scores = surface_distances(model, only_first, [EVERYTHING, Region("unseen", np.arange(2, 5))])
     assert scores["all"]["vertices"] == 2
     assert "sliding_median_mm" not in scores["all"]
     assert "unseen" not in scores
 
 
-def test_sliding_is_the_surfaces_motion_under_the_point(run):
+def test_sliding_is_the_surfaces_motion_under_the_point(model):
     turn = trimesh.transformations.rotation_matrix(np.deg2rad(3), [0, 0, 1])[:3, :3]
-    run.vertices = lambda index: torch.from_numpy(FITTED.vertices @ (turn.T if index else np.eye(3))).float()
+    model.vertices = lambda index: torch.from_numpy(FITTED.vertices @ (turn.T if index else np.eye(3))).float()
     equator = np.array([[0.1, 0, 0]])
-    scores = surface_distances(run, truth(lambda frame: equator), [Region("equator", np.array([0]))])["equator"]
+    scores = surface_distances(model, truth(lambda frame: equator), [Region("equator", np.array([0]))])["equator"]
     assert scores["sliding_median_mm"] == pytest.approx(2 * 100 * np.sin(np.deg2rad(1.5)), rel=0.02)
     assert scores["median_mm"] < 0.2
 
 
-def test_vertices_below_the_cut_of_the_neck_are_left_out(run):
-    run.head.neck_loop = torch.tensor([0])  # the first direction is that of vertex 0, and no other is near it
-    scores = surface_distances(run, truth(on_sphere(0.102)), [EVERYTHING])["all"]
+def test_vertices_below_the_cut_of_the_neck_are_left_out(model):
+    model.head.neck_loop = torch.tensor([0])  # the first direction is that of vertex 0, and no other is near it
+    scores = surface_distances(model, truth(on_sphere(0.102)), [EVERYTHING])["all"]
     assert scores["vertices"] == 2 * (len(DIRECTIONS) - 1)
 
 

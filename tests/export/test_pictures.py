@@ -4,35 +4,35 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from headfit.capture import Camera, Capture
-from headfit.capture.manifest import Manifest
+from headfit.capture import Camera
+from headfit.capture.summary import CaptureSummary
 from headfit.errors import HeadfitError
 from headfit.export import render_pictures
 
 
 @pytest.fixture
-def run(tmp_path):
+def model():
     cameras = [Camera(name, 4, 2, np.eye(3), np.eye(3), np.zeros(3), np.zeros(5)) for name in ("left", "right")]
-    manifest = Manifest("test", 12.0, 1.0, cameras, ["a", "b"], {})
+    capture = CaptureSummary("test", ["a", "b"], 12.0, cameras, {})
 
     def render(camera, index):
         return {"rgb": np.full((2, 4, 3), 100 * index + (camera.id == "right"), dtype=np.uint8)}
 
-    return SimpleNamespace(capture=Capture(tmp_path / "capture", manifest), frames=["a", "b"], render=render)
+    return SimpleNamespace(capture=capture, render=render)
 
 
-def test_a_picture_per_camera_and_frame(run, tmp_path):
-    assert render_pictures(run, tmp_path / "out") == 4
+def test_a_picture_per_camera_and_frame(model, tmp_path):
+    assert render_pictures(model, tmp_path / "out") == 4
     assert np.asarray(Image.open(tmp_path / "out" / "right" / "b.png"))[0, 0, 0] == 101
     assert np.asarray(Image.open(tmp_path / "out" / "left" / "a.png")).shape == (2, 4, 3)
 
 
-def test_chosen_cameras_only(run, tmp_path):
-    assert render_pictures(run, tmp_path / "out", ["right", "right"]) == 2
+def test_chosen_cameras_only(model, tmp_path):
+    assert render_pictures(model, tmp_path / "out", ["right", "right"]) == 2
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["right"]
 
 
-def test_an_unknown_camera_is_named(run, tmp_path):
+def test_an_unknown_camera_is_named(model, tmp_path):
     with pytest.raises(HeadfitError, match=r"top.*left, right"):
-        render_pictures(run, tmp_path / "out", ["top"])
+        render_pictures(model, tmp_path / "out", ["top"])
     assert not (tmp_path / "out").exists()

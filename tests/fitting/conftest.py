@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from headfit.fitting.config import FitConfig, load_config
+from headfit.fitting.config import FitConfig, RunArgs
+from headfit.fitting.settings import load_config
 from headfit.synth import synthesize
 
 SETTINGS = """
@@ -24,7 +25,7 @@ stages:
     resolution: 80
     views_per_frame: 2
     rates: {translation: 0.0002, identity: 0.03, expression: 0.01, joints: 0.01, placement: 0.005, offsets: 0.0002,
-            texture: 0.01, light: 0.005, gain: 0.002}
+            texture: 0.01, light: 0.005, gloss: 0.005, gain: 0.002}
     weights: {mask: 1, photometric: 0.5, identity: 2.0e-3, expression: 1.0e-3, offsets: 1.0e+3}
 """
 
@@ -44,10 +45,13 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def config(capture_path: Path, settings: Path, tmp_path: Path) -> FitConfig:
-    config = load_config(settings)
-    config.capture, config.out = str(capture_path), str(tmp_path / "run")
-    return config
+def config(settings: Path) -> FitConfig:
+    return load_config(settings)
+
+
+@pytest.fixture
+def args(capture_path: Path, tmp_path: Path) -> RunArgs:
+    return RunArgs(capture=str(capture_path), out=str(tmp_path / "run"))
 
 
 @pytest.fixture(scope="session")
@@ -55,8 +59,7 @@ def finished(capture_path: Path, settings: Path, tmp_path_factory: pytest.TempPa
     """The folder of a whole run with cam01 held out."""
     from headfit.fitting.run import fit
 
-    config = load_config(settings)
-    config.capture, config.out = str(capture_path), str(tmp_path_factory.mktemp("finished") / "run")
-    config.hold_out = ["cam01"]
-    fit(config)
-    return Path(config.out)
+    config = load_config(settings, ["hold_out=[cam01]"])
+    out = tmp_path_factory.mktemp("finished") / "run"
+    fit(config, RunArgs(capture=str(capture_path), out=str(out)))
+    return out

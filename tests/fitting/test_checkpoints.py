@@ -1,4 +1,4 @@
-"""A run is killed at every system call that changes the checkpoint folder: one whole checkpoint always is left."""
+"""A run is killed at every system call that changes the checkpoint folder: one intact checkpoint always is left."""
 
 import os
 
@@ -78,7 +78,7 @@ def test_a_damaged_last_checkpoint_gives_way_to_the_previous(tmp_path, damage, c
     assert number(tmp_path) == 1
     assert str(last) in capsys.readouterr().err
     (tmp_path / PREVIOUS).unlink()
-    with pytest.raises(HeadfitError, match="no whole checkpoint before it"):
+    with pytest.raises(HeadfitError, match="no intact checkpoint before it"):
         find_checkpoint(tmp_path)
 
 

@@ -1,11 +1,17 @@
 import json
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from headfit.capture import open_capture
 from headfit.errors import HeadfitError
-from headfit.fitting.config import FitConfig, load_config, save_config
+from headfit.fitting.config import FitConfig, RunArgs, Stage
+from headfit.fitting.config_help import config_help, field_texts
+from headfit.fitting.groups import GROUPS
 from headfit.fitting.run import texture_size_for
+from headfit.fitting.settings import load_config, load_run_settings, load_settings, save_settings
+from headfit.fitting.terms import TERMS
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
 
@@ -25,7 +31,9 @@ def test_dotted_overrides_reach_stages():
     [
         ("sed=3", "sed"),
         ("stages.rigid.steps=many", "many"),
-        ("stages.rigid.rates.nose=1", "nose"),
+        ("stages.rigid.rates.nose=1", "unknown parameter group 'nose'"),
+        ("stages.rigid.rates.identities=1", "Did you mean identity?"),
+        ("stages.rigid.weights.masks=1", "unknown loss term 'masks'.*Did you mean mask?"),
         ("texture_size=1000", "power of two"),
         ("stages.rigid.steps=0", "1 or more"),
         ("stages.rigid.frames=some", "frames must be one of all, key, windows, each, not 'some'"),
@@ -46,10 +54,10 @@ def test_missing_and_broken_files(tmp_path):
 
 
 def test_saved_settings_are_read_back_the_same(tmp_path):
-    config = load_config(CONFIGS[0], ["capture=x"])
-    save_config(config, tmp_path / "config.yaml")
-    assert load_config(tmp_path / "config.yaml") == config
-    assert isinstance(config, FitConfig)
+    config, args = load_settings(CONFIGS[0], ["capture=x", "trainer.devices=2"])
+    save_settings(config, args, tmp_path)
+    assert load_run_settings(tmp_path) == (config, args)
+    assert args.capture == "x" and args.trainer["devices"] == 2
 
 
 @pytest.mark.parametrize(("longer_side", "texels"), [(80, 256), (342, 512), (512, 512), (513, 1024), (4096, 2048)])
@@ -58,4 +66,47 @@ def test_a_texture_has_texels_as_pictures_have_pixels(longer_side, texels, captu
     for camera in manifest["cameras"]:
         camera["height"] = longer_side
     (tmp_path / "capture.json").write_text(json.dumps(manifest))
-    assert texture_size_for(str(tmp_path)) == texels
+    assert texture_size_for(open_capture(tmp_path)) == texels
+
+
+BASE = """
+defaults: {steps: 7, weights: {mask: 1, identity: 0.5}}
+class_weights: {lips: 2, teeth: 3}
+trainer: {accelerator: cpu, devices: 2}
+stages:
+  first: {rates: {scale: 0.1}}
+  second: {steps: 9, rates: {scale: 0.2, identity: 0.3}, weights: {identity: 0}}
+"""
+
+
+@pytest.fixture
+def derived(tmp_path) -> Path:
+    (tmp_path / "base.yaml").write_text(BASE)
+    path = tmp_path / "derived.yaml"
+    path.write_text("extends: base.yaml\nclass_weights: {lips: 5}\nstages: {second: {rates: {identity: 0}}, third: {}}")
+    return path
+
+
+def test_stages_inherit_defaults(derived):
+    config, args = load_settings(derived.with_name("base.yaml"))
+    assert [stage.steps for stage in config.stages.values()] == [7, 9]
+    assert config.stages["first"].weights == {"mask": 1, "identity": 0.5}
+    assert config.stages["second"].weights == {"mask": 1, "identity": 0}
+    assert args.trainer["devices"] == 2
+
+
+def test_a_file_states_what_differs_from_the_one_it_extends(derived):
+    config = load_config(derived, ["defaults.blur=1.5", "stages.third.steps=3"])
+    assert list(config.stages) == ["second", "third"], "only the stages that it lists"
+    assert config.class_weights == {"lips": 5, "teeth": 3}
+    assert config.stages["second"].rates == {"scale": 0.2, "identity": 0}
+    assert [stage.steps for stage in config.stages.values()] == [9, 3]
+    assert all(stage.blur == 1.5 for stage in config.stages.values())
+
+
+def test_the_help_explains_every_setting():
+    text = config_help()
+    for kind in (FitConfig, RunArgs, Stage):
+        assert set(field_texts(kind)) == {field.name for field in fields(kind)}, "each field has its text"
+        assert all(f"\n  {field.name} (default: " in text for field in fields(kind))
+    assert all(f"  {name}: " in text for name in (*GROUPS, *TERMS))

@@ -6,18 +6,19 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from headfit.fitting.crop import GRAIN, crop_to_head
+from headfit.fitting.crop import SIZE_MULTIPLE, crop_to_head
 from tests.support.true_fit import true_fit
 
 ROUND = 48  # pixels of background that are put around the pictures
 
 
 @pytest.fixture
-def wide(config):
+def wide(config, args):
     """A fit, views with much background around the head, the vertices, and the cameras."""
-    module = true_fit(config)
+    module = true_fit(config, args)
+    model = module.model
     batch = module.data.view_batch([(f, c) for f in range(2) for c in range(3)], 1.0)
-    cameras = module.view_cameras(batch)
+    cameras = model.view_cameras(batch)
     ring = (ROUND,) * 4
     principal = cameras.K.clone()
     principal[:, :2, 2] += ROUND
@@ -31,23 +32,23 @@ def wide(config):
         landmarks=batch.landmarks + ROUND,
     )
     size = (cameras.size[0] + 2 * ROUND, cameras.size[1] + 2 * ROUND)
-    vertices = module.geometry(batch.frame)[0].detach() + torch.tensor([0.004, 0.002, 0.0])
-    return module, batch, vertices, replace(cameras, K=principal, size=size)
+    vertices = model.geometry(batch.frame)[0].detach() + torch.tensor([0.004, 0.002, 0.0])
+    return model, batch, vertices, replace(cameras, K=principal, size=size)
 
 
 def test_a_step_on_windows_is_the_step_on_whole_pictures(wide):
-    module, batch, vertices, cameras = wide
+    model, batch, vertices, cameras = wide
     vertices.requires_grad_()
     results = []
     for b, c in ((batch, cameras), crop_to_head(batch, cameras, vertices, 0.0)):
-        seen = module.renderer.see(vertices, c)
-        weight = ((b.label_weight == 255) & ~seen.beyond).float()
-        wrong = module.renderer.label_loss(seen, module.class_of_label, module.class_weight, b.label_prob.float() / 255)
+        seen = model.renderer.rasterize(vertices, c)
+        weight = ((b.label_weight == 255) & ~seen.below_neck).float()
+        wrong = model.renderer.label_loss(seen, model.class_of_label, model.class_weight, b.label_prob.float() / 255)
         (gradient,) = torch.autograd.grad((wrong * weight).sum(), vertices)
-        distance = (c.project(module.geometry.landmarks(vertices))[..., :2] - b.landmarks).detach()
+        distance = (c.project(model.head.landmarks(vertices))[..., :2] - b.landmarks).detach()
         results.append((gradient, distance, c.size))
     assert results[1][2][1] < results[0][2][1] - ROUND, "narrower pictures"
-    assert results[1][2][1] % GRAIN == 0
+    assert results[1][2][1] % SIZE_MULTIPLE == 0
     torch.testing.assert_close(results[1][1], results[0][1], atol=1e-3, rtol=0)
     torch.testing.assert_close(results[1][0], results[0][0], atol=1e-3 * results[0][0].abs().max().item(), rtol=0)
 

@@ -1,4 +1,4 @@
-"""Handles of a frame: where they are, what they move, and that a frame's handles move that frame alone."""
+"""Control points of a frame: where they are, what they move, and that they move their own frame only."""
 
 import pytest
 import torch
@@ -21,25 +21,25 @@ def test_farthest_points_cover_evenly():
     assert between.min() > 0.12
 
 
-def test_a_handle_moves_itself_most_and_nothing_rigid(geometry):
+def test_a_control_point_moves_itself_most_and_nothing_rigid(geometry):
     head, detail = geometry.head, geometry.frame_detail
-    own = detail.footprint[detail.handles].diagonal()
+    own = detail.footprint[detail.control_points].diagonal()
     torch.testing.assert_close(own, torch.ones_like(own))
     assert (detail.footprint >= -1e-6).all()
-    assert (detail.footprint.argmax(0) == detail.handles).float().mean() > 0.8
+    assert (detail.footprint.argmax(0) == detail.control_points).float().mean() > 0.8
     assert (detail.footprint[head.cage_rigid_part >= 0] == 0).all()
     skin = ((head.cage_stiffness <= 1) & (head.cage_rigid_part < 0)).nonzero()[:, 0]
-    assert (detail.footprint[skin].sum(1) > 0.1).all(), "every soft place is in some handle's reach"
+    assert (detail.footprint[skin].sum(1) > 0.1).all(), "every soft place is in reach of a control point"
 
 
 def test_detail_belongs_to_its_frame(geometry):
     with torch.no_grad():
-        geometry.detail_raw[1, 7] = torch.tensor([0.0, 0.0, 2.0])
+        geometry.detail_mm[1, 7] = torch.tensor([0.0, 0.0, 2.0])
     try:
         v, shared = geometry(torch.arange(3))
     finally:
         with torch.no_grad():
-            geometry.detail_raw.zero_()
+            geometry.detail_mm.zero_()
     assert torch.equal(v[0], v[2])
     moved = (v[1] - v[0]).norm(dim=-1)
     assert 0.001 < moved.max() < 0.0025  # metres; smoothing by subdivision takes some of the 2 mm
@@ -50,13 +50,13 @@ def test_gradient_of_detail_is_that_of_finite_differences(geometry):
     weight = torch.randn(1, geometry.head.vertex_count, 3, generator=torch.Generator().manual_seed(1))
     frame = torch.tensor([2])
     value = (geometry(frame)[0] * weight).sum()
-    (gradient,) = torch.autograd.grad(value, geometry.detail_raw)
+    (gradient,) = torch.autograd.grad(value, geometry.detail_mm)
     assert (gradient[:2] == 0).all()
     for axis in range(3):
         with torch.no_grad():
-            geometry.detail_raw[2, 11, axis] = 50.0
+            geometry.detail_mm[2, 11, axis] = 50.0
             change = ((geometry(frame)[0] - geometry.to_world(torch.zeros(1, 1, 3), frame)) * weight).sum()
-            geometry.detail_raw[2, 11, axis] = -50.0
+            geometry.detail_mm[2, 11, axis] = -50.0
             change -= ((geometry(frame)[0] - geometry.to_world(torch.zeros(1, 1, 3), frame)) * weight).sum()
-            geometry.detail_raw[2, 11, axis] = 0.0
+            geometry.detail_mm[2, 11, axis] = 0.0
         torch.testing.assert_close(gradient[2, 11, axis], change / 100, rtol=1e-3, atol=1e-5)

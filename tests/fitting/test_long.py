@@ -7,8 +7,10 @@ import pytest
 import torch
 
 from headfit.fitting.checkpoints import CHECKPOINT
-from headfit.fitting.config import FitConfig, load_config
+from headfit.fitting.config import FitConfig, RunArgs
 from headfit.fitting.run import fit
+from headfit.fitting.schedule import Plan
+from headfit.fitting.settings import load_config
 from headfit.synth import synthesize
 
 SETTINGS = """
@@ -44,25 +46,26 @@ stages:
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> FitConfig:
+def settings(tmp_path: Path) -> tuple[FitConfig, RunArgs]:
     synthesize(tmp_path / "capture", cameras=3, frames=5, width=48, height=64, seed=2)
     (tmp_path / "long.yaml").write_text(SETTINGS)
-    config = load_config(tmp_path / "long.yaml")
-    config.capture, config.out = str(tmp_path / "capture"), str(tmp_path / "run")
-    return config
+    args = RunArgs(capture=str(tmp_path / "capture"), out=str(tmp_path / "run"))
+    return load_config(tmp_path / "long.yaml"), args
 
 
-def test_every_frame_gets_its_turn_and_an_interrupted_run_resumes_to_the_same_numbers(config):
-    whole = fit(replace(config, out=config.out + "-whole"))
-    module = whole.module
-    assert [c.stage for c in module.plan.chunks] == ["person"] * 2 + ["express"] * 2 + ["track"] * 3
-    assert module.visited.all()
-    assert module.geometry.expression.any(1).all(), "frames that are not key frames moved, too"
+def test_every_frame_gets_its_turn_and_an_interrupted_run_resumes_to_the_same_numbers(settings):
+    config, args = settings
+    whole = fit(config, replace(args, out=args.out + "-whole"))
+    model = whole.model
+    plan = Plan(config.stages, config.steps_per_checkpoint, 5, config.key_frames, 64)
+    assert [c.stage for c in plan.chunks] == ["person"] * 2 + ["express"] * 2 + ["track"] * 3
+    assert model.visited.all()
+    assert model.geometry.expression.any(1).all(), "frames that are not key frames moved, too"
 
     trainer = {"accelerator": "cpu", "devices": 1}
-    half = fit(replace(config, trainer={**trainer, "max_epochs": 3}))  # amid the windows
-    assert half.module.visited.tolist() == [True, True, True, False, True]
-    fit(replace(config, trainer=trainer, resume=True))
-    states = [torch.load(Path(out) / CHECKPOINT, weights_only=False)["state_dict"] for out in (whole.path, config.out)]
+    half = fit(config, replace(args, trainer={**trainer, "max_epochs": 3}))  # amid the windows
+    assert half.model.visited.tolist() == [True, True, True, False, True]
+    fit(config, replace(args, trainer=trainer, resume=True))
+    states = [torch.load(Path(out) / CHECKPOINT, weights_only=False)["state_dict"] for out in (whole.path, args.out)]
     for name, value in states[0].items():
         assert torch.equal(value, states[1][name]), name

@@ -10,9 +10,11 @@ import torch
 from headfit.cli import main
 from headfit.errors import HeadfitError
 from headfit.export import MeshTopology
-from headfit.fitting.callbacks import CHECKPOINT
-from headfit.fitting.config import FitConfig, load_config
-from headfit.fitting.run import fit, load_run
+from headfit.fitting.checkpoints import CHECKPOINT
+from headfit.fitting.config import FitConfig, RunArgs
+from headfit.fitting.run import fit
+from headfit.fitting.run_folder import load_run
+from headfit.fitting.settings import load_config
 from headfit.head import load
 
 
@@ -54,15 +56,15 @@ def test_a_mesh_is_fitted_exported_and_evaluated(capture_path, settings, head_ya
     assert main(words(capture_path, settings, out, Path("head.yaml"))) == 0
     assert load_config(out / "config.yaml").head == str(head_yaml), "found again from any folder"
     monkeypatch.chdir(tmp_path)
-    run = load_run(out)
-    assert run.head.joint_names == ("neck",) and run.head.expression_names == ()
-    assert (run.module.geometry.joints_raw == 0).all(), "what moves nothing gets no gradient"
-    assert run.module.geometry.offsets().abs().max() > 1e-6, "the offsets moved"
+    model = load_run(out).model
+    assert model.head.joint_names == ("neck",) and model.head.expression_names == ()
+    assert (model.geometry.joints_scaled == 0).all(), "what moves nothing gets no gradient"
+    assert model.geometry.offsets().abs().max() > 1e-6, "the offsets moved"
     truth = np.load(capture_path / "gt/000000.npz")["vertices"]
-    skin = torch.unique(run.head.faces[run.head.face_labels == 0]).numpy()
-    assert np.median(np.linalg.norm(run.vertices(0).numpy() - truth, axis=1)[skin]) < 0.02
+    skin = torch.unique(model.head.faces[model.head.face_labels == 0]).numpy()
+    assert np.median(np.linalg.norm(model.vertices(0).numpy() - truth, axis=1)[skin]) < 0.02
     assert main(["export", str(out), "--out", str(tmp_path / "meshes"), "--format", "npz,obj"]) == 0
-    assert MeshTopology.load(tmp_path / "meshes/topology.npz").faces.shape == run.head.faces.shape
+    assert MeshTopology.load(tmp_path / "meshes/topology.npz").faces.shape == model.head.faces.shape
     assert main(["render", str(out), "--out", str(tmp_path / "pictures"), "--cameras", "cam00"]) == 0
     assert main(["evaluate", str(out)]) == 0
     assert "PSNR" in capsys.readouterr().out
@@ -73,9 +75,8 @@ def test_a_run_resumes_with_its_head_and_with_no_other(
 ):
     out = tmp_path / "run"
     config = load_config(settings)
-    config.capture, config.out, config.head = str(capture_path), str(out), str(head_yaml)
-    short = replace(config, stages={"rigid": config.stages["rigid"]})
-    fit(short)
+    short = replace(config, head=str(head_yaml), stages={"rigid": config.stages["rigid"]})
+    fit(short, RunArgs(capture=str(capture_path), out=str(out)))
     assert main(["fit", "--capture", str(capture_path), "--out", str(out), "--resume"]) == 0
     assert main(["fit", "--capture", str(capture_path), "--out", str(out), "--resume", "--head", "default"]) == 2
     assert "--resume with another head than the run began with" in capsys.readouterr().err
@@ -86,37 +87,37 @@ def tiny(config: FitConfig, head_yaml: Path) -> FitConfig:
     return replace(config, head=str(head_yaml), stages={"rigid": config.stages["rigid"]})
 
 
-def test_a_checkpoint_of_a_head_that_has_changed_is_refused(tiny, head_yaml, tmp_path):
+def test_a_checkpoint_of_a_head_that_has_changed_is_refused(tiny, args, head_yaml, tmp_path):
     copy = tmp_path / "copy"
     copy.mkdir()
     (copy / "head.obj").write_text(head_yaml.with_name("head.obj").read_text())
     (copy / "head.yaml").write_text(head_yaml.read_text())
     config = replace(tiny, head=str(copy / "head.yaml"))
-    fit(config)
+    fit(config, args)
     (copy / "head.yaml").write_text(head_yaml.read_text() + "units: 1.01\n")
-    for again in (lambda: load_run(config.out), lambda: fit(replace(config, resume=True))):
+    for again in (lambda: load_run(args.out), lambda: fit(config, replace(args, resume=True))):
         with pytest.raises(HeadfitError, match=r"another head model \(then .*copy/head.yaml, now .*copy/head.yaml"):
             again()
     (copy / "head.yaml").write_text(head_yaml.read_text())
-    load_run(config.out)
-    checkpoint = torch.load(Path(config.out) / CHECKPOINT, weights_only=False)
+    load_run(args.out)
+    checkpoint = torch.load(Path(args.out) / CHECKPOINT, weights_only=False)
     assert checkpoint["head"]["name"] == config.head
 
 
-def test_without_landmarks_eyes_and_lips_place_the_head(tiny, head_yaml, capture_path):
+def test_without_landmarks_eyes_and_lips_place_the_head(tiny, args, head_yaml, capture_path):
     bare = head_yaml.with_name("bare.yaml")
     bare.write_text("".join(line + "\n" for line in head_yaml.read_text().splitlines() if "landmarks" not in line))
-    run = fit(replace(tiny, head=str(bare)))
+    model = fit(replace(tiny, head=str(bare)), args).model
     truth = np.load(capture_path / "gt/000000.npz")["vertices"]
-    skin = torch.unique(run.head.faces[run.head.face_labels == 0]).numpy()
-    assert np.median(np.linalg.norm(run.vertices(0).numpy() - truth, axis=1)[skin]) < 0.03
+    skin = torch.unique(model.head.faces[model.head.face_labels == 0]).numpy()
+    assert np.median(np.linalg.norm(model.vertices(0).numpy() - truth, axis=1)[skin]) < 0.03
 
 
-def test_a_head_that_nothing_places_is_refused(tiny, head_yaml):
+def test_a_head_that_nothing_places_is_refused(tiny, args, head_yaml):
     bare = head_yaml.with_name("nothing.yaml")
     bare.write_text("mesh: head.obj\n")
     with pytest.raises(HeadfitError, match=r"nothing.yaml: cannot be placed: .* left_eye, right_eye, lips"):
-        fit(replace(tiny, head=str(bare)))
+        fit(replace(tiny, head=str(bare)), args)
 
 
 def test_synth_renders_a_head_without_units_or_landmarks(head_yaml, tmp_path):

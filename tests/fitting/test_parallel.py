@@ -10,8 +10,8 @@ import torch
 from headfit.capture.sampler import share_of
 from headfit.errors import HeadfitError
 from headfit.fitting.checkpoints import CHECKPOINT
-from headfit.fitting.config import load_config
 from headfit.fitting.run import fit
+from headfit.fitting.settings import load_settings
 
 
 def run(capture: Path, settings: Path, out: Path, *words: str) -> dict[str, torch.Tensor]:
@@ -40,9 +40,9 @@ def test_two_processes_make_the_steps_of_one(capture_path, settings, tmp_path):
     assert expected.keys() == found.keys()
     for tag, values in expected.items():
         assert found[tag] == pytest.approx(values, rel=2e-3, abs=1e-7), tag
-    for name in ("rotation", "translation", "log_scale", "identity", "expression", "joints_raw", "placement_raw"):
-        moved = one[f"geometry.{name}"].abs().max().clamp_min(1e-6)
-        error = (two[f"geometry.{name}"] - one[f"geometry.{name}"]).abs().max()
+    for name in ("rotation", "translation", "log_scale", "identity", "expression", "joints_scaled", "placement_scaled"):
+        moved = one[f"model.geometry.{name}"].abs().max().clamp_min(1e-6)
+        error = (two[f"model.geometry.{name}"] - one[f"model.geometry.{name}"]).abs().max()
         assert error < 0.01 * moved, f"{name}: {error} of {moved}"
 
 
@@ -54,7 +54,7 @@ def test_shares_are_whole_and_even():
 
 
 def test_more_processes_than_views_are_refused(capture_path, settings, tmp_path):
-    config = load_config(settings, ["trainer.devices=9"])
-    config.capture, config.out = str(capture_path), str(tmp_path / "run")
+    config, args = load_settings(settings, ["trainer.devices=9"])
+    args.capture, args.out = str(capture_path), str(tmp_path / "run")
     with pytest.raises(HeadfitError, match="4 views cannot be shared by 9 processes"):
-        fit(config)
+        fit(config, args)

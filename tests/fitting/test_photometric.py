@@ -1,9 +1,13 @@
 """What colour moves, and what it must not."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from headfit.fitting.config import load_config
+from headfit.fitting.config import RunArgs, Stage
+from headfit.fitting.settings import load_config
+from headfit.fitting.terms import TERMS
 from headfit.synth import synthesize
 from tests.support.true_fit import true_fit
 
@@ -12,19 +16,14 @@ from tests.support.true_fit import true_fit
 def module(tmp_path_factory, settings):
     folder = tmp_path_factory.mktemp("photometric")
     synthesize(folder / "capture", cameras=3, frames=3, width=144, height=192, seed=2)
-    config = load_config(settings)
-    config.capture, config.out, config.texture_size = str(folder / "capture"), str(folder / "run"), 512
-    return true_fit(config)
+    config = replace(load_config(settings), texture_size=512)
+    return true_fit(config, RunArgs(capture=str(folder / "capture"), out=str(folder / "run")))
 
 
 def photometric(module, frame):
-    """The term of all views of a frame, and the vertices it was made from."""
-    batch = module.data.view_batch([(frame, camera) for camera in range(3)], 1.0)
-    vertices, _ = module.geometry(batch.frame)
-    seen = module.renderer.see(vertices, module.view_cameras(batch))
-    normals = module.renderer.normals(vertices)
-    target = batch.label_prob.float() / 255
-    return module._photometric_term(batch, seen, normals, target, torch.full((3,), 1e4)), vertices, seen
+    """The term of all views of a frame, and what was observed."""
+    o = module.model.observe(module.data.view_batch([(frame, camera) for camera in range(3)], 1.0))
+    return TERMS["photometric"].loss(o, module.model, Stage()), o
 
 
 @pytest.mark.parametrize("side", ["left_eye", "right_eye"])
@@ -32,7 +31,7 @@ def photometric(module, frame):
 @pytest.mark.parametrize("turn", [-0.12, 0.12])
 def test_colour_turns_the_eyes_back(module, side, axis, turn):
     """7 degrees off, about either axis, to either side."""
-    joints, joint = module.geometry.joints_raw, module.geometry.head.joint_names.index(side)
+    joints, joint = module.model.geometry.joints_scaled, module.model.geometry.head.joint_names.index(side)
     with torch.no_grad():
         joints[0, joint, axis] += turn
     try:
@@ -45,12 +44,12 @@ def test_colour_turns_the_eyes_back(module, side, axis, turn):
 
 def test_colour_inside_the_mouth_moves_next_to_nothing(module):
     """Only the texture follows: teeth behind lips are dark because no light gets there."""
-    head = module.geometry.head
-    term, vertices, seen = photometric(module, 1)
-    (gradient,) = torch.autograd.grad(term, vertices)
+    head = module.model.geometry.head
+    term, o = photometric(module, 1)
+    (gradient,) = torch.autograd.grad(term, o.v_views)
     parts = [head.part_names.index(name) for name in ("upper_teeth", "lower_teeth", "tongue")]
     inside = torch.isin(head.face_parts, torch.tensor(parts))
-    assert (inside[seen.index_img[seen.head].long()]).sum() > 30, "the mouth is open"
+    assert (inside[o.fragments.index_img[o.fragments.head].long()]).sum() > 30, "the mouth is open"
     # What is left is the rims of teeth in front of a lip: its colour goes on over them, but not quite as it is beside.
     moved = [float(gradient[:, head.faces[some].unique().long()].norm()) for some in (inside, ~inside)]
     assert moved[0] < 0.05 * moved[1]

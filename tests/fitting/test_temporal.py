@@ -2,7 +2,7 @@
 
 import torch
 
-from headfit.fitting.temporal import NOISE, neighbours, temporal_prior
+from headfit.fitting.terms.temporal import NOISE, neighbours, temporal_prior
 
 
 def cost_of_step(metres: float) -> torch.Tensor:

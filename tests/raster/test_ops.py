@@ -246,12 +246,9 @@ def test_operators_are_registered_right() -> None:
     for needs in ((True, True), (True, False), (False, True)):
         inputs = (attributes.detach(), faces, index_img, bary.detach(), image, *needs)
         torch.library.opcheck(ops.interpolate_backward, inputs)
-    torch.library.opcheck(
-        ops.edge_grad_backward,
-        (image, image, v.detach(), faces, topology.adjacency, topology.components, index_img),
-    )
     mesh = (v.detach(), faces, topology.adjacency, topology.components, index_img)
-    torch.library.opcheck(ops.pixel_loss_backward, (image[..., 0].contiguous(), image, image, *mesh, 1, 0.1))
+    torch.library.opcheck(ops.edge_grad_backward, (image, image, None, *mesh))
+    torch.library.opcheck(ops.edge_grad_backward, (image[..., 0].contiguous(), image, image, *mesh, "huber", 0.1))
 
 
 def test_compiled() -> None:

@@ -32,8 +32,8 @@ def test_layers_agree_with_each_other(scene):
     assert torch.equal(on_head, layers["label"] >= 0) and torch.equal(on_head, layers["depth"] > 0)
     torch.testing.assert_close(layers["normal"].norm(dim=-1), on_head.float(), atol=1e-5, rtol=0)
     assert (layers["normal"][..., 2][on_head] > -0.3).all(), "what a camera in front sees faces the front"
-    assert (layers["rgb"][layers["ignore"]] == 0.75).all() and layers["ignore"].any()
-    assert (layers["rgb"][~on_head & ~layers["ignore"]] == 0.25).all()
+    assert (layers["rgb"][layers["below_neck"]] == 0.75).all() and layers["below_neck"].any()
+    assert (layers["rgb"][~on_head & ~layers["below_neck"]] == 0.25).all()
     seen = {head.label_names[i] for i in layers["label"][on_head].unique()}
     assert {"skin", "upper_lip", "lower_lip", "left_eye", "right_eye"} <= seen
     column = {name: (layers["label"] == head.label_names.index(name)).nonzero()[:, 2].float().mean() for name in seen}
@@ -44,7 +44,7 @@ def moved_share(scene, image_of):
     """Gradient of <image, picture moved by one pixel to the right> with respect to a shift of the head along x."""
     _, renderer, v, cameras = scene
     shift = torch.zeros(3, requires_grad=True)
-    seen = renderer.see(v + shift, cameras)
+    seen = renderer.rasterize(v + shift, cameras)
     image = image_of(renderer, seen)
     target = torch.roll(image.detach(), 1, dims=2)
     (image - target).square().sum().backward()
@@ -65,7 +65,7 @@ def test_label_loss_is_the_weighted_square_of_the_one_hot_classes(scene):
     v = v.clone().requires_grad_()
     results = []
     for direct in (False, True):
-        seen = renderer.see(v, cameras)
+        seen = renderer.rasterize(v, cameras)
         image = renderer.label_probabilities(seen, class_of_label, len(class_weight))
         target = image.detach().roll(1, dims=2)
         each = (image - target).square() @ class_weight
@@ -80,10 +80,10 @@ def test_label_loss_is_the_weighted_square_of_the_one_hot_classes(scene):
 
 def test_one_hot_classes_and_no_class_below_the_neck(scene):
     head, renderer, v, cameras = scene
-    seen = renderer.see(v, cameras)
+    seen = renderer.rasterize(v, cameras)
     class_of_label = torch.ones(len(head.label_names), dtype=torch.int64)
     image = renderer.label_probabilities(seen, class_of_label, 2)
-    assert torch.equal(image.sum(-1), (~seen.beyond).float())
+    assert torch.equal(image.sum(-1), (~seen.below_neck).float())
     assert torch.equal(image[..., 1] > 0, seen.head)
 
 
@@ -93,7 +93,7 @@ def test_colours_pull_the_texture_the_light_and_the_smooth_surface(scene):
     with torch.no_grad():
         appearance.light[1:4] = 0.2
     v = v.clone().requires_grad_()
-    seen = renderer.see(v, cameras)
+    seen = renderer.rasterize(v, cameras)
     pixels = seen.head.flatten().nonzero()[:, 0]
     half = torch.arange(len(pixels)) % 2 == 0
 
@@ -119,7 +119,7 @@ def test_skin_and_eyes_mirror_what_lies_in_the_mirrored_direction_and_it_bends_n
         appearance.set_albedo(torch.zeros(1, 3, 64, 64))
         appearance.gloss[0, 0, 1 + axis] = 1.0
         appearance.gloss[1, 0, 1 + axis] = -1.0
-    seen = renderer.see(v, cameras)
+    seen = renderer.rasterize(v, cameras)
     pixels = seen.head.flatten().nonzero()[:, 0]
     normals = renderer.normals(v).requires_grad_()
     colours = renderer.shade(seen, normals, appearance, torch.tensor([0]), pixels)

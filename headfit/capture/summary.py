@@ -1,0 +1,65 @@
+"""What a fit remembers of its capture: everything but the pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from headfit.capture.camera import Camera, index_of_camera
+from headfit.capture.source import CaptureSource
+from headfit.errors import some_of
+
+
+@dataclass(frozen=True)
+class CaptureSummary:
+    """Names, cameras (metres) and labels of a capture, in its order; see `CaptureSource`."""
+
+    name: str
+    frames: list[str]
+    fps: float
+    cameras: list[Camera]
+    label_names: dict[int, str]
+
+    @classmethod
+    def of(cls, capture: CaptureSource) -> CaptureSummary:
+        """The summary of a capture."""
+        return cls(capture.name, list(capture.frames), capture.fps, list(capture.cameras), dict(capture.label_names))
+
+    def camera_index(self, camera_id: str) -> int:
+        """The index of a camera. Raises HeadfitError listing the cameras when none has that id."""
+        return index_of_camera(self.cameras, camera_id, self.name)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values, for a checkpoint."""
+        cameras = [
+            {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in vars(camera).items()}
+            for camera in self.cameras
+        ]
+        return {**vars(self), "cameras": cameras}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> CaptureSummary:
+        """The inverse of `to_dict`."""
+        cameras = [
+            Camera(**{k: np.array(v) if isinstance(v, list) else v for k, v in camera.items()})  # type: ignore[arg-type]
+            for camera in values["cameras"]
+        ]
+        return cls(**{**values, "cameras": cameras})
+
+    def differences(self, other: CaptureSummary) -> list[str]:
+        """What `other` lacks or has in addition, one sentence each; empty when frames and camera ids are the same."""
+        found = []
+        for what, mine, theirs in (
+            ("frames", self.frames, other.frames),
+            ("cameras", [c.id for c in self.cameras], [c.id for c in other.cameras]),
+        ):
+            missing, new = [n for n in mine if n not in theirs], [n for n in theirs if n not in mine]
+            for names, kind in ((missing, "are missing"), (new, "are new")):
+                if names:
+                    found.append(f"{what} {some_of(names)} {kind}")
+            if not missing and not new and mine != theirs:
+                found.append(f"the {what} are in another order")
+        return found

@@ -1,0 +1,128 @@
+"""`headfit fit`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from headfit.commands.command import HEAD_HELP, Command
+from headfit.errors import HeadfitError
+
+
+class _PrintConfigHelp(argparse.Action):
+    """`--help-config`: like `--help`, for the settings."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from headfit.fitting.config_help import config_help
+
+        print(config_help())
+        parser.exit()
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = "Settings can also be given as group.key=value or --group.key value."
+    parser.add_argument("--capture", type=Path, required=True, help="folder with capture.json")
+    parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="run folder to write")
+    parser.add_argument("--head", metavar="HEAD", help=f"{HEAD_HELP} (default: the configuration's)")
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="YAML",
+        help="configuration (default: the packaged configs/fit.yaml; with --init-from, configs/track.yaml; with "
+        "--resume, the run's own)",
+    )
+    parser.add_argument(
+        "--set",
+        dest="settings",
+        nargs="+",
+        action="extend",
+        metavar="KEY=VALUE",
+        default=[],
+        help="settings that replace the configuration's, such as stages.photo.steps=300 (default: none)",
+    )
+    parser.add_argument(
+        "--help-config",
+        nargs=0,
+        action=_PrintConfigHelp,
+        help="explain every setting, parameter group and loss term, and exit (default: off)",
+    )
+    parser.add_argument(
+        "--hold-out",
+        nargs="+",
+        action="extend",
+        metavar="CAMERA",
+        default=[],
+        help="camera ids kept from the fit, to score it (default: none)",
+    )
+    parser.add_argument("--no-landmarks", action="store_true", help="do not use the capture's landmarks (default: off)")
+    parser.add_argument(
+        "--init-from",
+        type=Path,
+        metavar="RUN",
+        help="run of the same person: its head, texture and light are kept, new frames are fitted (default: none)",
+    )
+    parser.add_argument("--resume", action="store_true", help="continue from the last checkpoint in RUN (default: off)")
+
+
+def _run(args: argparse.Namespace) -> int | None:
+    from headfit.assets import asset_path
+    from headfit.fitting.run import fit
+    from headfit.fitting.settings import CONFIG, load_settings
+    from headfit.head import resolve
+
+    # `--hold-out cam02 seed=1`: argparse takes the setting for one more camera.
+    hold_out = [word for word in args.hold_out if "=" not in word]
+    words = [word for word in args.hold_out if "=" in word] + args.settings + args.unparsed
+    saved = args.out / CONFIG
+    packaged = asset_path("configs/track.yaml" if args.init_from else "configs/fit.yaml")
+    base = saved if args.resume and saved.exists() else packaged
+    config, run_args = load_settings(args.config or base, settings_as_dotlist(words))
+    # Absolute, so that the run folder can be read from anywhere.
+    run_args.capture, run_args.out, run_args.resume = str(args.capture.resolve()), str(args.out), args.resume
+    config.head = resolve(args.head or config.head)
+    config.hold_out = hold_out or config.hold_out
+    config.init_from = str(args.init_from.resolve()) if args.init_from else config.init_from
+    config.use_landmarks = config.use_landmarks and not args.no_landmarks
+    return _judge(fit(config, run_args))
+
+
+def _judge(run: Any) -> int | None:
+    """Say where a person should look, and which files could not be used; keep both in the run folder."""
+    from pytorch_lightning.utilities import rank_zero_only
+
+    if getattr(rank_zero_only, "rank", 0):
+        return None  # one of several processes; the first one reports
+    from headfit.evaluate.health import report_health
+
+    report_health(run)
+    print(f"fitted: {run.path}")
+    return None
+
+
+def settings_as_dotlist(words: Sequence[str]) -> list[str]:
+    """`a.b=1`, `--a.b=1` and `--a.b 1` alike as OmegaConf's `a.b=1`. Raises HeadfitError for anything else."""
+    pairs: list[str] = []
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        key = word.removeprefix("--")
+        if "=" in key:
+            pairs.append(key)
+        elif word.startswith("--") and rest and not rest[0].startswith("--"):
+            pairs.append(f"{key}={rest.pop(0)}")
+        else:
+            raise HeadfitError(f"{word}: not an option, and not a setting of the form group.key=value")
+    return pairs
+
+
+COMMAND = Command(
+    "fit",
+    "Fit the head to a capture: meshes, texture, light and a TensorBoard log in one run folder.",
+    _add_arguments,
+    _run,
+    usage="headfit fit --capture CAPTURE --out RUN [--head HEAD] [--config YAML] [--hold-out CAMERA ...] "
+    "[--no-landmarks] [--init-from RUN] [--resume] [--help-config] [--debug] [--set KEY=VALUE ...]",
+    takes_settings=True,
+)

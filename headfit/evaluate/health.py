@@ -1,0 +1,299 @@
+"""Where a finished fit explains its capture badly: frames, views and cameras that a person should look at.
+
+A fit always ends in some head. A good one leaves the same residuals everywhere: a view that is explained much worse
+than its camera's other views shows a wrong picture or a lost pose, and a camera whose pictures are shifted against the
+model in frame after frame has a wrong calibration.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
+
+from headfit.capture import CaptureSource, open_capture
+from headfit.capture.camera import longest_side
+from headfit.capture.landmark_files import CONTOUR_COUNT
+from headfit.capture.source import read_or_none
+from headfit.capture.triangulate import triangulate
+from headfit.capture.views import ViewReader, same_size_batches
+from headfit.evaluate.image_shift import estimate_shift
+from headfit.files import write_atomically
+from headfit.fitting.model import FittedHead
+from headfit.fitting.run_folder import TENSORBOARD, Run
+from headfit.render.filters import gaussian_blur
+
+HEALTH = "health.json"
+#: Entries of a kind that the printed summary names; the file holds all.
+MAX_LISTED = 8
+#: Longer side, in pixels, of the pictures that are compared; number of views compared at once, and in total (but at
+#: least two of every frame).
+RESOLUTION, BATCH_VIEWS, MAX_VIEWS = 256, 16, 1024
+#: Blur (pixels at RESOLUTION) that lets borders some pixels apart find each other.
+BLUR = 2.0
+#: A view is badly explained when a residual is this many times what is usual for its camera and its frame, and lies
+#: this many standard deviations (robust, of the logarithm, over all views) above it.
+HIGH_RATIO, HIGH_SIGMAS = {"mask": 1.8, "colour": 1.4}, 8.0
+#: Residuals below these count as these: ratios of smaller ones mean nothing.
+MIN_RESIDUAL = {"mask": 0.005, "colour": 0.004}
+#: A camera is flagged when its median image shift exceeds OFF_SHARE of the head's size and OFF_SIGMAS standard errors,
+#: and is at least half the worst camera's shift (which biases the others).
+OFF_SHARE, OFF_SIGMAS = 0.006, 4.0
+#: Number of frames whose landmarks say how far off a camera is; least number of views of one that are triangulated.
+LANDMARK_FRAMES, MIN_LANDMARK_VIEWS = 12, 4
+
+
+@dataclass(frozen=True)
+class HighResidual:
+    """A frame with badly explained views. The residuals are multiples of what is usual for the camera, in the worst
+    view: of the share of the head with a wrong label, and of the mean colour error of the skin (0: not known)."""
+
+    frame: str
+    cameras: list[str]
+    mask: float
+    colour: float
+
+
+@dataclass(frozen=True)
+class CameraOffset:
+    """How far a camera's pictures are shifted against the model: median over its views, in its own pixels, x to the
+    right and y down; `spread` is the robust standard deviation of one view. off: more than a fit's own errors explain.
+
+    A fit bends the head to please a camera that is off, which hides most of the offset. So `landmarks` says where the
+    camera's landmarks lie relative to the other cameras' triangulation (median x, y); None: not measured."""
+
+    camera: str
+    x: float
+    y: float
+    spread: float
+    views: int
+    off: bool
+    landmarks: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class Health:
+    """What `headfit fit` says at its end. ignored: files left out, by kind."""
+
+    views: int
+    ignored: dict[str, list[str]]
+    frames: list[HighResidual]
+    cameras: list[CameraOffset]
+
+    def save(self, run: Path) -> None:
+        """Write `health.json`."""
+        write_atomically(run / HEALTH, json.dumps(asdict(self), indent=1))
+
+
+@dataclass(frozen=True)
+class _Views:
+    """Per view: indices, residuals (nan: not known), shift in the camera's own pixels (nan), size of the head there."""
+
+    frame: NDArray[np.int64]
+    camera: NDArray[np.int64]
+    mask: NDArray[np.float64]
+    colour: NDArray[np.float64]
+    shift: NDArray[np.float64]
+    head_size: NDArray[np.float64]
+
+
+def examine(run: Run, capture: CaptureSource) -> Health:
+    """Compare the fitted model with the capture's pictures, held-out cameras included.
+
+    `capture` has the run's frames and cameras, in its order.
+    """
+    reader = ViewReader(capture, run.model.classes, cache_bytes=0)
+    views = _measure(run.model, reader)
+    ignored = {kind: list(files) for kind, files in run.skipped.items()}
+    for kind, files in reader.skipped.items():
+        ignored[kind] = list(dict.fromkeys(ignored.get(kind, []) + files))
+    return Health(
+        views=len(views.frame),
+        ignored=ignored,
+        frames=_high_residuals(run.model, views),
+        cameras=_camera_offsets(run.model, capture, views),
+    )
+
+
+def report_health(run: Run) -> None:
+    """Examine a run against its capture, print the summary, and keep it in `health.json` and TensorBoard."""
+    health = examine(run, open_capture(run.args.capture))
+    health.save(run.path)
+    summary = format_health(health)
+    print(summary)
+    with SummaryWriter(str(run.path / TENSORBOARD)) as writer:
+        writer.add_text("health", "```\n" + summary + "\n```", 0)
+
+
+def _measure(model: FittedHead, reader: ViewReader) -> _Views:
+    scale = min(1.0, RESOLUTION / longest_side(model.capture.cameras))
+    rows = [_compare(model, reader, pairs, scale) for pairs in _plan(model)]
+    return _Views(*(np.concatenate(column) for column in zip(*rows, strict=True)))
+
+
+def _plan(model: FittedHead) -> list[list[tuple[int, int]]]:
+    """Batches of views (frame, camera) of one size: all, or for a long capture some cameras of every frame in turn."""
+    cameras, frames = model.capture.cameras, len(model.capture.frames)
+    each = min(len(cameras), max(2, MAX_VIEWS // frames))
+    pairs = [(f, (f * each + i) % len(cameras)) for f in range(frames) for i in range(each)]
+    return same_size_batches(cameras, pairs, BATCH_VIEWS)
+
+
+@torch.no_grad()
+def _compare(model: FittedHead, reader: ViewReader, pairs: list[tuple[int, int]], scale: float) -> tuple[NDArray, ...]:
+    """The fields of _Views for one batch."""
+    o = model.observe(reader.batch(pairs, scale))
+    colours = model.compare_colours(o)
+    rendered = model.class_images(o)
+    head = ((1 - o.target[..., 0]) * o.mask_known).sum((1, 2))
+    wrong = (1 - (rendered * o.target).sum(-1)) * o.mask_known
+    error = (colours.rendered - colours.image).abs().mean(-1)
+    lit = colours.lit & model.has_texture
+    unknown = error.new_tensor(torch.nan)
+    skin_error = [e[where].mean() if where.any() else unknown for e, where in zip(error, lit, strict=True)]
+    weight = torch.stack([_inside(o.mask_known)] * 3 + [_inside(lit)], dim=-1)
+    shift = estimate_shift(
+        gaussian_blur(torch.cat([_features(model, rendered), colours.rendered.mean(-1, keepdim=True)], -1), BLUR),
+        gaussian_blur(torch.cat([_features(model, o.target), colours.image.mean(-1, keepdim=True)], -1), BLUR),
+        weight,
+    )
+    own = model.capture.cameras[pairs[0][1]].width / o.batch.image.shape[2]
+    head_size = torch.where(head > 0, head, o.fragments.head.sum((1, 2)).to(head)).sqrt()
+    share = torch.where(head > 0, wrong.sum((1, 2)) / head.clamp_min(1), torch.nan)
+    numbers = (share, torch.stack(skin_error), shift * own, head_size * own)
+    return (o.batch.frame.cpu().numpy(), o.batch.camera.cpu().numpy(), *(n.double().cpu().numpy() for n in numbers))
+
+
+def _features(model: FittedHead, classes: Tensor) -> Tensor:
+    """The parts of class images `[B,H,W,C]` that show a shift best: head, mouth with lips, and eyes, `[B,H,W,3]`."""
+    names = model.classes.names
+    eyes = [name.endswith("_eye") for name in names]
+    skin = [name in ("background", "skin") for name in names]
+    mouth = [not (a or b) for a, b in zip(eyes, skin, strict=True)]
+    head = [name != "background" for name in names]
+    return classes @ torch.tensor([head, mouth, eyes], dtype=classes.dtype, device=classes.device).T
+
+
+def _inside(where: Tensor) -> Tensor:
+    """Bool `[B,H,W]` without a margin as wide as the blur reaches, as float."""
+    radius = round(3 * BLUR)
+    outside = F.pad((~where).float(), [radius] * 4, value=1.0)
+    rows = F.max_pool2d(outside, (1, 2 * radius + 1), stride=1)
+    return (F.max_pool2d(rows, (2 * radius + 1, 1), stride=1) == 0).float()
+
+
+def _high_residuals(model: FittedHead, views: _Views) -> list[HighResidual]:
+    ratios = {}
+    high = np.zeros(len(views.frame), bool)
+    for name in ("mask", "colour"):
+        log = np.log(np.maximum(getattr(views, name), MIN_RESIDUAL[name]))
+        log = log - _median_of_group(log, views.camera)
+        ratios[name] = np.nan_to_num(np.exp(log))
+        if not np.isfinite(log).any():
+            continue  # no mask, or no colour yet, in the whole capture
+        of_frame = _median_of_group(log, views.frame)
+        for usual in (log - of_frame, of_frame - np.nanmedian(of_frame)):  # one view of the frame, or the whole frame
+            sigma = 1.4826 * np.nanmedian(np.abs(usual))
+            high |= np.nan_to_num(usual) > max(np.log(HIGH_RATIO[name]), HIGH_SIGMAS * sigma)
+    return [
+        HighResidual(
+            frame=model.capture.frames[frame],
+            cameras=[model.capture.cameras[c].id for c in sorted(views.camera[high & (views.frame == frame)])],
+            mask=round(float(ratios["mask"][high & (views.frame == frame)].max()), 2),
+            colour=round(float(ratios["colour"][high & (views.frame == frame)].max()), 2),
+        )
+        for frame in np.unique(views.frame[high])
+    ]
+
+
+def _median_of_group(values: NDArray, group: NDArray) -> NDArray:
+    """For every value the median of its group; nan stays out, and a group of nothing else has nan."""
+    medians = np.full(len(values), np.nan)
+    for key in np.unique(group[np.isfinite(values)]):
+        medians[group == key] = np.nanmedian(values[group == key])
+    return medians
+
+
+def _camera_offsets(model: FittedHead, capture: CaptureSource, views: _Views) -> list[CameraOffset]:
+    by_landmarks = _landmark_offsets(model, capture)
+    offsets = []
+    for index, camera in enumerate(model.capture.cameras):
+        chosen = (views.camera == index) & np.isfinite(views.shift).all(1)
+        if not chosen.any():
+            continue
+        shift = views.shift[chosen]
+        middle = np.median(shift, axis=0)
+        spread = 1.4826 * float(np.median(np.linalg.norm(shift - middle, axis=1)))
+        size, count = float(np.linalg.norm(middle)), len(shift)
+        allowed = max(OFF_SHARE * float(np.median(views.head_size[chosen])), OFF_SIGMAS * spread / math.sqrt(count))
+        x, y = middle.round(2).tolist()
+        offsets.append(CameraOffset(camera.id, x, y, round(spread, 2), count, size > allowed, by_landmarks.get(index)))
+    worst = max((math.hypot(o.x, o.y) for o in offsets if o.off), default=0.0)
+    return [replace(o, off=o.off and math.hypot(o.x, o.y) >= worst / 2) for o in offsets]
+
+
+def _landmark_offsets(model: FittedHead, capture: CaptureSource) -> dict[int, tuple[float, float]]:
+    """Per camera with landmarks: where they lie relative to what the other cameras' landmarks triangulate to (pixels,
+    median over points and some frames). The jaw line is left out: its points are not fixed on the skin."""
+    found: dict[int, list[NDArray]] = {}
+    frames = np.unique(np.linspace(0, len(capture.frames) - 1, LANDMARK_FRAMES).astype(int))
+    for frame in frames if model.config.use_landmarks else ():
+        seen = {
+            c: p[CONTOUR_COUNT:]
+            for c in range(len(capture.cameras))
+            if (p := read_or_none(capture.landmarks, c, frame)) is not None
+        }
+        for camera, points in seen.items() if len(seen) >= MIN_LANDMARK_VIEWS else ():
+            others = [c for c in seen if c != camera]
+            stacked = np.stack([seen[c] for c in others])
+            world, _, agree = triangulate([capture.cameras[c] for c in others], stacked[..., :2], stacked[..., 2])
+            sure = (agree.sum(0) >= 3) & (points[:, 2] > 0)
+            found.setdefault(camera, []).append(points[sure, :2] - capture.cameras[camera].project(world[sure]))
+    offsets = {camera: np.concatenate(rows) for camera, rows in found.items()}
+    medians = {camera: np.median(rows, axis=0).round(2).tolist() for camera, rows in offsets.items() if len(rows)}
+    return {camera: (x, y) for camera, (x, y) in medians.items()}
+
+
+def format_health(health: Health) -> str:
+    """The summary as a short table for a terminal."""
+    ignored = sum(map(len, health.ignored.values()))
+    off = [camera for camera in health.cameras if camera.off]
+    lines = [
+        f"health: {health.views} views compared, {ignored} files ignored, {len(health.frames)} frames with high "
+        f"residual, {len(off)} of {len(health.cameras)} cameras look off"
+    ]
+    for kind, files in health.ignored.items():
+        lines.append(f"  {len(files)} {kind}:")
+        lines += [f"    {file}" for file in files[:MAX_LISTED]]
+        lines += [f"    and {len(files) - MAX_LISTED} more, see {HEALTH}"] if len(files) > MAX_LISTED else []
+    lines += [
+        f"  frame {frame.frame}: {', '.join(frame.cameras)}: wrong labels x{frame.mask:.1f}, "
+        f"colour error x{frame.colour:.1f} of what is usual there: a wrong picture, or a pose that was not found"
+        for frame in health.frames[:MAX_LISTED]
+    ]
+    lines += (
+        [f"  and {len(health.frames) - MAX_LISTED} more frames, see {HEALTH}"]
+        if len(health.frames) > MAX_LISTED
+        else []
+    )
+    lines += [f"  camera {camera.camera}: {_where(camera)}: check its calibration" for camera in off]
+    return "\n".join(lines)
+
+
+def _where(camera: CameraOffset) -> str:
+    text = f"its pictures lie {_offset(camera.x, camera.y)} from the model in {camera.views} views"
+    if camera.landmarks:
+        text += f", its landmarks {_offset(*camera.landmarks)} from where the other cameras put them"
+    return text
+
+
+def _offset(x: float, y: float) -> str:
+    return f"{math.hypot(x, y):.1f} px (x {x:+.1f}, y {y:+.1f})"

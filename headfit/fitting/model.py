@@ -1,0 +1,227 @@
+"""FittedHead: everything that a fit determines, and how it looks in a camera. It knows nothing of optimisation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from headfit.capture.camera import Camera
+from headfit.capture.labels import label_classes
+from headfit.capture.landmark_files import LANDMARK_COUNT
+from headfit.capture.summary import CaptureSummary
+from headfit.capture.views import ViewBatch
+from headfit.errors import HeadfitError
+from headfit.fitting.config import FitConfig
+from headfit.fitting.crop import crop_to_head
+from headfit.fitting.groups import require_complete
+from headfit.fitting.observation import Observation
+from headfit.fitting.parameters import FitParameters
+from headfit.head import HeadModel, load
+from headfit.head.contour import JawContour
+from headfit.render import Appearance, CameraBatch, HeadRenderer
+
+#: Classes whose colour may move the geometry: lit like a smooth surface. Inside the mouth darkness is shadow; there
+#: colour only fills the texture.
+PHOTOMETRIC_CLASSES = ("skin", "lips", "upper_lip", "lower_lip")
+#: Classes whose colour moves the surface that carries it, but not its borders: masks do not show the iris.
+TURNING_CLASSES = ("left_eye", "right_eye")
+
+
+@dataclass(frozen=True)
+class ComparedColours:
+    """Images `[B,H,W,3]` of some views; their render without gradients, the image itself where nothing is compared;
+    bool `[B,H,W]`: where colour and borders may move the geometry. And of all compared pixels, as ascending flat
+    indices `[N]`: the rendered colours `[N,3]`."""
+
+    image: Tensor
+    rendered: Tensor
+    lit: Tensor
+    pixels: Tensor
+    colours: Tensor
+
+
+class FittedHead(nn.Module):
+    """The unknowns of one capture and how they look: geometry, appearance, renderer, label classes.
+
+    Frames and cameras are addressed by index into `capture.frames` and `capture.cameras`, which are stored with the
+    parameters, so a fit can be opened without its capture.
+
+    Args:
+        config: the settings.
+        head: the head model.
+        capture: names, cameras and labels of the capture.
+        texture_size: texels per side.
+    """
+
+    class_of_label: Tensor
+    class_weight: Tensor
+    photometric_class: Tensor
+    turning_class: Tensor
+    landmark_trust: Tensor
+    texture_started: Tensor
+    visited: Tensor
+
+    def __init__(self, config: FitConfig, head: HeadModel, capture: CaptureSummary) -> None:
+        super().__init__()
+        self.config = config
+        self.capture = capture
+        self.classes = label_classes(head.label_names, capture.label_names)
+        held_out = [capture.camera_index(name) for name in config.hold_out]
+        self.training_cameras = [i for i in range(len(capture.cameras)) if i not in held_out]
+        frames, cameras = len(capture.frames), len(capture.cameras)
+        self.geometry = FitParameters(head, frames, config.offset_smoothness)
+        centres = torch.tensor(np.stack([camera.centre for camera in capture.cameras]), dtype=torch.float32)
+        self.appearance = Appearance(config.texture_size, centres, self.training_cameras)
+        self.contour = JawContour(head) if head.has_landmarks else None
+        self.renderer = HeadRenderer(head)
+        names = self.classes.names
+        for name, values in {
+            "class_of_label": torch.as_tensor(self.classes.from_model),
+            "class_weight": torch.tensor([config.class_weights.get(name, 1.0) for name in names]),
+            "photometric_class": torch.tensor([name in PHOTOMETRIC_CLASSES for name in names]),
+            "turning_class": torch.tensor([name in TURNING_CLASSES for name in names]),
+        }.items():
+            self.register_buffer(name, values, persistent=False)
+        self.register_buffer("landmark_trust", torch.ones(frames, cameras, LANDMARK_COUNT))
+        self.register_buffer("visited", torch.zeros(frames, dtype=torch.bool))
+        self.register_buffer("texture_started", torch.zeros((), dtype=torch.bool))
+        require_complete(self.state_dict())
+
+    @classmethod
+    def build(cls, config: FitConfig, capture: CaptureSummary) -> FittedHead:
+        """A model at its initial values. Raises HeadfitError when the head cannot be loaded or a held-out camera is
+        unknown."""
+        return cls(config, load(config.head), capture)
+
+    @property
+    def head(self) -> HeadModel:
+        """The head model."""
+        return self.geometry.head
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return self.visited.device
+
+    @property
+    def use_landmarks(self) -> bool:
+        """Whether landmarks are compared: the settings want it, and the head model has some."""
+        return self.config.use_landmarks and self.contour is not None
+
+    @property
+    def has_texture(self) -> bool:
+        """Whether the texture holds colours yet."""
+        return bool(self.texture_started)
+
+    # ---- what is compared with the capture ---------------------------------------------------------------------
+
+    def observe(self, batch: ViewBatch, crop_blur: float | None = None) -> Observation:
+        """The model in the cameras of a batch of views.
+
+        Args:
+            batch: the views, on any device.
+            crop_blur: crop the views to the head with room for a blur of this standard deviation (pixels); None: keep
+                the whole pictures.
+        """
+        batch = batch.to(self.device)
+        frames, frame_of_view = torch.unique(batch.frame, return_inverse=True)
+        v_frames, offsets = self.geometry(frames)
+        v_views = v_frames.index_select(0, frame_of_view)
+        cameras = self.view_cameras(batch)
+        if crop_blur is not None:
+            batch, cameras = crop_to_head(batch, cameras, v_views, crop_blur)
+        return Observation(
+            batch=batch,
+            cameras=cameras,
+            frames=frames,
+            frame_of_view=frame_of_view,
+            v_frames=v_frames,
+            v_views=v_views,
+            offsets=offsets,
+            fragments=self.renderer.rasterize(v_views, cameras),
+            target=batch.label_prob.float() / 255,
+            normals_of=self.renderer.normals,
+        )
+
+    def view_cameras(self, batch: ViewBatch) -> CameraBatch:
+        """The cameras of a batch, at the batch's image size."""
+        height, width = batch.image.shape[1:3]
+        cameras = [self.capture.cameras[i] for i in batch.camera.tolist()]
+        scale = max(width, height) / cameras[0].longest_side
+        return CameraBatch.of([camera.scaled(scale) for camera in cameras], device=self.device)
+
+    def class_images(self, o: Observation) -> Tensor:
+        """One-hot images `[B,H,W,C]` of the label classes, whose gradient moves the borders between them."""
+        return self.renderer.label_probabilities(o.fragments, self.class_of_label, len(self.classes))
+
+    def class_of_pixel(self, o: Observation) -> Tensor:
+        """Class `[B,H,W]` of the model's face at each head pixel; 0 elsewhere and for labels that are not compared."""
+        label = self.renderer.face_labels[o.fragments.index_img.long().clamp(0, self.renderer.face_count - 1)]
+        return self.class_of_label[label].clamp_min(0)
+
+    def compare_colours(self, o: Observation) -> ComparedColours:
+        """Render the colours of the views where they can be compared with the images."""
+        image = o.batch.image.float() / 255
+        of_model = self.class_of_pixel(o)
+        lit, turning = (
+            o.on_head & kind[of_model] & o.agrees(kind) for kind in (self.photometric_class, self.turning_class)
+        )
+        pixels = o.on_head.flatten().nonzero()[:, 0]
+        still = ~(lit | turning).flatten().index_select(0, pixels)
+        colours = self.renderer.shade(o.fragments, o.normals, self.appearance, o.batch.camera, pixels, still)
+        rendered = image.flatten(0, 2).index_copy(0, pixels, colours.detach()).view_as(image)
+        return ComparedColours(image, rendered, lit, pixels, colours)
+
+    # ---- results -----------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def vertices(self, frame: int) -> Tensor:
+        """World vertices `[V,3]` (metres) of one frame."""
+        return self.geometry(torch.tensor([frame], device=self.device))[0][0]
+
+    @torch.no_grad()
+    def render(self, camera: Camera, frame: int) -> dict[str, NDArray[Any]]:
+        """Layers of one frame in a camera, as numpy without batch dimension: see `HeadRenderer.layers`; rgb is uint8.
+
+        Colours take the gain of the capture's camera of that id; a camera that is not in the capture takes the mean.
+        """
+        ids = [known.id for known in self.capture.cameras]
+        index = ids.index(camera.id) if camera.id in ids else -1
+        layers = self.renderer.layers(
+            self.vertices(frame)[None],
+            CameraBatch.of([camera], device=self.device),
+            self.appearance,
+            torch.tensor([index], device=self.device),
+        )
+        arrays = {name: layer[0].cpu().numpy() for name, layer in layers.items()}
+        return arrays | {"rgb": (arrays["rgb"] * 255).round().astype(np.uint8)}
+
+    @torch.no_grad()
+    def texture_image(self) -> NDArray[np.uint8]:
+        """The albedo `[T,T,3]` uint8 RGB; row 0 is v = 1."""
+        albedo = self.appearance.albedo()[0].clamp(0, 1).permute(1, 2, 0)
+        return (albedo * 255).round().to(torch.uint8).cpu().numpy()
+
+    # ---- checkpoints -------------------------------------------------------------------------------------------
+
+    def identification(self) -> dict[str, Any]:
+        """What a checkpoint stores with the parameters, so that they can be read: head and capture."""
+        return {
+            "head": {"name": self.config.head, "fingerprint": self.head.fingerprint},
+            "capture": self.capture.to_dict(),
+        }
+
+    def require_same_head(self, checkpoint: Mapping[str, Any]) -> None:
+        """Raises HeadfitError where the checkpoint was made with another head: its numbers mean nothing on this one."""
+        made_with = checkpoint["head"]
+        if made_with["fingerprint"] != self.head.fingerprint:
+            raise HeadfitError(
+                f"the checkpoint was made with another head model (then {made_with['name']}, now {self.config.head}, "
+                "with other contents); use the head it was made with, or start a new run"
+            )

@@ -1,0 +1,77 @@
+"""What one step compares: views of the capture, and what the model shows in the same cameras."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+from torch import Tensor
+
+from headfit.capture.views import ViewBatch
+from headfit.render import CameraBatch, Fragments
+
+#: A pixel's share (of 1) of background or of another class up to which its colour is compared.
+MAX_OTHER_SHARE = 0.01
+#: Least head area (pixels) by which a view's losses are divided.
+MIN_AREA = 100.0
+
+
+@dataclass(frozen=True)
+class Observation:
+    """B views of N frames, and the model in them.
+
+    batch: the views `[B,H,W]`, cropped to the head in training. cameras: theirs, at the batch's size.
+    frames: `[N]` indices of the distinct frames, ascending; frame_of_view `[B]`: index into them.
+    v_frames `[N,V,3]`, v_views `[B,V,3]`: world vertices (metres). offsets `[Vc,3]`: the free offsets within them.
+    fragments: what each pixel sees of the model.
+    target: `[B,H,W,C]` float, `batch.label_prob` in [0,1].
+    """
+
+    batch: ViewBatch
+    cameras: CameraBatch
+    frames: Tensor
+    frame_of_view: Tensor
+    v_frames: Tensor
+    v_views: Tensor
+    offsets: Tensor
+    fragments: Fragments
+    target: Tensor
+    normals_of: Callable[[Tensor], Tensor]
+
+    @cached_property
+    def normals(self) -> Tensor:
+        """Unit vertex normals `[B,V,3]`, world frame."""
+        return self.normals_of(self.v_frames).index_select(0, self.frame_of_view)
+
+    @cached_property
+    def mask_known(self) -> Tensor:
+        """Bool `[B,H,W]`: the mask says what the whole pixel shows, and the model does not end there."""
+        return (self.batch.label_weight == 255) & ~self.fragments.below_neck
+
+    @cached_property
+    def has_mask(self) -> Tensor:
+        """Bool `[B,1,1]`: the view has a mask."""
+        return (self.batch.label_weight > 0).flatten(1).any(1)[:, None, None]
+
+    @cached_property
+    def on_head(self) -> Tensor:
+        """Bool `[B,H,W]`: an image pixel that shows the head by the model and, where there is a mask, by the mask."""
+        background = self.target[..., 0]
+        return (
+            self.fragments.head
+            & self.batch.image_valid[:, None, None]
+            & ((background < MAX_OTHER_SHARE) | ~self.has_mask)
+        )
+
+    def agrees(self, classes: Tensor) -> Tensor:
+        """Bool `[B,H,W]`: the mask sees nothing but the classes with True in `classes [C]`; True without a mask."""
+        return (self.target @ classes.to(self.target) > 1 - MAX_OTHER_SHARE) | ~self.has_mask
+
+    @cached_property
+    def head_area(self) -> Tensor:
+        """Pixels `[B]` that show the head: by the mask where there is one, else by the model."""
+        known = self.mask_known.float()
+        masked = ((1 - self.target[..., 0]) * known).sum((1, 2))
+        rendered = self.fragments.head.sum((1, 2)).to(masked)
+        return masked.where(known.sum((1, 2)) > 0, rendered).clamp_min(MIN_AREA)

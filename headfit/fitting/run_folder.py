@@ -1,0 +1,104 @@
+"""The run folder: what a fit leaves behind, and opening it again."""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from headfit.capture.summary import CaptureSummary
+from headfit.errors import HeadfitError
+from headfit.fitting.checkpoints import find_checkpoint, load_checkpoint
+from headfit.fitting.config import RunArgs
+from headfit.fitting.model import FittedHead
+from headfit.fitting.settings import load_run_settings
+
+ENVIRONMENT, SKIPPED = "environment.json", "skipped.json"
+#: Folder of its TensorBoard events.
+TENSORBOARD = "tensorboard"
+#: Prefix of `FittedHead`'s entries in a checkpoint of `HeadFit`.
+PREFIX = "model."
+
+
+class Run:
+    """A finished or interrupted fit: its folder, its settings and the fitted head.
+
+    skipped: files of the capture that training could not use, by kind.
+    """
+
+    def __init__(self, path: Path, model: FittedHead, args: RunArgs) -> None:
+        self.path = path
+        self.model = model.eval()
+        self.args = args
+        self.skipped = _read_skipped(path / SKIPPED)
+
+
+def load_run(path: str | Path) -> Run:
+    """Open a run folder. Neither the capture nor Lightning is needed.
+
+    Raises:
+        HeadfitError: no settings or checkpoint there, or they are of another version or head.
+    """
+    path = Path(path)
+    config, args = load_run_settings(path)
+    checkpoint = load_checkpoint(path)
+    made_by = made_by_version(path)
+    if "capture" not in checkpoint:
+        raise HeadfitError(f"{path}: its checkpoint does not fit this version of headfit; it was made by {made_by}")
+    model = FittedHead.build(config, CaptureSummary.from_dict(checkpoint["capture"]))
+    model.require_same_head(checkpoint)
+    try:
+        model.load_state_dict(model_state(checkpoint))
+    except RuntimeError as error:
+        raise HeadfitError(
+            f"{find_checkpoint(path)}: does not fit this version of headfit; it was made by {made_by}"
+        ) from error
+    return Run(path, model, args)
+
+
+def model_state(checkpoint: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """The state dict of `FittedHead` in a checkpoint."""
+    return {name.removeprefix(PREFIX): value for name, value in checkpoint["state_dict"].items()}
+
+
+def _read_skipped(path: Path) -> dict[str, list[str]]:
+    if not path.exists():
+        return {}
+    skipped: dict[str, list[str]] = json.loads(path.read_text(encoding="utf-8"))
+    return skipped
+
+
+def made_by_version(run: Path) -> str:
+    """The state of the source tree that made a run, or its version."""
+    try:
+        made_by = json.loads((run / ENVIRONMENT).read_text(encoding="utf-8"))
+        return str(made_by["git"] or made_by["packages"]["headfit"])
+    except (OSError, ValueError, KeyError):
+        return "an unknown version"
+
+
+def environment() -> dict[str, Any]:
+    """Versions and the state of the source tree, so that a result can be traced to what made it."""
+    packages = ("headfit", "torch", "pytorch-lightning", "numpy", "opencv-python")
+    source = Path(__file__).resolve().parents[2]
+    return {
+        "python": platform.python_version(),
+        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
+        "packages": {name: version(name) for name in packages},
+        "git": _git(source, "describe", "--always", "--dirty"),
+    }
+
+
+def _git(source: Path, *command: str) -> str | None:
+    if not (source / ".git").exists():
+        return None
+    try:
+        done = subprocess.run(["git", *command], cwd=source, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None

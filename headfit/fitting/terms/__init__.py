@@ -1,0 +1,33 @@
+"""The loss terms, one a file. A new term is a new file and a line in `TERMS`; a stage's `weights` then may name it."""
+
+from headfit.fitting.terms import (
+    detail,
+    expression,
+    identity,
+    joints,
+    landmark,
+    mask,
+    offsets,
+    photometric,
+    placement,
+    temporal,
+)
+from headfit.fitting.terms.term import Term
+
+TERMS: dict[str, Term] = {
+    module.TERM.name: module.TERM
+    for module in (
+        mask,
+        photometric,
+        landmark,
+        identity,
+        expression,
+        joints,
+        placement,
+        offsets,
+        detail,
+        temporal,
+    )
+}
+
+__all__ = ["TERMS", "Term"]

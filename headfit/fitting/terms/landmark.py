@@ -1,0 +1,46 @@
+"""The landmark term: projected landmarks of the model against detected ones."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from headfit.capture.landmark_files import CONTOUR_COUNT
+from headfit.fitting.config import Stage
+from headfit.fitting.model import FittedHead
+from headfit.fitting.observation import Observation
+from headfit.fitting.terms.term import Term
+from headfit.head.contour import contour_points
+
+#: Distance, as a share of the head's size, at which the loss turns from quadratic to linear: 2 px of 290.
+SCALE = 0.007
+
+
+def landmark_loss(o: Observation, model: FittedHead, stage: Stage) -> Tensor:
+    """Distance of the landmarks in the views; those of the jaw line (iBUG 0-16) to the model's outline."""
+    assert model.contour is not None  # see FittedHead.use_landmarks
+    outline = contour_points(o.v_views, model.head.faces, *model.contour(o.v_views, o.cameras.centres()))
+    inner = model.head.landmarks(o.v_views)[:, CONTOUR_COUNT:]
+    points = o.cameras.project(torch.cat([outline, inner], dim=1))[..., :2]
+    return point_distance(points, o.batch.landmarks, landmark_weights(o, model), o.head_area)
+
+
+def landmark_weights(o: Observation, model: FittedHead) -> Tensor:
+    """The detector's confidence times the trust of the triangulation, `[B,68]`."""
+    return o.batch.landmark_weight * model.landmark_trust[o.batch.frame, o.batch.camera]
+
+
+def point_distance(points: Tensor, target: Tensor, weight: Tensor, head_area: Tensor) -> Tensor:
+    """Pseudo-Huber distance of image points relative to the head's size (the root of its area), weighted mean.
+
+    Args:
+        points, target: `[B,68,2]` pixels.
+        weight: `[B,68]`, 0 for missing or invisible points.
+        head_area: `[B]` pixels.
+    """
+    r2 = (points - target).square().sum(-1) / head_area[:, None]
+    huber = SCALE * ((r2 + SCALE**2).sqrt() - SCALE)
+    return (huber * weight).sum() / weight.sum().clamp_min(1.0)
+
+
+TERM = Term("landmark", landmark_loss, needs_landmarks=True, normalised_by="landmarks", in_progress_bar=True)

@@ -1,0 +1,43 @@
+"""Rows of frames: units and joints stay where the head model says they can be; new frames start like fitted ones."""
+
+import torch
+
+from headfit.fitting.parameters import FitParameters
+from headfit.head import load
+
+
+def test_clamping_keeps_units_and_joints_in_their_range_and_leaves_the_rest():
+    head = load("default")
+    parameters = FitParameters(head, 2, 30.0)
+    jaw = head.joint_names.index("jaw")
+    with torch.no_grad():
+        parameters.expression[0] = 3.0
+        parameters.joints_scaled[0] = 4.0
+        parameters.joints_scaled[1] = -4.0
+        parameters.joints_scaled[1, jaw] = 0.05
+    parameters.clamp()
+    joints = parameters.joints.detach()
+    torch.testing.assert_close(joints[0], head.joint_highest)
+    torch.testing.assert_close(joints[1, 0], head.joint_lowest[0])
+    torch.testing.assert_close(parameters.joints_scaled[1, jaw], torch.full((6,), 0.05))
+    assert (parameters.expression[0] == 1.2).all() and (parameters.expression[1] == 0).all()
+
+
+def test_a_frame_that_was_never_fitted_starts_with_the_expression_of_the_nearest_that_was():
+    parameters = FitParameters(load("default"), 6, 30.0)
+    with torch.no_grad():
+        for frame in (0, 4):
+            parameters.expression[frame] = 0.1 * (frame + 1)
+            parameters.joints_scaled[frame] = 0.01 * (frame + 1)
+    visited = torch.tensor([True, False, False, False, True, False])
+    parameters.start_like_nearest([1, 3, 4, 5], visited)
+    torch.testing.assert_close(parameters.expression[:, 0].detach(), torch.tensor([0.1, 0.1, 0, 0.5, 0.5, 0.5]))
+    torch.testing.assert_close(
+        parameters.joints_scaled[:, 0, 0].detach(), torch.tensor([0.01, 0.01, 0, 0.05, 0.05, 0.05])
+    )
+
+
+def test_where_nothing_was_fitted_frames_start_at_rest():
+    parameters = FitParameters(load("default"), 2, 30.0)
+    parameters.start_like_nearest([0, 1], torch.zeros(2, dtype=torch.bool))
+    assert not parameters.expression.any()

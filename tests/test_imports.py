@@ -1,0 +1,13 @@
+"""What importing a room brings with it."""
+
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.parametrize("room", ["export", "evaluate", "evaluate.health", "fitting.run_folder"])
+def test_results_are_read_without_lightning(room):
+    script = f"import sys, headfit.{room}; assert 'pytorch_lightning' not in sys.modules"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
