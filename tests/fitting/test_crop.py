@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from headfit.fitting.crop import SIZE_MULTIPLE, crop_to_head
 from tests.support.true_fit import true_fit
 
+pytestmark = pytest.mark.slow
+
 ROUND = 48  # pixels of background that are put around the pictures
 
 
