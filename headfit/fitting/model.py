@@ -57,7 +57,6 @@ class FittedHead(nn.Module):
         config: the settings.
         head: the head model.
         capture: names, cameras and labels of the capture.
-        texture_size: texels per side.
     """
 
     class_of_label: Tensor

@@ -10,6 +10,8 @@ from headfit.capture.framing import framings_at
 from headfit.fitting.crop import SIZE_MULTIPLE, crop_to_head
 from tests.support.true_fit import true_fit
 
+pytestmark = pytest.mark.slow
+
 ROUND = 48  # pixels of background that are put around the pictures
 
 

@@ -13,6 +13,8 @@ from headfit.fitting.schedule import Plan
 from headfit.fitting.settings import load_config
 from headfit.synth import synthesize
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = """
 key_frames: 2
 texture_size: 64

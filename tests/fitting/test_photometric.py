@@ -12,6 +12,8 @@ from headfit.fitting.terms import TERMS
 from headfit.synth import synthesize
 from tests.support.true_fit import true_fit
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def module(tmp_path_factory, settings):
