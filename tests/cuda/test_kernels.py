@@ -11,7 +11,7 @@ from torch import Tensor
 from headfit.raster import _C, ops
 from headfit.raster.backend import DEVICES
 from headfit.raster.topology import check_vertex_ids
-from tests.cuda.scenes import (
+from tests.support.kernel_scenes import (
     F32,
     F64,
     HEIGHT,
@@ -24,6 +24,8 @@ from tests.cuda.scenes import (
     noise,
     soup,
 )
+
+pytestmark = pytest.mark.slow
 
 scenes = pytest.mark.parametrize("scene", SCENES)
 dtypes = pytest.mark.parametrize("dtype", [F32, F64])

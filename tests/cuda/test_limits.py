@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from headfit.raster import ops
-from tests.cuda.scenes import assert_close, noise, soup
+from tests.support.kernel_scenes import assert_close, noise, soup
+
+pytestmark = pytest.mark.slow
 
 
 def mesh(images: int) -> tuple[Tensor, Tensor]:
