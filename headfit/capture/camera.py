@@ -8,10 +8,13 @@ origin on the first pixel's centre: their principal point is ours minus one half
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+
+from headfit.errors import HeadfitError
 
 Float = NDArray[np.float64]
 
@@ -34,6 +37,16 @@ class Camera:
     R: Float
     t: Float
     dist: Float
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the images, pixels."""
+        return self.width, self.height
+
+    @property
+    def longest_side(self) -> int:
+        """The longer of width and height, pixels."""
+        return max(self.width, self.height)
 
     @property
     def centre(self) -> Float:
@@ -74,6 +87,26 @@ class Camera:
     def undistort_points(self, pixels: Float) -> Float:
         """Pixels [..., 2] to where they would be without lens distortion, same K [..., 2]."""
         return _apply_intrinsics(self.K, self.to_plane(pixels))
+
+
+def longest_side(cameras: Iterable[Camera]) -> int:
+    """The longest side of any camera's images, pixels."""
+    return max(camera.longest_side for camera in cameras)
+
+
+def index_of_camera(cameras: Sequence[Camera], camera_id: str, capture: str) -> int:
+    """The index of a camera. Raises HeadfitError listing the cameras when none has that id.
+
+    Args:
+        cameras: the cameras of a capture.
+        camera_id: the id that is looked for.
+        capture: name or place of the capture, for the message.
+    """
+    for index, camera in enumerate(cameras):
+        if camera.id == camera_id:
+            return index
+    known = ", ".join(camera.id for camera in cameras)
+    raise HeadfitError(f"{capture}: no camera {camera_id!r} in this capture. Its cameras: {known}.")
 
 
 def _apply_intrinsics(K: Float, plane: Float) -> Float:

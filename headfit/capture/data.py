@@ -14,10 +14,10 @@ from functools import partial
 
 import pytorch_lightning as pl
 
-from headfit.capture.capture import Capture
 from headfit.capture.labels import LabelClasses
 from headfit.capture.sampler import ViewSampler, share_of
-from headfit.capture.views import Pair, ViewBatch, ViewReader
+from headfit.capture.source import CaptureSource
+from headfit.capture.views import Pair, ViewBatch, ViewReader, same_size_batches
 from headfit.errors import HeadfitError
 
 BATCHES_AHEAD = 2
@@ -51,7 +51,7 @@ class CaptureData(pl.LightningDataModule):
 
     def __init__(
         self,
-        capture: Capture,
+        capture: CaptureSource,
         classes: LabelClasses,
         hold_out: Sequence[str] = (),
         seed: int = 0,
@@ -63,7 +63,9 @@ class CaptureData(pl.LightningDataModule):
         self.hold_out_cameras = sorted({capture.camera_index(camera_id) for camera_id in hold_out})
         self.training_cameras = [i for i in range(len(capture.cameras)) if i not in self.hold_out_cameras]
         _require_something_to_fit(capture, self.training_cameras)
-        self.sampler = ViewSampler(len(capture.frames), _by_size(capture, self.training_cameras), seed)
+        by_size = same_size_batches(capture.cameras, [(0, camera) for camera in self.training_cameras])
+        groups = [[camera for _, camera in group] for group in by_size]
+        self.sampler = ViewSampler(len(capture.frames), groups, seed)
         self.chunk: Chunk | None = None
         self._reader = ViewReader(capture, classes, cache_bytes)
 
@@ -128,22 +130,14 @@ def _computed_ahead(tasks: Iterable[Callable[[], ViewBatch]]) -> Iterator[ViewBa
         thread.shutdown(cancel_futures=True)
 
 
-def _by_size(capture: Capture, cameras: Sequence[int]) -> list[list[int]]:
-    groups: dict[tuple[int, int], list[int]] = {}
-    for index in cameras:
-        camera = capture.cameras[index]
-        groups.setdefault((camera.width, camera.height), []).append(index)
-    return list(groups.values())
-
-
-def _require_something_to_fit(capture: Capture, cameras: Sequence[int]) -> None:
+def _require_something_to_fit(capture: CaptureSource, cameras: Sequence[int]) -> None:
     if not cameras:
-        raise HeadfitError(f"{capture.path}: every camera is held out, none is left to train on")
+        raise HeadfitError(f"{capture.location}: every camera is held out, none is left to train on")
     for camera in cameras:
         for frame in range(len(capture.frames)):
-            if capture.image_path(camera, frame) or capture.mask_path(camera, frame).is_file():
+            if capture.has_image(camera, frame) or capture.has_mask(camera, frame):
                 return
     raise HeadfitError(
-        f"{capture.path}: no image and no mask was found for the training cameras. Expected "
-        "images/<camera>/<frame>.jpg or .png, or videos/<camera>.mp4; `headfit check` lists what is there."
+        f"{capture.location}: no image and no mask was found for the training cameras. Expected "
+        f"{capture.expected_images(cameras[0])}; `headfit check` lists what is there."
     )

@@ -15,9 +15,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from headfit.capture.capture import LANDMARKS, Capture
+from headfit.capture.camera import Camera
 from headfit.capture.decode import DamagedFile
 from headfit.capture.labels import IGNORED, LabelClasses
+from headfit.capture.landmark_files import LANDMARK_COUNT
+from headfit.capture.source import CaptureSource, read_or_none
 
 # A view is one camera at one time: (frame index, camera index).
 Pair = tuple[int, int]
@@ -76,7 +78,7 @@ class ViewReader:
     and the reason. It fills up as views are read. Landmarks are optional: a missing file of them is no entry.
     """
 
-    def __init__(self, capture: Capture, classes: LabelClasses, cache_bytes: int):
+    def __init__(self, capture: CaptureSource, classes: LabelClasses, cache_bytes: int):
         self._skipped: dict[str, dict[str, None]] = {}  # the inner ones are sets that keep their order
         self._capture = capture
         self._classes = classes
@@ -95,8 +97,7 @@ class ViewReader:
         """
         if not 0 < scale <= 1:
             raise ValueError(f"image scale {scale} is not in (0, 1]")
-        cameras = self._capture.cameras
-        sizes = {(cameras[camera].width, cameras[camera].height) for _, camera in pairs}
+        sizes = {self._capture.cameras[camera].size for _, camera in pairs}
         if len(sizes) != 1:
             raise ValueError(f"a batch needs views of one size, got {sorted(sizes)}")
         views = [
@@ -111,18 +112,18 @@ class ViewReader:
         capture = self._capture
         native = capture.cameras[camera]
         target = native.scaled(scale)
-        size = (target.width, target.height)
-        where = f"{capture.path}: camera {native.id}, frame {capture.frames[frame]}"
+        size = target.size
+        where = capture.describe(camera, frame)
 
         image = self._unless_damaged("image", capture.image, camera, frame)
-        if image is None and capture.image_path(camera, frame) is None:
+        if image is None and not capture.has_image(camera, frame):
             self._skip("missing image", where)
         mask = self._unless_damaged("mask", capture.mask, camera, frame)
-        if mask is None and capture.label_names and not capture.mask_path(camera, frame).is_file():
+        if mask is None and capture.label_names and not capture.has_mask(camera, frame):
             self._skip("missing mask", where)
         landmarks = self._unless_damaged("landmarks", capture.landmarks, camera, frame)
         if landmarks is None:
-            landmarks = np.zeros((LANDMARKS, 3))
+            landmarks = np.zeros((LANDMARK_COUNT, 3))
 
         label_prob, label_weight = label_shares(mask, self._classes, size)
         pixels = np.zeros((*size[::-1], 3), np.uint8) if image is None else _area_average(image, size)
@@ -137,15 +138,32 @@ class ViewReader:
         )
 
     def _unless_damaged(self, kind: str, read: Callable[[int, int], T | None], camera: int, frame: int) -> T | None:
-        try:
-            return read(camera, frame)
-        except DamagedFile as error:
-            self._skip(f"damaged {kind}", str(error))
-            return None
+        def skip(damage: DamagedFile) -> None:
+            self._skip(f"damaged {kind}", str(damage))
+
+        return read_or_none(read, camera, frame, skip)
 
     def _skip(self, kind: str, entry: str) -> None:
         with self._skip_lock:
             self._skipped.setdefault(kind, {})[entry] = None
+
+
+def same_size_batches(cameras: Sequence[Camera], pairs: Sequence[Pair], limit: int | None = None) -> list[list[Pair]]:
+    """The views `pairs` in batches that can be stacked: of one image size, in their order.
+
+    Args:
+        cameras: the cameras that `pairs` index.
+        pairs: (frame index, camera index).
+        limit: most views in a batch; None: one batch for each size.
+    """
+    by_size: dict[tuple[int, int], list[Pair]] = {}
+    for frame, camera in pairs:
+        by_size.setdefault(cameras[camera].size, []).append((frame, camera))
+    return [
+        views[i : i + (limit or len(views))]
+        for views in by_size.values()
+        for i in range(0, len(views), limit or len(views))
+    ]
 
 
 def label_shares(

@@ -9,12 +9,12 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from headfit.capture import Capture, DamagedFile
 from headfit.capture.centroids import label_centroids
+from headfit.capture.landmark_files import CONTOUR_COUNT, LANDMARK_COUNT
+from headfit.capture.source import CaptureSource, read_or_none
 from headfit.capture.triangulate import triangulate
 from headfit.errors import HeadfitError
 from headfit.fitting.model import FittedHead
-from headfit.head.contour import CONTOUR
 from headfit.head.similarity import robust_similarity
 
 Float = NDArray[np.float64]
@@ -24,7 +24,7 @@ Correspondences = tuple[Float, Float, Float]
 #: The jaw line (iBUG points 0-16) is where each view's outline happens to be, not a point of the skin, so it says
 #: little about where the head is. Later it is compared with the model's outline in each view, along which a detector's
 #: points slide.
-LANDMARK_WEIGHT = np.r_[np.full(CONTOUR, 0.1), np.ones(68 - CONTOUR)]
+LANDMARK_WEIGHT = np.r_[np.full(CONTOUR_COUNT, 0.1), np.ones(LANDMARK_COUNT - CONTOUR_COUNT)]
 OUTLINE_TRUST = 0.2
 #: Fewest landmarks, besides the jaw line, that place a head.
 MIN_LANDMARKS = 6
@@ -34,7 +34,7 @@ PLACING_REGIONS = ("left_eye", "right_eye", "lips")
 HEAD_WEIGHT = 0.2
 
 
-def initialise_pose(model: FittedHead, capture: Capture) -> None:
+def initialise_pose(model: FittedHead, capture: CaptureSource) -> None:
     """Set pose and scale (kept when the person is known) of every frame, and the trust in every landmark.
 
     Raises:
@@ -57,7 +57,7 @@ def initialise_pose(model: FittedHead, capture: Capture) -> None:
             found[frame] = points
     if not found:
         raise HeadfitError(
-            f"{capture.path}: cannot place the head: no frame has landmarks, or masks with both eyes and the lips, "
+            f"{capture.location}: cannot place the head: no frame has landmarks, or masks with both eyes and the lips, "
             "in two or more cameras. Run `headfit landmarks`, or add masks."
         )
     if model.config.init_from:
@@ -78,9 +78,9 @@ def _set_poses(model: FittedHead, scale: float, poses: dict[int, tuple[Float, Fl
         geometry.translation[frame] = torch.as_tensor(translation)
 
 
-def _landmark_points(model: FittedHead, capture: Capture, frame: int) -> Correspondences | None:
+def _landmark_points(model: FittedHead, capture: CaptureSource, frame: int) -> Correspondences | None:
     """The landmarks that at least two cameras agree on; stores which ones of each camera do."""
-    seen = [(camera, read_landmarks(capture, camera, frame)) for camera in model.training_cameras]
+    seen = [(camera, read_or_none(capture.landmarks, camera, frame)) for camera in model.training_cameras]
     seen = [(camera, points) for camera, points in seen if points is not None]
     if len(seen) < 2:
         return None
@@ -88,23 +88,15 @@ def _landmark_points(model: FittedHead, capture: Capture, frame: int) -> Corresp
     world, _, agrees = triangulate([capture.cameras[c] for c, _ in seen], points[..., :2], points[..., 2])
     for row, (camera, _) in enumerate(seen):
         model.landmark_trust[frame, camera] = torch.as_tensor(agrees[row]).to(model.landmark_trust)
-        model.landmark_trust[frame, camera, :CONTOUR] = OUTLINE_TRUST
+        model.landmark_trust[frame, camera, :CONTOUR_COUNT] = OUTLINE_TRUST
     good = agrees.sum(0) >= 2
-    if good[CONTOUR:].sum() < MIN_LANDMARKS:
+    if good[CONTOUR_COUNT:].sum() < MIN_LANDMARKS:
         return None
     of_model = model.head.landmarks(model.geometry.rest()).double().cpu().numpy()
     return of_model[good], world[good], LANDMARK_WEIGHT[good]
 
 
-def read_landmarks(capture: Capture, camera: int, frame: int) -> Float | None:
-    """Landmarks `[68,3]` of one view, or None where there are none or they are damaged."""
-    try:
-        return capture.landmarks(camera, frame)
-    except DamagedFile:
-        return None  # the data module counts and reports it when it serves the view
-
-
-def _label_points(model: FittedHead, capture: Capture, frame: int) -> Correspondences | None:
+def _label_points(model: FittedHead, capture: CaptureSource, frame: int) -> Correspondences | None:
     """Centroids of eyes and lips, as the masks of this frame show them."""
     world = label_centroids(capture, frame, model.training_cameras)
     if not set(PLACING_REGIONS) <= set(world) or _lacking_labels(model):

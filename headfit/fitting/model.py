@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from headfit.capture.camera import Camera
-from headfit.capture.capture import LANDMARKS
 from headfit.capture.labels import label_classes
+from headfit.capture.landmark_files import LANDMARK_COUNT
 from headfit.capture.summary import CaptureSummary
 from headfit.capture.views import ViewBatch
 from headfit.errors import HeadfitError
@@ -88,7 +88,7 @@ class FittedHead(nn.Module):
             "turning_class": torch.tensor([name in TURNING_CLASSES for name in names]),
         }.items():
             self.register_buffer(name, values, persistent=False)
-        self.register_buffer("landmark_trust", torch.ones(frames, cameras, LANDMARKS))
+        self.register_buffer("landmark_trust", torch.ones(frames, cameras, LANDMARK_COUNT))
         self.register_buffer("visited", torch.zeros(frames, dtype=torch.bool))
         self.register_buffer("texture_started", torch.zeros((), dtype=torch.bool))
         require_complete(self.state_dict())
@@ -153,7 +153,7 @@ class FittedHead(nn.Module):
         """The cameras of a batch, at the batch's image size."""
         height, width = batch.image.shape[1:3]
         cameras = [self.capture.cameras[i] for i in batch.camera.tolist()]
-        scale = max(width, height) / max(cameras[0].width, cameras[0].height)
+        scale = max(width, height) / cameras[0].longest_side
         return CameraBatch.of([camera.scaled(scale) for camera in cameras], device=self.device)
 
     def class_images(self, o: Observation) -> Tensor:

@@ -11,7 +11,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from headfit.capture import Capture, LabelClasses, label_classes
+from headfit.capture import LabelClasses, label_classes, open_capture
 from headfit.capture.data import CaptureData, Chunk
 from headfit.capture.views import ByteBoundedCache, View, ViewBatch, label_shares
 from headfit.errors import HeadfitError
@@ -23,7 +23,7 @@ MODEL = NAMES[1:]
 
 
 def open_data(root: Path, **options: object) -> CaptureData:
-    capture = Capture.open(root)
+    capture = open_capture(root)
     classes = label_classes(MODEL, capture.label_names)
     assert classes.names == NAMES
     return CaptureData(capture, classes, **options)  # type: ignore[arg-type]
@@ -251,7 +251,7 @@ def test_a_batch_moves_to_a_device(write_capture: WriteCapture) -> None:
 
 
 def test_views_of_the_real_capture(real_capture: Path) -> None:
-    capture = Capture.open(real_capture)
+    capture = open_capture(real_capture)
     model = json.loads((real_capture / "capture.json").read_text())["classes"].values()
     classes = label_classes(tuple(model), capture.label_names)
     data = CaptureData(capture, classes, hold_out=["cam02"])

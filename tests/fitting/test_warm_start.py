@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from headfit import cli
-from headfit.capture import Capture
+from headfit.capture import open_capture
 from headfit.errors import HeadfitError
 from headfit.fitting.checkpoints import CHECKPOINT
 from headfit.fitting.config import FitConfig, RunArgs
@@ -109,7 +109,7 @@ def test_other_cameras_bring_no_colours(captures, true_person, tmp_path, capsys)
     manifest["cameras"][1]["t"][2] += 0.05
     (other / "capture.json").write_text(json.dumps(manifest))
     config, args = tracking(other, true_person, tmp_path / "run")
-    model = build(replace(config, texture_size=128), args, Capture.open(other)).model
+    model = build(replace(config, texture_size=128), args, open_capture(other)).model
     assert "colours of 2 of 4 cameras" in load_person(model)
     known = person_of(true_person)["appearance.log_gain"]
     assert known.abs().min() > 0
