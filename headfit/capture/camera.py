@@ -8,12 +8,13 @@ origin on the first pixel's centre: their principal point is ours minus one half
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from headfit.capture.framing import Framing
 from headfit.errors import HeadfitError
 
 Float = NDArray[np.float64]
@@ -68,6 +69,12 @@ class Camera:
         resize = np.diag([width / self.width, height / self.height, 1.0])
         return replace(self, width=width, height=height, K=resize @ self.K)
 
+    def framed(self, framing: Framing) -> Camera:
+        """The same camera for a window of its picture that is resized."""
+        shift = np.array([[1.0, 0.0, -framing.x], [0.0, 1.0, -framing.y], [0.0, 0.0, 1.0]])
+        resize = np.diag([*framing.factors, 1.0])
+        return replace(self, width=framing.out_width, height=framing.out_height, K=resize @ (shift @ self.K))
+
     def to_camera(self, points: Float) -> Float:
         """World points [..., 3] to camera points [..., 3], metres; z is the depth."""
         return points @ self.R.T + self.t
@@ -87,11 +94,6 @@ class Camera:
     def undistort_points(self, pixels: Float) -> Float:
         """Pixels [..., 2] to where they would be without lens distortion, same K [..., 2]."""
         return _apply_intrinsics(self.K, self.to_plane(pixels))
-
-
-def longest_side(cameras: Iterable[Camera]) -> int:
-    """The longest side of any camera's images, pixels."""
-    return max(camera.longest_side for camera in cameras)
 
 
 def index_of_camera(cameras: Sequence[Camera], camera_id: str, capture: str) -> int:
