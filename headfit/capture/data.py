@@ -17,7 +17,7 @@ import pytorch_lightning as pl
 from headfit.capture.labels import LabelClasses
 from headfit.capture.sampler import ViewSampler, share_of
 from headfit.capture.source import CaptureSource
-from headfit.capture.views import Pair, ViewBatch, ViewReader, same_size_batches
+from headfit.capture.views import Pair, ViewBatch, ViewReader, stackable_batches
 from headfit.errors import HeadfitError
 
 BATCHES_AHEAD = 2
@@ -63,7 +63,7 @@ class CaptureData(pl.LightningDataModule):
         self.hold_out_cameras = sorted({capture.camera_index(camera_id) for camera_id in hold_out})
         self.training_cameras = [i for i in range(len(capture.cameras)) if i not in self.hold_out_cameras]
         _require_something_to_fit(capture, self.training_cameras)
-        by_size = same_size_batches(capture.cameras, [(0, camera) for camera in self.training_cameras])
+        by_size = stackable_batches(capture.cameras, [(0, camera) for camera in self.training_cameras])
         groups = [[camera for _, camera in group] for group in by_size]
         self.sampler = ViewSampler(len(capture.frames), groups, seed)
         self.chunk: Chunk | None = None

@@ -148,20 +148,20 @@ class ViewReader:
             self._skipped.setdefault(kind, {})[entry] = None
 
 
-def same_size_batches(cameras: Sequence[Camera], pairs: Sequence[Pair], limit: int | None = None) -> list[list[Pair]]:
-    """The views `pairs` in batches that can be stacked: of one image size, in their order.
+def stackable_batches(cameras: Sequence[Camera], pairs: Sequence[Pair], limit: int | None = None) -> list[list[Pair]]:
+    """The views `pairs` in batches that can be stacked: of one image size and lens model, in their order.
 
     Args:
         cameras: the cameras that `pairs` index.
         pairs: (frame index, camera index).
-        limit: most views in a batch; None: one batch for each size.
+        limit: most views in a batch; None: one batch for each size and model.
     """
-    by_size: dict[tuple[int, int], list[Pair]] = {}
+    alike: dict[Hashable, list[Pair]] = {}
     for frame, camera in pairs:
-        by_size.setdefault(cameras[camera].size, []).append((frame, camera))
+        alike.setdefault((cameras[camera].size, cameras[camera].lens.name), []).append((frame, camera))
     return [
         views[i : i + (limit or len(views))]
-        for views in by_size.values()
+        for views in alike.values()
         for i in range(0, len(views), limit or len(views))
     ]
 

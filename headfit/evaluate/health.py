@@ -24,7 +24,7 @@ from headfit.capture.camera import longest_side
 from headfit.capture.landmark_files import CONTOUR_COUNT
 from headfit.capture.source import read_or_none
 from headfit.capture.triangulate import triangulate
-from headfit.capture.views import ViewReader, same_size_batches
+from headfit.capture.views import ViewReader, stackable_batches
 from headfit.evaluate.image_shift import estimate_shift
 from headfit.files import write_atomically
 from headfit.fitting.model import FittedHead
@@ -144,7 +144,7 @@ def _plan(model: FittedHead) -> list[list[tuple[int, int]]]:
     cameras, frames = model.capture.cameras, len(model.capture.frames)
     each = min(len(cameras), max(2, MAX_VIEWS // frames))
     pairs = [(f, (f * each + i) % len(cameras)) for f in range(frames) for i in range(each)]
-    return same_size_batches(cameras, pairs, BATCH_VIEWS)
+    return stackable_batches(cameras, pairs, BATCH_VIEWS)
 
 
 @torch.no_grad()

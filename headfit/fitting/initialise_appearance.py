@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from headfit.capture.data import CaptureData
-from headfit.capture.views import same_size_batches
+from headfit.capture.views import stackable_batches
 from headfit.fitting.model import FittedHead
 from headfit.fitting.observation import Observation
 from headfit.render.appearance import fill_holes, sh_basis, shading, splat_albedo
@@ -90,7 +90,7 @@ def _fit_light(colour: Tensor, normal: Tensor, facing: Tensor) -> Tensor:
 def _samples(model: FittedHead, data: CaptureData, scale: float) -> Iterator[_Samples]:
     pairs = [(f, c) for f in model.visited.nonzero()[:, 0].tolist() for c in model.training_cameras]
     pairs = pairs[:: max(1, -(-len(pairs) // MAX_VIEWS))]
-    plan = same_size_batches(model.capture.cameras, pairs, BATCH_VIEWS)
+    plan = stackable_batches(model.capture.cameras, pairs, BATCH_VIEWS)
     for batch in data.batches(plan, scale):
         yield _sample(model, model.observe(batch))
 
