@@ -8,11 +8,12 @@ origin on the first pixel's centre: their principal point is ours minus one half
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from headfit.capture.framing import Framing
 from headfit.capture.lenses import PINHOLE, Lens
 from headfit.errors import HeadfitError
 from headfit.types import Float
@@ -49,6 +50,11 @@ class Camera:
         return max(self.width, self.height)
 
     @property
+    def diagonal(self) -> float:
+        """The diagonal of the images, pixels."""
+        return float(np.hypot(self.width, self.height))
+
+    @property
     def focal(self) -> float:
         """Focal length in pixels: the geometric mean of those of the two axes."""
         return float(np.sqrt(self.K[0, 0] * self.K[1, 1]))
@@ -73,6 +79,12 @@ class Camera:
         resize = np.diag([width / self.width, height / self.height, 1.0])
         return replace(self, width=width, height=height, K=resize @ self.K)
 
+    def framed(self, framing: Framing) -> Camera:
+        """The same camera for a window of its picture that is resized."""
+        shift = np.array([[1.0, 0.0, -framing.x], [0.0, 1.0, -framing.y], [0.0, 0.0, 1.0]])
+        resize = np.diag([*framing.factors, 1.0])
+        return replace(self, width=framing.out_width, height=framing.out_height, K=resize @ (shift @ self.K))
+
     def to_camera(self, points: Float) -> Float:
         """World points `[...,3]` to camera points `[...,3]`, metres; z is the depth."""
         return points @ self.R.T + self.t
@@ -91,11 +103,6 @@ class Camera:
         v = (pixels[..., 1] - self.K[1, 2]) / self.K[1, 1]
         u = (pixels[..., 0] - self.K[0, 2] - self.K[0, 1] * v) / self.K[0, 0]
         return self.lens.rays(u, v)
-
-
-def longest_side(cameras: Iterable[Camera]) -> int:
-    """The longest side of any camera's images, pixels."""
-    return max(camera.longest_side for camera in cameras)
 
 
 def index_of_camera(cameras: Sequence[Camera], camera_id: str, capture: str) -> int:

@@ -45,7 +45,7 @@ def label_centroids(
     if len(seen) < 2:
         return {}
     views = [camera for camera, _ in seen]
-    tolerance = _TOLERANCE * max(np.hypot(camera.width, camera.height) for camera in views)
+    tolerance = _TOLERANCE * max(camera.diagonal for camera in views)
     centres = {}
     for region, labels in REGIONS.items():
         belongs = np.zeros(256, dtype=np.uint8)

@@ -54,7 +54,7 @@ def triangulate(
     views, count = pixels.shape[:2]
     confidence = np.ones((views, count)) if weights is None else np.asarray(weights).reshape(views, count)
     if tolerance is None:
-        tolerance = 0.01 * max(np.hypot(camera.width, camera.height) for camera in cameras)
+        tolerance = 0.01 * max(camera.diagonal for camera in cameras)
 
     rays = _Rays(cameras, np.where(confidence[..., None] > 0, pixels, 0.0))
     confidence = np.where(rays.seen, confidence, 0.0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,33 +18,42 @@ MIN_DEPTH = 1e-4
 
 @dataclass(frozen=True)
 class CameraBatch:
-    """B cameras of one image size and one lens model.
+    """B cameras of one image size.
 
     Attributes:
         K, R: `[B,3,3]`; t: `[B,3]` metres. OpenCV axes, `x_cam = R x_world + t`, pixel coordinates from the image's
             top-left corner.
-        lens: the cameras' lenses as one stack; None when none of them distorts.
+        lens: the cameras' lenses; None when none of them distorts.
         size: height and width in pixels.
     """
 
     K: Tensor
     R: Tensor
     t: Tensor
-    lens: Lens | None
+    lens: Lens | _MixedLenses | None
     size: tuple[int, int]
 
     @classmethod
     def of(
-        cls, cameras: Sequence[Camera], device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+        cls,
+        cameras: Sequence[Camera],
+        device: torch.device | str = "cpu",
+        size: tuple[int, int] | None = None,
+        dtype: torch.dtype = torch.float32,
     ) -> CameraBatch:
-        """Stack cameras. Raises ValueError when they differ in image size or lens model."""
-        sizes = {(camera.height, camera.width) for camera in cameras}
+        """Stack cameras for images of one size.
+
+        Args:
+            cameras: B of them.
+            device, dtype: of the tensors.
+            size: image height and width; default: those that all cameras have.
+
+        Raises:
+            ValueError: no `size` is given and the cameras have several.
+        """
+        sizes = {(camera.height, camera.width) for camera in cameras} if size is None else {size}
         if len(sizes) != 1:
             raise ValueError(f"cameras of one batch must share one image size, got {sorted(sizes)}")
-        models = {type(camera.lens) for camera in cameras}
-        if len(models) != 1:
-            names = sorted(model.name for model in models)
-            raise ValueError(f"cameras of one batch must share one lens model, got {names}")
 
         def tensor(values: np.ndarray) -> Tensor:
             return torch.as_tensor(values, dtype=dtype, device=device)
@@ -54,7 +63,7 @@ class CameraBatch:
             K=tensor(np.stack([camera.K for camera in cameras])),
             R=tensor(np.stack([camera.R for camera in cameras])),
             t=tensor(np.stack([camera.t for camera in cameras])),
-            lens=None if all(lens.is_pinhole for lens in lenses) else models.pop().stack(lenses, tensor),
+            lens=None if all(lens.is_pinhole for lens in lenses) else _stack(lenses, tensor),
             size=sizes.pop(),
         )
 
@@ -77,3 +86,24 @@ class CameraBatch:
             uv = torch.stack(self.lens.project(v_cam[..., 0], v_cam[..., 1], safe[..., 0]), dim=-1)
         x_pix = uv @ self.K[:, :2, :2].transpose(1, 2) + self.K[:, None, :2, 2]
         return torch.cat([x_pix, z], dim=-1)
+
+
+def _stack(lenses: Sequence[Lens], tensor: Callable[[np.ndarray], Tensor]) -> Lens | _MixedLenses:
+    if len({type(lens) for lens in lenses}) == 1:
+        return type(lenses[0]).stack(lenses, tensor)
+    return _MixedLenses([type(lens).stack([lens], tensor) for lens in lenses])
+
+
+class _MixedLenses:
+    """Lenses of several models, one per camera."""
+
+    def __init__(self, lenses: Sequence[Lens]) -> None:
+        self.lenses = lenses
+
+    def __getitem__(self, index: Tensor) -> _MixedLenses:
+        return _MixedLenses([self.lenses[i] for i in index.tolist()])
+
+    def project(self, x: Tensor, y: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Camera coordinates `[B,V]` to the image plane, row b through lens b."""
+        rows = [lens.project(x[b, None], y[b, None], z[b, None]) for b, lens in enumerate(self.lenses)]
+        return torch.cat([u for u, _ in rows]), torch.cat([v for _, v in rows])

@@ -16,6 +16,8 @@ from headfit.fitting.settings import load_config
 from headfit.synth import synthesize
 from tests.support.true_fit import true_fit
 
+pytestmark = pytest.mark.slow
+
 STAGES = """
 texture_size: 128
 steps_per_picture: 100

@@ -23,6 +23,8 @@ from headfit.fitting.run import fit
 from headfit.fitting.run_folder import load_run
 from headfit.fitting.terms import TERMS
 
+pytestmark = pytest.mark.slow
+
 
 def last_losses(run: Path) -> dict[str, float]:
     """The last value of every scalar in TensorBoard."""

@@ -22,6 +22,8 @@ from headfit.fitting.warm_start import load_person
 from headfit.head.similarity import similarity
 from headfit.synth import synthesize
 
+pytestmark = pytest.mark.slow
+
 TRACK = Path(__file__).parents[2] / "configs/track.yaml"
 FEW = [f"stages.{name}.steps={steps}" for name, steps in (("express", 2), ("track", 4))]
 

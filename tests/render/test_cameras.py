@@ -58,14 +58,17 @@ def test_projection_gradient_along_each_axis(dist, axis):
     assert torch.autograd.gradcheck(lambda s: batch.project(points + s * moved), (along,))
 
 
-def test_a_lens_of_another_model_is_projected_and_does_not_mix():
+def test_cameras_with_lenses_of_several_models_share_a_batch():
     fisheye = replace(camera(), lens=EquidistantFisheye.of(()))
+    cameras = [camera(LENS), fisheye, camera()]
     points = np.random.default_rng(0).uniform(-2, 2, (1, 50, 3))
     points = points[:, fisheye.to_camera(points)[0, :, 2] > 0.01]  # up to nearly 90 degrees off the axis
-    v_pix = CameraBatch.of([fisheye], dtype=torch.float64).project(torch.tensor(points))
-    np.testing.assert_allclose(v_pix[..., :2], fisheye.project(points), rtol=1e-12)
-    with pytest.raises(ValueError, match=r"one lens model, got \['equidistant', 'opencv'\]"):
-        CameraBatch.of([camera(), fisheye])
+    batch = CameraBatch.of(cameras, dtype=torch.float64)
+    v_pix = batch.project(torch.tensor(points).expand(3, -1, -1))
+    for index, cam in enumerate(cameras):
+        np.testing.assert_allclose(v_pix[index, :, :2], cam.project(points[0]), rtol=1e-12)
+    some = batch[torch.tensor([1, 0])].project(torch.tensor(points).expand(2, -1, -1))
+    assert torch.equal(some, v_pix[[1, 0]])
 
 
 def test_cameras_of_different_sizes_are_refused():

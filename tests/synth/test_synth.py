@@ -67,6 +67,7 @@ def test_visible_landmarks_lie_on_the_head_and_some_are_hidden(capture):
     assert hidden > 20  # two side views
 
 
+@pytest.mark.slow
 def test_the_seed_decides_everything(capture, tmp_path):
     synthesize(tmp_path / "same", **SMALL, seed=0)
     synthesize(tmp_path / "other", **SMALL, seed=1)
