@@ -19,7 +19,7 @@ Rgb = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Look:
-    """The look of one label: albedo (linear light), relative strengths of blotches and fine grain, specular strength."""
+    """The look of one label: albedo (linear light), relative strength of blotches and fine grain, specular strength."""
 
     albedo: Rgb
     blotches: float = 0.0
