@@ -1,6 +1,6 @@
-// One thread per pair of pixels. Most pairs see the same face and end at once. A jump has to know whether the pairs before and
-// after it are jumps as well, so its thread finds their boundaries again. Jumps are a few percent of the pairs that differ, so
-// this costs little, while flags in memory would cost another pass over the image.
+// One thread per pair of pixels. Most pairs see the same face and end at once. A jump has to know whether the pairs
+// before and after it are jumps as well, so its thread finds their boundaries again. Jumps are a few percent of the
+// pairs that differ, so this costs little, while flags in memory would cost another pass over the image.
 #include "core/pair.h"
 #include "cuda/cuda.h"
 #include "cuda/vertex_sums.h"

@@ -1,5 +1,5 @@
-// Neighbouring threads process neighbouring channels: for any number of channels, images are read and written in whole sectors,
-// and so are gathers from and atomics to the rows of vertices.
+// Neighbouring threads process neighbouring channels: for any number of channels, images are read and written in whole
+// sectors, and so are gathers from and atomics to the rows of vertices.
 #include "cuda/cuda.h"
 #include "cuda/vertex_sums.h"
 
@@ -65,8 +65,8 @@ __global__ void __launch_bounds__(kBlock) to_bary(Sizes sizes, FaceAttributes<T>
 
 template <class T>
 __global__ void __launch_bounds__(kBlock)
-    to_attributes(Sizes sizes, FaceAttributes<T> attributes, const int32_t* index_img, const T* bary, const T* grad_image,
-                  VertexSums<T> sums) {
+    to_attributes(Sizes sizes, FaceAttributes<T> attributes, const int32_t* index_img, const T* bary,
+                  const T* grad_image, VertexSums<T> sums) {
     const int e = int(blockIdx.x * blockDim.x + threadIdx.x);
     const int y0 = int(blockIdx.y * blockDim.y + threadIdx.y) * kRun;
     const int64_t image = blockIdx.z;
@@ -96,7 +96,8 @@ template <class T>
 void interpolate(const Scene<T>& scene, const Attributes<T>& attributes, const T* bary, T* image, const Queue& queue) {
     const Sizes& sizes = scene.sizes;
     launch(blend<T>, grid_of(int64_t(sizes.width) * attributes.channels, sizes.height, sizes.images),
-           dim3(kBlockX, kBlockY), queue, sizes, FaceAttributes<T>{attributes, scene.faces}, scene.index_img, bary, image);
+           dim3(kBlockX, kBlockY), queue, sizes, FaceAttributes<T>{attributes, scene.faces}, scene.index_img, bary,
+           image);
 }
 
 template <class T>

@@ -1,5 +1,5 @@
-// Launching kernels. The tests compile the same sources for the host with HEADFIT_HOST_SHIM defined; a header of theirs then
-// replaces the CUDA runtime.
+// Launching kernels. The tests compile the same sources for the host with HEADFIT_HOST_SHIM defined; a header of theirs
+// then replaces the CUDA runtime.
 #pragma once
 
 #ifdef HEADFIT_HOST_SHIM
@@ -21,7 +21,8 @@ inline void check(cudaError_t error, const char* what) {
     if (error != cudaSuccess) throw std::runtime_error(std::string(what) + ": " + cudaGetErrorString(error));
 }
 
-// Where a call runs, and its temporary device memory. Nothing waits for the stream: a call never synchronizes with the host.
+// Where a call runs, and its temporary device memory. Nothing waits for the stream: a call never synchronizes with the
+// host.
 struct Queue {
     int device;
     cudaStream_t stream;
@@ -29,8 +30,8 @@ struct Queue {
     int64_t workspace_bytes = 0;
 };
 
-// Makes a device the current one of this thread. This library links the CUDA runtime statically, so its current device is
-// separate from that of torch's runtime.
+// Makes a device the current one of this thread. This library links the CUDA runtime statically, so its current device
+// is separate from that of torch's runtime.
 class DeviceGuard {
   public:
     explicit DeviceGuard(int device) {

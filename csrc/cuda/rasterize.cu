@@ -19,8 +19,8 @@ constexpr int kResidentBlocks = 4;  // per multiprocessor, at least: without thi
 constexpr int kItemsPerTile = 128;      // capacity of the queue per tile of the image: a byte per pixel
 constexpr unsigned kMaxBlocks = 1024;   // of draw_tiles: enough for any GPU, since each strides over the queue
 
-// Depth and face in one word, ordered by depth and, at equal depth, by face: the bits of positive floats are ordered like the
-// numbers.
+// Depth and face in one word, ordered by depth and, at equal depth, by face: the bits of positive floats are ordered
+// like the numbers.
 struct DepthAndFace {
     Bits64* words;  // [B,H,W], all ones for background
 

@@ -1,5 +1,5 @@
-// A thread processes a few pixels of a column and adds to the vertices once for each run of pixels that see the same face: this
-// takes a half to a tenth of the atomics, and the reads of a warp remain whole sectors.
+// A thread processes a few pixels of a column and adds to the vertices once for each run of pixels that see the same
+// face: this takes a half to a tenth of the atomics, and the reads of a warp remain whole sectors.
 #include "core/triangle.h"
 #include "cuda/cuda.h"
 #include "cuda/vertex_sums.h"

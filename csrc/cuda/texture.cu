@@ -1,4 +1,5 @@
-// One thread per pixel selects the level first; then, as in interpolate.cu, neighbouring threads process neighbouring channels.
+// One thread per pixel selects the level first; then, as in interpolate.cu, neighbouring threads process neighbouring
+// channels.
 #include "cuda/cuda.h"
 #include "cuda/vertex_sums.h"
 

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from headfit.capture.camera import Camera, index_of_camera
+from headfit.capture.manifest import camera_entry, read_camera
 from headfit.capture.source import CaptureSource
 from headfit.capture.world import WorldFrame
 from headfit.errors import some_of
@@ -31,7 +30,7 @@ class CaptureSummary:
     @classmethod
     def of(cls, capture: CaptureSource, world: WorldFrame | None = None) -> CaptureSummary:
         """The summary of a capture whose cameras are in the local frame `world` already (default: the world itself)."""
-        world = world or WorldFrame(np.zeros(3))
+        world = world or WorldFrame.identity()
         names, labels = list(capture.frames), dict(capture.label_names)
         return cls(capture.name, names, capture.fps, list(capture.cameras), labels, world)
 
@@ -41,19 +40,13 @@ class CaptureSummary:
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values, for a checkpoint."""
-        cameras = [
-            {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in vars(camera).items()}
-            for camera in self.cameras
-        ]
+        cameras = [camera_entry(camera) for camera in self.cameras]
         return {**vars(self), "cameras": cameras, "world": self.world.to_dict()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> CaptureSummary:
         """The inverse of `to_dict`."""
-        cameras = [
-            Camera(**{k: np.array(v) if isinstance(v, list) else v for k, v in camera.items()})  # type: ignore[arg-type]
-            for camera in values["cameras"]
-        ]
+        cameras = [read_camera(camera) for camera in values["cameras"]]
         return cls(**{**values, "cameras": cameras, "world": WorldFrame.from_dict(values["world"])})
 
     def differences(self, other: CaptureSummary) -> list[str]:

@@ -7,12 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from headfit.capture.camera import Camera
 from headfit.capture.rig import describe_rig
-
-Float = NDArray[np.float64]
+from headfit.types import Float
 
 #: A rig whose focus is nearer to the world's origin than this (metres) keeps the world's own coordinates.
 MAX_DISTANCE = 10.0
@@ -29,6 +27,11 @@ class WorldFrame:
     origin: Float
     scale: float = 1.0
     reason: str = "the capture's units"
+
+    @classmethod
+    def identity(cls) -> WorldFrame:
+        """The world itself."""
+        return cls(np.zeros(3))
 
     @classmethod
     def around(cls, cameras: Sequence[Camera]) -> WorldFrame:

@@ -44,7 +44,7 @@ def enter_local_frame(
     if size is None or PLAUSIBLE_SIZE[0] <= size <= PLAUSIBLE_SIZE[1]:
         return world
     evidence = "landmarks" if config.use_landmarks else "masks"
-    _enter(capture, WorldFrame(0 * world.origin, 1 / size))
+    _enter(capture, WorldFrame(np.zeros(3), 1 / size))
     size = size / world.scale
     return replace(
         world, scale=1 / size, reason=f"{evidence}: by its units the head would be {size:.3g} times as large"
@@ -52,7 +52,7 @@ def enter_local_frame(
 
 
 def _frame_of(checkpoint: Mapping[str, Any]) -> WorldFrame:
-    return CaptureSummary.from_dict(checkpoint["capture"]).world if "capture" in checkpoint else WorldFrame(np.zeros(3))
+    return CaptureSummary.from_dict(checkpoint["capture"]).world if "capture" in checkpoint else WorldFrame.identity()
 
 
 def _enter(capture: CaptureSource, world: WorldFrame) -> None:

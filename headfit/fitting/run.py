@@ -141,7 +141,7 @@ def texture_size_for(capture: CaptureSource) -> int:
     The default layout draws the face at about 0.8 mm a texel at 512, which is what a pixel shows when a head fills a
     picture of 512. Texels finer than pixels are seen by few of them and learn their noise.
     """
-    longer_side = int(np.median([max(camera.width, camera.height) for camera in capture.cameras]))
+    longer_side = int(np.median([camera.longest_side for camera in capture.cameras]))
     return min(MAX_TEXTURE_SIZE, 1 << max(8, (longer_side - 1).bit_length()))
 
 

@@ -119,9 +119,7 @@ def test_cameras_of_any_sizes_go_together(write_capture: WriteCapture) -> None:
 
 
 def test_a_framed_camera_sees_what_the_framed_picture_shows() -> None:
-    camera = Camera(
-        "c", 200, 100, np.array([[90.0, 2, 101], [0, 80, 47], [0, 0, 1]]), np.eye(3), np.zeros(3), np.zeros(5)
-    )
+    camera = Camera("c", 200, 100, np.array([[90.0, 2, 101], [0, 80, 47], [0, 0, 1]]), np.eye(3), np.zeros(3))
     framed = camera.framed(Framing(30, 10, 120, 80, 60, 20))
     points = np.array([[0.1, 0.2, 1.0], [-0.3, 0.1, 2.0]])
     assert (framed.width, framed.height) == (60, 20)

@@ -16,9 +16,7 @@ def rig(shift: np.ndarray) -> list[Camera]:
         c, s = np.cos(angle), np.sin(angle)
         rotation = np.array([[c, 0, -s], [0, -1, 0], [-s, 0, -c]])
         centre = shift + np.array([s, 0.0, c])
-        cameras.append(
-            Camera(f"cam{angle}", 100, 100, np.diag([90.0, 90, 1]), rotation, -rotation @ centre, np.zeros(5))
-        )
+        cameras.append(Camera(f"cam{angle}", 100, 100, np.diag([90.0, 90, 1]), rotation, -rotation @ centre))
     return cameras
 
 
