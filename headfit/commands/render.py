@@ -15,12 +15,17 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
+    from dataclasses import replace
+
     from headfit.capture.summary import CaptureSummary
     from headfit.export import render_pictures
     from headfit.fitting.run_folder import load_run
 
     run = load_run(args.run)
-    capture = CaptureSummary.of(capture_of(run, args.capture)) if args.capture else run.model.capture
+    capture = run.model.capture
+    if args.capture:
+        given = CaptureSummary.of(capture_of(run, args.capture), capture.world)
+        capture = replace(given, cameras=[capture.world.local_camera(camera) for camera in given.cameras])
     for change in run.model.capture.differences(capture):
         print(f"the capture differs from the fitted one: {change}")
     count = render_pictures(run.model, args.out, args.cameras, capture)

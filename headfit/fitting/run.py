@@ -19,12 +19,14 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from headfit.capture import CaptureSource, open_capture
 from headfit.capture.data import CaptureData
 from headfit.capture.summary import CaptureSummary
+from headfit.capture.world import WorldFrame
 from headfit.errors import HeadfitError
 from headfit.files import describe, make_folder, write_atomically
 from headfit.fitting.callbacks import KeepLast, Pictures, StageProgress, StopWhenAsked, WholeFileIO
-from headfit.fitting.checkpoints import CHECKPOINT, PREVIOUS, checkpoint_step, find_checkpoint
+from headfit.fitting.checkpoints import CHECKPOINT, PREVIOUS, checkpoint_step, find_checkpoint, load_checkpoint
 from headfit.fitting.config import FitConfig, RunArgs
 from headfit.fitting.initialise_pose import initialise_pose
+from headfit.fitting.local_frame import enter_local_frame
 from headfit.fitting.lock import locked
 from headfit.fitting.model import FittedHead
 from headfit.fitting.module import HeadFit
@@ -100,7 +102,10 @@ def _run_stages(
     keep_freed_memory()
     # Deterministic mode would fill all new memory, which nothing reads, at a tenth of a step's cost.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    module = build(config, args, capture, terms)
+    world = enter_local_frame(capture, config, load_checkpoint(run) if checkpoint else None)
+    if not world.is_identity and is_first_process():
+        print(f"{capture.location}: {world}", file=sys.stderr)
+    module = build(config, args, capture, terms, world)
     _require_a_view_each(module, process_count(args))
     with without_library_notices():
         trainer = _trainer(module, args, callbacks, first_step=checkpoint_step(checkpoint) if checkpoint else 0)
@@ -122,14 +127,22 @@ def _how_to_continue(args: RunArgs, step: int) -> str:
     return f"{kept}. Continue with: headfit fit --capture {quote(args.capture)} --out {quote(args.out)} --resume"
 
 
-def build(config: FitConfig, args: RunArgs, capture: CaptureSource, terms: Mapping[str, Term] = TERMS) -> HeadFit:
+def build(
+    config: FitConfig,
+    args: RunArgs,
+    capture: CaptureSource,
+    terms: Mapping[str, Term] = TERMS,
+    world: WorldFrame | None = None,
+) -> HeadFit:
     """The module of a fit with its data, parameters at their initial values.
+
+    `capture` is in the local frame `world` already (see `enter_local_frame`).
 
     Raises:
         HeadfitError: the head cannot be loaded, a held-out camera is unknown, or nothing is left to train on.
     """
     pl.seed_everything(config.seed, workers=True, verbose=False)
-    model = FittedHead.build(config, CaptureSummary.of(capture))
+    model = FittedHead.build(config, CaptureSummary.of(capture, world))
     data = CaptureData(
         capture,
         model.classes,
@@ -169,7 +182,7 @@ def texture_size_for(capture: CaptureSource) -> int:
     The default layout draws the face at about 0.8 mm a texel at 512, which is what a pixel shows when a head fills a
     picture of 512. Texels finer than pixels are seen by few of them and learn their noise.
     """
-    longer_side = int(np.median([max(camera.width, camera.height) for camera in capture.cameras]))
+    longer_side = int(np.median([camera.longest_side for camera in capture.cameras]))
     return min(MAX_TEXTURE_SIZE, 1 << max(8, (longer_side - 1).bit_length()))
 
 
