@@ -45,14 +45,14 @@ def label_centroids(
     if len(seen) < 2:
         return {}
     views = [camera for camera, _ in seen]
-    tolerance = _TOLERANCE * max(np.hypot(camera.width, camera.height) for camera in views)
+    tolerance = _TOLERANCE * max(camera.diagonal for camera in views)
     centres = {}
     for region, labels in REGIONS.items():
         belongs = np.zeros(256, dtype=np.uint8)
         belongs[[value for value, name in capture.label_names.items() if name in labels]] = 1
         pictures = [_centroid_and_area(belongs[mask]) for _, mask in seen]
         pixels = np.array([centroid for centroid, _ in pictures])
-        angles = [area / (view.K[0, 0] * view.K[1, 1]) for view, (_, area) in zip(views, pictures, strict=True)]
+        angles = [area / view.focal**2 for view, (_, area) in zip(views, pictures, strict=True)]
         weights = np.array(angles) / max(*angles, 1e-12)
         point = triangulate(views, pixels, weights, tolerance).points
         if np.isfinite(point).all():

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from headfit.capture.camera import Camera, index_of_camera
+from headfit.capture.manifest import camera_entry, read_camera
 from headfit.capture.source import CaptureSource
 from headfit.errors import some_of
 
@@ -34,20 +33,12 @@ class CaptureSummary:
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values, for a checkpoint."""
-        cameras = [
-            {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in vars(camera).items()}
-            for camera in self.cameras
-        ]
-        return {**vars(self), "cameras": cameras}
+        return {**vars(self), "cameras": [camera_entry(camera) for camera in self.cameras]}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> CaptureSummary:
         """The inverse of `to_dict`."""
-        cameras = [
-            Camera(**{k: np.array(v) if isinstance(v, list) else v for k, v in camera.items()})  # type: ignore[arg-type]
-            for camera in values["cameras"]
-        ]
-        return cls(**{**values, "cameras": cameras})
+        return cls(**{**values, "cameras": [read_camera(camera) for camera in values["cameras"]]})
 
     def differences(self, other: CaptureSummary) -> list[str]:
         """What `other` lacks or has in addition, one sentence each; empty when frames and camera ids are the same."""

@@ -20,11 +20,11 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from headfit.capture import CaptureSource, open_capture
-from headfit.capture.camera import longest_side
+from headfit.capture.framing import framings_at
 from headfit.capture.landmark_files import CONTOUR_COUNT
 from headfit.capture.source import read_or_none
 from headfit.capture.triangulate import triangulate
-from headfit.capture.views import ViewReader, same_size_batches
+from headfit.capture.views import ViewBatch, ViewReader
 from headfit.evaluate.image_shift import estimate_shift
 from headfit.files import write_atomically
 from headfit.fitting.model import FittedHead
@@ -34,7 +34,7 @@ from headfit.render.filters import gaussian_blur
 HEALTH = "health.json"
 #: Entries of a kind that the printed summary names; the file holds all.
 MAX_LISTED = 8
-#: Longer side, in pixels, of the pictures that are compared; number of views compared at once, and in total (but at
+#: Pixels across the head in the pictures that are compared; number of views compared at once, and in total (but at
 #: least two of every frame).
 RESOLUTION, BATCH_VIEWS, MAX_VIEWS = 256, 16, 1024
 #: Blur (pixels at RESOLUTION) that lets borders some pixels apart find each other.
@@ -134,23 +134,23 @@ def report_health(run: Run) -> None:
 
 
 def _measure(model: FittedHead, reader: ViewReader) -> _Views:
-    scale = min(1.0, RESOLUTION / longest_side(model.capture.cameras))
-    rows = [_compare(model, reader, pairs, scale) for pairs in _plan(model)]
+    framings = framings_at(model.head_windows, RESOLUTION)
+    rows = [_compare(model, reader.batch(pairs, framings)) for pairs in _plan(model)]
     return _Views(*(np.concatenate(column) for column in zip(*rows, strict=True)))
 
 
 def _plan(model: FittedHead) -> list[list[tuple[int, int]]]:
-    """Batches of views (frame, camera) of one size: all, or for a long capture some cameras of every frame in turn."""
+    """Batches of views (frame, camera): all, or for a long capture some cameras of every frame in turn."""
     cameras, frames = model.capture.cameras, len(model.capture.frames)
     each = min(len(cameras), max(2, MAX_VIEWS // frames))
     pairs = [(f, (f * each + i) % len(cameras)) for f in range(frames) for i in range(each)]
-    return same_size_batches(cameras, pairs, BATCH_VIEWS)
+    return [pairs[i : i + BATCH_VIEWS] for i in range(0, len(pairs), BATCH_VIEWS)]
 
 
 @torch.no_grad()
-def _compare(model: FittedHead, reader: ViewReader, pairs: list[tuple[int, int]], scale: float) -> tuple[NDArray, ...]:
+def _compare(model: FittedHead, batch: ViewBatch) -> tuple[NDArray, ...]:
     """The fields of _Views for one batch."""
-    o = model.observe(reader.batch(pairs, scale))
+    o = model.observe(batch)
     colours = model.compare_colours(o)
     rendered = model.class_images(o)
     head = ((1 - o.target[..., 0]) * o.mask_known).sum((1, 2))
@@ -165,10 +165,10 @@ def _compare(model: FittedHead, reader: ViewReader, pairs: list[tuple[int, int]]
         gaussian_blur(torch.cat([_features(model, o.target), colours.image.mean(-1, keepdim=True)], -1), BLUR),
         weight,
     )
-    own = model.capture.cameras[pairs[0][1]].width / o.batch.image.shape[2]
+    own = 1 / shift.new_tensor([framing.factors for framing in batch.framings])  # picture pixels per compared pixel
     head_size = torch.where(head > 0, head, o.fragments.head.sum((1, 2)).to(head)).sqrt()
     share = torch.where(head > 0, wrong.sum((1, 2)) / head.clamp_min(1), torch.nan)
-    numbers = (share, torch.stack(skin_error), shift * own, head_size * own)
+    numbers = (share, torch.stack(skin_error), shift * own, head_size * own.mean(1))
     return (o.batch.frame.cpu().numpy(), o.batch.camera.cpu().numpy(), *(n.double().cpu().numpy() for n in numbers))
 
 

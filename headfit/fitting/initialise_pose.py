@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from headfit.capture import Camera
 from headfit.capture.centroids import label_centroids
 from headfit.capture.landmark_files import CONTOUR_COUNT, LANDMARK_COUNT
 from headfit.capture.source import CaptureSource, read_or_none
@@ -30,6 +31,9 @@ OUTLINE_TRUST = 0.2
 MIN_LANDMARKS = 6
 #: Regions of masks and model by whose centroids the head is placed where there are no landmarks.
 PLACING_REGIONS = ("left_eye", "right_eye", "lips")
+#: Room around the head in its window, as a share of its size; most frames, and stride of the vertices, that are used;
+#: least depth (metres) of a vertex that is projected.
+WINDOW_MARGIN, MAX_WINDOW_FRAMES, WINDOW_STRIDE, MIN_DEPTH = 0.5, 64, 16, 0.01
 #: Weight of the whole head's centroid against that of a region.
 HEAD_WEIGHT = 0.2
 
@@ -65,6 +69,7 @@ def initialise_pose(model: FittedHead, capture: CaptureSource) -> None:
     else:
         scale = float(np.median([robust_similarity(*points)[0] for points in found.values()]))
     _set_poses(model, scale, {f: robust_similarity(*points, scale=scale)[1:] for f, points in found.items()})
+    _set_head_windows(model)
 
 
 @torch.no_grad()
@@ -76,6 +81,33 @@ def _set_poses(model: FittedHead, scale: float, poses: dict[int, tuple[Float, Fl
         rotation, translation = poses[int(known[np.abs(known - frame).argmin()])]
         geometry.start_rotation[frame] = torch.as_tensor(rotation)
         geometry.translation[frame] = torch.as_tensor(translation)
+
+
+@torch.no_grad()
+def _set_head_windows(model: FittedHead) -> None:
+    """Store where the head is in each camera's pictures, over all frames, with room for what the fit will move."""
+    frames = torch.arange(0, len(model.capture.frames), -(-len(model.capture.frames) // MAX_WINDOW_FRAMES))
+    at_rest = model.geometry.rest()[::WINDOW_STRIDE]
+    points = model.geometry.to_world(at_rest.expand(len(frames), -1, -1), frames.to(at_rest.device))
+    for index, camera in enumerate(model.capture.cameras):
+        window = _head_window(camera, points.double().cpu().numpy())
+        if window:
+            model.head_window[index] = model.head_window.new_tensor(window)
+
+
+def _head_window(camera: Camera, points: Float) -> tuple[float, ...] | None:
+    """x, y, width, height and head size (pixels) for heads `[N,V,3]`; None where the camera does not see them."""
+    in_front = camera.to_camera(points)[..., 2] > MIN_DEPTH
+    pixels = camera.project(points[in_front.all(1)])
+    if not len(pixels):
+        return None
+    low, high = pixels.min(1), pixels.max(1)
+    head_size = float(np.median((high - low).max(1)))
+    full = np.array([camera.width, camera.height])
+    start = np.floor(low.min(0) - WINDOW_MARGIN * head_size).clip(0, full - 1)
+    stop = np.ceil(high.max(0) + WINDOW_MARGIN * head_size).clip(start + 1, full)
+    seen = ((low < full) & (high > 0)).all(1).any()
+    return (*start, *(stop - start), head_size) if seen else None
 
 
 def _landmark_points(model: FittedHead, capture: CaptureSource, frame: int) -> Correspondences | None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from headfit.capture.camera import Camera
+from headfit.capture.framing import HeadWindow
 from headfit.capture.labels import label_classes
 from headfit.capture.landmark_files import LANDMARK_COUNT
 from headfit.capture.summary import CaptureSummary
@@ -63,6 +64,7 @@ class FittedHead(nn.Module):
     photometric_class: Tensor
     turning_class: Tensor
     landmark_trust: Tensor
+    head_window: Tensor
     texture_started: Tensor
     visited: Tensor
 
@@ -88,6 +90,7 @@ class FittedHead(nn.Module):
         }.items():
             self.register_buffer(name, values, persistent=False)
         self.register_buffer("landmark_trust", torch.ones(frames, cameras, LANDMARK_COUNT))
+        self.register_buffer("head_window", torch.zeros(cameras, 5, dtype=torch.float64))
         self.register_buffer("visited", torch.zeros(frames, dtype=torch.bool))
         self.register_buffer("texture_started", torch.zeros((), dtype=torch.bool))
         require_complete(self.state_dict())
@@ -149,11 +152,18 @@ class FittedHead(nn.Module):
         )
 
     def view_cameras(self, batch: ViewBatch) -> CameraBatch:
-        """The cameras of a batch, at the batch's image size."""
-        height, width = batch.image.shape[1:3]
+        """The cameras of a batch's views, at the batch's image size."""
         cameras = [self.capture.cameras[i] for i in batch.camera.tolist()]
-        scale = max(width, height) / cameras[0].longest_side
-        return CameraBatch.of([camera.scaled(scale) for camera in cameras], device=self.device)
+        framed = [camera.framed(framing) for camera, framing in zip(cameras, batch.framings, strict=True)]
+        return CameraBatch.of(framed, device=self.device, size=(batch.image.shape[1], batch.image.shape[2]))
+
+    @property
+    def head_windows(self) -> list[HeadWindow]:
+        """Where the head is in each camera's pictures, from its initial poses; the whole picture before those."""
+        return [
+            HeadWindow(int(x), int(y), int(width), int(height), size) if size else HeadWindow.whole(c.width, c.height)
+            for c, (x, y, width, height, size) in zip(self.capture.cameras, self.head_window.tolist(), strict=True)
+        ]
 
     def class_images(self, o: Observation) -> Tensor:
         """One-hot images `[B,H,W,C]` of the label classes, whose gradient moves the borders between them."""

@@ -11,12 +11,12 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from headfit.capture import CaptureSource, open_capture
-from headfit.capture.camera import longest_side
 from headfit.capture.data import CaptureData
 from headfit.capture.summary import CaptureSummary
 from headfit.errors import HeadfitError
@@ -101,8 +101,7 @@ def build(config: FitConfig, args: RunArgs, capture: CaptureSource, terms: Mappi
         seed=config.seed,
         cache_bytes=int(args.cache_gib * 2**30) // _processes(args),
     )
-    frames, longest = len(capture.frames), longest_side(capture.cameras)
-    plan = Plan(config.stages, config.steps_per_checkpoint, frames, config.key_frames, longest)
+    plan = Plan(config.stages, config.steps_per_checkpoint, len(capture.frames), config.key_frames)
     return HeadFit(model, data, plan, terms)
 
 
@@ -124,12 +123,13 @@ def _trainer(module: HeadFit, run: Path, args: RunArgs, callbacks: Sequence[pl.C
 
 
 def texture_size_for(capture: CaptureSource) -> int:
-    """Texels per side that suit a capture: the power of two at or above the longest image side, up to 2048.
+    """Texels per side that suit a capture: the power of two at or above the median camera's longer side, up to 2048.
 
     The default layout draws the face at about 0.8 mm a texel at 512, which is what a pixel shows when a head fills a
     picture of 512. Texels finer than pixels are seen by few of them and learn their noise.
     """
-    return min(MAX_TEXTURE_SIZE, 1 << max(8, (longest_side(capture.cameras) - 1).bit_length()))
+    longer_side = int(np.median([camera.longest_side for camera in capture.cameras]))
+    return min(MAX_TEXTURE_SIZE, 1 << max(8, (longer_side - 1).bit_length()))
 
 
 def _processes(args: RunArgs) -> int:
@@ -142,7 +142,7 @@ def _require_a_view_each(module: HeadFit, processes: int) -> None:
     for chunk in module.plan.chunks:
         name, stage = chunk.stage, module.plan.stages[chunk.stage]
         frames = min(stage.frames_per_step, len(chunk.frames))
-        views = frames * min(stage.views_per_frame, module.data.sampler.fewest_cameras)
+        views = frames * min(stage.views_per_frame, len(module.model.training_cameras))
         if views < processes:
             raise HeadfitError(
                 f"stage {name}: a step of {views} views cannot be shared by {processes} processes; raise "

@@ -39,7 +39,7 @@ def camera(yaw: float, pitch: float = 0.0) -> Camera:
     R = looking_along(-away)
     focal = 1000 * DISTANCE / MILLIMETRES_PER_PIXEL
     K = np.array([[focal, 0, SIZE / 2], [0, focal, SIZE / 2], [0, 0, 1.0]])
-    return Camera("view", SIZE, SIZE, K, R, -R @ (DISTANCE * away + np.array([0, -0.04, 0])), np.zeros(5))
+    return Camera("view", SIZE, SIZE, K, R, -R @ (DISTANCE * away + np.array([0, -0.04, 0])))
 
 
 def test_arcs_start_at_the_landmarks_and_run_inwards_on_the_skin(head, contour, vertices):

@@ -32,6 +32,6 @@ def true_fit(config: FitConfig, args: RunArgs) -> HeadFit:
             )
             p.start_rotation[frame] = torch.from_numpy(rotation)
             p.translation[frame] = torch.from_numpy(translation)
-    initialise_appearance(model, module.data, 1.0)
+    initialise_appearance(model, module.data, resolution=1024)
     model.texture_started.fill_(True)
     return module
