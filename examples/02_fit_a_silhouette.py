@@ -1,7 +1,6 @@
 """Fit a mesh to a silhouette: a disc becomes a heart, by gradient descent through the rasterizer.
 
-The only thing compared is a mask. No colour changes inside the mesh, so every bit of the gradient comes from the
-silhouette: without `edge_grad` the disc would not move.
+Only a mask is compared, so all of the gradient comes from the silhouette: without `edge_grad` nothing would move.
 """
 
 import sys
@@ -31,13 +30,13 @@ def main(out: Path) -> float:
     optimizer = torch.optim.Adam([rim], lr=0.5)
     for _ in range(STEPS):
         loss = (render(rim, faces) - target).square().sum()
-        bending = rim.roll(1, 0) - 2 * rim + rim.roll(-1, 0)
+        bending = (rim.roll(1, 0) - 2 * rim + rim.roll(-1, 0)).square().sum()
         optimizer.zero_grad()
-        (loss + SMOOTHNESS * bending.square().sum()).backward()
+        (loss + SMOOTHNESS * bending).backward()
         optimizer.step()
 
     result = render(rim.detach(), faces)
-    row = np.hstack([panel[0, :, :, 0] for panel in (target, render(disc, faces), result)])
+    row = np.hstack([mask[0, :, :, 0] for mask in (target, render(disc, faces), result)])
     cv2.imwrite(str(out), np.kron(row * 255, np.ones((3, 3))).astype(np.uint8))
     return float((result * target).sum() / (result + target).clamp(max=1).sum())
 
