@@ -24,8 +24,8 @@ from headfit.capture import Capture
 from headfit.evaluate.ground_truth import GroundTruth
 from headfit.evaluate.surface import SurfaceDistance
 from headfit.head import load
-from headfit.models.sheet import Sheet
-from headfit.registration import Registration, Target, fit_offsets, fit_parameters, start
+from headfit.modelling.contact_sheet import Sheet
+from headfit.modelling.registration import Registration, Target, fit_offsets, fit_parameters, start
 
 INNER = ("upper_teeth", "lower_teeth", "tongue")
 BESIDE = Path(__file__).parents[3] / "shared" / "captures"
