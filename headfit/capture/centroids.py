@@ -8,9 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from headfit.capture.capture import Capture
-from headfit.capture.decode import DamagedFile
 from headfit.capture.labels import LABELS
+from headfit.capture.source import CaptureSource, read_or_none
 from headfit.capture.triangulate import triangulate
 
 # What is triangulated, and the labels it consists of.
@@ -30,7 +29,7 @@ _SMALLEST_ISLAND = 0.2
 
 
 def label_centroids(
-    capture: Capture, frame: int, cameras: Sequence[int] | None = None
+    capture: CaptureSource, frame: int, cameras: Sequence[int] | None = None
 ) -> dict[str, NDArray[np.float64]]:
     """The centres [3] (world, metres) of the regions that masks of two or more agreeing cameras show.
 
@@ -41,31 +40,24 @@ def label_centroids(
     foreshortened. Damaged masks are passed over.
     """
     chosen = range(len(capture.cameras)) if cameras is None else cameras
-    masks = [(capture.cameras[camera], _mask(capture, camera, frame)) for camera in chosen]
+    masks = [(capture.cameras[camera], read_or_none(capture.mask, camera, frame)) for camera in chosen]
     seen = [(camera, mask) for camera, mask in masks if mask is not None]
     if len(seen) < 2:
         return {}
     views = [camera for camera, _ in seen]
-    tolerance = _TOLERANCE * max(np.hypot(camera.width, camera.height) for camera in views)
+    tolerance = _TOLERANCE * max(camera.diagonal for camera in views)
     centres = {}
     for region, labels in REGIONS.items():
         belongs = np.zeros(256, dtype=np.uint8)
         belongs[[value for value, name in capture.label_names.items() if name in labels]] = 1
         pictures = [_centroid_and_area(belongs[mask]) for _, mask in seen]
         pixels = np.array([centroid for centroid, _ in pictures])
-        angles = [area / (view.K[0, 0] * view.K[1, 1]) for view, (_, area) in zip(views, pictures, strict=True)]
+        angles = [area / view.focal**2 for view, (_, area) in zip(views, pictures, strict=True)]
         weights = np.array(angles) / max(*angles, 1e-12)
         point = triangulate(views, pixels, weights, tolerance).points
         if np.isfinite(point).all():
             centres[region] = point
     return centres
-
-
-def _mask(capture: Capture, camera: int, frame: int) -> NDArray[np.uint8] | None:
-    try:
-        return capture.mask(camera, frame)
-    except DamagedFile:
-        return None
 
 
 def _centroid_and_area(region: NDArray[np.uint8]) -> tuple[tuple[float, float], float]:

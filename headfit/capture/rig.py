@@ -66,6 +66,11 @@ def rig_warnings(cameras: Sequence[Camera], rig: Rig, head_pixels: Sequence[floa
                 f"camera {camera.id}: the principal point {camera.K[:2, 2].round().tolist()} is far from the "
                 f"middle of its {camera.width}x{camera.height} image. Was K calibrated at another size?"
             )
+        if _folds(camera):
+            warnings.append(
+                f"camera {camera.id}: its lens model folds back inside the image: 'dist' does not hold that far from "
+                "the middle. Were the coefficients fitted at these pixels, and are they in the order of the lens model?"
+            )
     if not np.isfinite(rig.look_at).all():
         if len(cameras) > 1:
             warnings.append("the cameras all look in the same direction: depth can hardly be told")
@@ -89,10 +94,17 @@ def rig_warnings(cameras: Sequence[Camera], rig: Rig, head_pixels: Sequence[floa
     return warnings
 
 
+def _folds(camera: Camera) -> bool:
+    """Whether a corner of the image is beyond the angle up to which the camera's lens model is one-to-one."""
+    corners = np.array([[x, y] for x in (0, camera.width) for y in (0, camera.height)], dtype=np.float64)
+    cosine = camera.rays(corners)[:, 2]
+    return not (cosine >= np.cos(camera.lens.valid_angle)).all()  # a corner without a ray is nan
+
+
 def _head_metres(cameras: Sequence[Camera], rig: Rig, head_pixels: Sequence[float]) -> float:
     pixels = [
         known if np.isfinite(known) else min(camera.width, camera.height)
         for camera, known in zip(cameras, head_pixels, strict=True)
     ]
-    focals = np.array([camera.K[0, 0] for camera in cameras])
+    focals = np.array([camera.focal for camera in cameras])
     return float(np.median(np.array(pixels) * rig.distance / focals))

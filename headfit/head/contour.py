@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from headfit.capture.landmark_files import CONTOUR_COUNT
 from headfit.head.model import HeadModel
 from headfit.types import Float, Int
 
-CONTOUR = 17
 #: Landmarks that give the front of the face: below the nose, and the corners of the mouth.
 SUBNASAL, MOUTH = 33, (48, 54)
 #: Distance between neighbouring points of an arc (metres), and their number: arcs end after 8 cm.
@@ -70,7 +70,7 @@ class JawContour(nn.Module):
         visible = facing > 0
         # The first point that faces the camera. If none does, the last point is the one closest to the silhouette.
         first = torch.where(visible.any(-1), visible.long().argmax(-1), visible.shape[-1] - 1)
-        arc = torch.arange(CONTOUR, device=first.device)
+        arc = torch.arange(CONTOUR_COUNT, device=first.device)
         return self.arc_faces[arc, first], self.arc_bary[arc, first]
 
 
@@ -101,8 +101,8 @@ def _arcs(head: HeadModel) -> tuple[Int, Float]:
     mouth = points[list(MOUTH)].mean(0)
     part = head.face_parts.numpy()
     walker = _Walker(vertices, faces, np.flatnonzero(part == part[start_faces[SUBNASAL]]))
-    found_faces, found_bary = np.zeros((CONTOUR, POINTS), np.int64), np.zeros((CONTOUR, POINTS, 3))
-    for number in range(CONTOUR):
+    found_faces, found_bary = np.zeros((CONTOUR_COUNT, POINTS), np.int64), np.zeros((CONTOUR_COUNT, POINTS, 3))
+    for number in range(CONTOUR_COUNT):
         here = points[number]
         middle = np.array([points[SUBNASAL, 0], max(here[1], mouth[1]), here[2]])
         outward = here - middle

@@ -145,7 +145,7 @@ class Sheet:
         R = looking_along(-away)
         focal = DISTANCE * w / width
         K = np.array([[focal, 0, w / 2], [0, focal, h / 2], [0, 0, 1.0]])
-        return Camera("sheet", w, h, K, R, -R @ (target.numpy().astype(np.float64) + DISTANCE * away), np.zeros(5))
+        return Camera("sheet", w, h, K, R, -R @ (target.numpy().astype(np.float64) + DISTANCE * away))
 
     @torch.no_grad()
     def shoot(self, vertices: Tensor, camera: Camera, colours: Tensor | None) -> Rgb:

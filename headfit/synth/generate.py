@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from scipy.spatial.transform import Rotation
 from tqdm import tqdm
 
 from headfit.capture import Camera
-from headfit.errors import HeadfitError
+from headfit.capture.writer import CaptureWriter
 from headfit.export.topology import MeshTopology
 from headfit.head import HeadModel, load
 from headfit.render import CameraBatch, Fragments, HeadRenderer
@@ -34,14 +32,19 @@ BACKGROUND = (0.17, 0.19, 0.20)  # display values
 def synthesize(
     out: Path, *, cameras: int, frames: int, width: int, height: int, seed: int, head: HeadModel | None = None
 ) -> None:
-    """Write a capture of a head model (default: ours) to the folder `out`: images, masks, ground truth, and landmarks
-    if the model knows them.
+    """Write a capture of a head model with images, masks, true meshes, and landmarks if the model has them.
 
-    cameras, frames: how many of each; width, height in pixels. Everything follows from the seed.
-    Raises HeadfitError where `out` holds a capture already.
+    Args:
+        out: the folder to write.
+        cameras: number of cameras.
+        frames: number of frames.
+        width, height: image size, pixels.
+        seed: identity, expressions, texture, light and noise follow from it.
+        head: the head model; default: ours.
+
+    Raises:
+        HeadfitError: `out` already holds a capture, or cannot be written.
     """
-    if (out / "capture.json").exists():
-        raise HeadfitError(f"{out}: already holds a capture; delete it or choose another folder")
     rng = np.random.default_rng(seed)
     head = head or load("default")
     performance = perform(frames, head, rng)
@@ -50,23 +53,18 @@ def synthesize(
     target = ((skin.amin(0) + skin.amax(0)) / 2).numpy().astype(np.float64)
     rig = portrait_rig(cameras, width, height, target, rng)
     studio = Studio(head, paint(head, rest, TEXELS_PER_PIXEL * max(width, height), rng), rng)
-    names = [f"{frame:06d}" for frame in range(frames)]
-
-    write_ground_truth(out, head, performance, vertices, names)
-    views = [(camera, frame) for camera in range(cameras) for frame in range(frames)]
     gains = rng.normal(1.0, GAIN_SPREAD, (cameras, 3))
-    for camera, frame in tqdm(views, desc="synth", unit="view"):
-        rgb, label, landmarks = studio.photograph(vertices[frame], rig[camera])
-        noisy = rgb * gains[camera] + rng.normal(0, SENSOR_NOISE, rgb.shape)
-        picture = np.round(np.clip(noisy, 0, 1) * 255).astype(np.uint8)
-        _save_png(out / "images" / rig[camera].id / f"{names[frame]}.png", picture)
-        _save_png(out / "masks" / rig[camera].id / f"{names[frame]}.png", label)
-        if head.has_landmarks:
-            path = out / "landmarks" / rig[camera].id / f"{names[frame]}.json"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(landmarks.round(3).tolist()), encoding="utf-8")
-    # Last, so that a folder with a capture.json is a whole capture.
-    (out / "capture.json").write_text(json.dumps(_manifest(out.name, rig, names, studio.classes), indent=1))
+    names = [f"{frame:06d}" for frame in range(frames)]
+    with CaptureWriter(out, rig, names, FPS, studio.classes) as writer:
+        write_true_meshes(writer, head, performance, vertices)
+        views = [(camera, frame) for camera in range(cameras) for frame in range(frames)]
+        for camera, frame in tqdm(views, desc="synth", unit="view"):
+            rgb, label, landmarks = studio.photograph(vertices[frame], rig[camera])
+            noisy = rgb * gains[camera] + rng.normal(0, SENSOR_NOISE, rgb.shape)
+            writer.image(camera, frame, np.round(np.clip(noisy, 0, 1) * 255).astype(np.uint8))
+            writer.mask(camera, frame, label)
+            if head.has_landmarks:
+                writer.landmarks(camera, frame, landmarks)
 
 
 def pose(head: HeadModel, performance: Performance) -> tuple[torch.Tensor, torch.Tensor]:
@@ -143,36 +141,14 @@ def _display(linear: torch.Tensor) -> torch.Tensor:
     return linear.clamp(0, 1) ** (1 / 2.2)
 
 
-def write_ground_truth(
-    out: Path, head: HeadModel, performance: Performance, vertices: torch.Tensor, names: list[str]
-) -> None:
-    """`gt/topology.npz` as `headfit export` writes it, and `gt/<frame>.npz` with vertices and parameters."""
-    folder = out / "gt"
-    folder.mkdir(parents=True, exist_ok=True)
-    MeshTopology.of(head).save(folder / "topology.npz")
-    for frame, name in enumerate(names):
-        np.savez_compressed(
-            folder / f"{name}.npz",
-            vertices=vertices[frame].numpy().astype(np.float32),
+def write_true_meshes(writer: CaptureWriter, head: HeadModel, performance: Performance, vertices: torch.Tensor) -> None:
+    """Write the topology, and for each frame the vertices (of `[N,V,3]`, metres) and the parameters they come from."""
+    writer.topology(**vars(MeshTopology.of(head)))
+    for frame in range(len(vertices)):
+        writer.ground_truth(
+            frame,
+            vertices[frame].numpy(),
             identity=performance.identity,
             expression=performance.expression[frame],
             joints=performance.joints[frame],
         )
-
-
-def _manifest(name: str, rig: list[Camera], frames: list[str], classes: dict[int, str]) -> dict[str, object]:
-    cameras = [
-        {
-            "id": camera.id,
-            "width": camera.width,
-            "height": camera.height,
-            **{key: getattr(camera, key).tolist() for key in ("K", "R", "t", "dist")},
-        }
-        for camera in rig
-    ]
-    return {"name": name, "fps": FPS, "units": "m", "cameras": cameras, "frames": frames, "classes": classes}
-
-
-def _save_png(path: Path, pixels: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path)

@@ -31,7 +31,7 @@ def portrait_rig(count: int, width: int, height: int, target: np.ndarray, rng: n
         centre = np.array([width, height]) * rng.uniform(0.49, 0.51, 2)
         K = np.array([[focal, 0, centre[0]], [0, focal, centre[1]], [0, 0, 1.0]])
         t = -R @ (target + distance * direction)
-        cameras.append(Camera(f"cam{index:02d}", width, height, K, R, t, np.zeros(5)))
+        cameras.append(Camera(f"cam{index:02d}", width, height, K, R, t))
     return cameras
 
 

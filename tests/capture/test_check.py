@@ -163,3 +163,12 @@ def test_an_unusable_capture_json_is_raised(write_capture: WriteCapture) -> None
     root = edited(write_capture(), lambda content: content["cameras"][0].pop("width"))
     with pytest.raises(HeadfitError, match="camera cam0: 'width' is missing"):
         check(root)
+
+
+def test_a_lens_that_folds_back_inside_the_image(write_capture: WriteCapture) -> None:
+    def fold(content: dict[str, Any]) -> None:
+        content["cameras"][1]["dist"] = [-5.0, 0, 0, 0]  # largest distorted radius: 0.172; the corners are at 0.208
+        content["cameras"][2]["dist"] = [-2.0, 0, 0, 0]  # 0.272
+
+    found = [line for line in check(write_capture(change=fold)).warnings if "folds back" in line]
+    assert len(found) == 1 and found[0].startswith("camera cam1: ")

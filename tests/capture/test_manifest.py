@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from headfit.capture import Capture
+from headfit.capture import open_capture
+from headfit.capture.lenses import LENSES
+from headfit.capture.manifest import camera_entry, read_camera
 from headfit.errors import HeadfitError
+from tests.support.lenses import EquidistantFisheye
 
 Change = Callable[[dict[str, Any]], None]
 MIRROR = np.diag([1.0, 1.0, -1.0]).tolist()
@@ -54,6 +57,12 @@ FAULTS: dict[str, tuple[Change, str]] = {
         "camera cam1: 't' holds values that are not finite",
     ),
     "dist of 8": (camera("dist", [0] * 8), "camera cam1: 'dist' must be"),
+    "unknown lens": (
+        camera("lens", "fisheye9"),
+        "camera cam1: 'lens' 'fisheye9' is unknown. Known lens models: opencv",
+    ),
+    "lens is a number": (camera("lens", 5), "camera cam1: 'lens' 5 is unknown"),
+    "dist of rows": (camera("dist", [[0] * 4]), r"camera cam1: 'dist' must be \[k1,k2,p1,p2\] or \[k1,k2,p1,p2,k3\]"),
     "no id": (camera("id"), "camera number 1 has no 'id'"),
     "same id twice": (camera("id", "cam0"), "camera id given more than once: cam0"),
     "no cameras": (top("cameras"), "'cameras' is missing"),
@@ -83,24 +92,24 @@ def test_fault(change: Change, message: str, write_capture: Callable[..., Path])
     root = write_capture(frames=1)
     edit(root, change)
     with pytest.raises(HeadfitError, match=f"capture.json: {message}"):
-        Capture.open(root)
+        open_capture(root)
 
 
 def test_missing_folder_file_and_broken_json(tmp_path: Path) -> None:
     with pytest.raises(HeadfitError, match="nowhere: no such capture folder"):
-        Capture.open(tmp_path / "nowhere")
+        open_capture(tmp_path / "nowhere")
     with pytest.raises(HeadfitError, match=r"capture\.json: missing"):
-        Capture.open(tmp_path)
+        open_capture(tmp_path)
     (tmp_path / "capture.json").write_text('{"name": ')
     with pytest.raises(HeadfitError, match=r"capture\.json: cannot be read as JSON"):
-        Capture.open(tmp_path)
+        open_capture(tmp_path)
     (tmp_path / "capture.json").write_text("[]")
     with pytest.raises(HeadfitError, match="expected an object"):
-        Capture.open(tmp_path)
+        open_capture(tmp_path)
 
 
 def test_a_valid_file(write_capture: Callable[..., Path]) -> None:
-    capture = Capture.open(write_capture())
+    capture = open_capture(write_capture())
     assert [camera.id for camera in capture.cameras] == ["cam0", "cam1", "cam2"]
     assert capture.frames == ["0000", "0001", "0002", "0003"]
     assert (capture.fps, capture.metres_per_unit, capture.label_names[2]) == (25, 1.0, "lips")
@@ -111,7 +120,7 @@ def test_a_valid_file(write_capture: Callable[..., Path]) -> None:
 
 def test_millimetres_become_metres_and_four_distortion_terms_five(write_capture: Callable[..., Path]) -> None:
     root = write_capture(frames=1)
-    metres = Capture.open(root).cameras[1]
+    metres = open_capture(root).cameras[1]
 
     def change(content: dict[str, Any]) -> None:
         content["units"] = "mm"
@@ -119,8 +128,22 @@ def test_millimetres_become_metres_and_four_distortion_terms_five(write_capture:
         content["cameras"][1]["dist"] = [0.1, 0.2, 0.3, 0.4]
 
     edit(root, change)
-    capture = Capture.open(root)
+    capture = open_capture(root)
     np.testing.assert_allclose(capture.cameras[1].t, metres.t)
-    np.testing.assert_allclose(capture.cameras[1].dist, [0.1, 0.2, 0.3, 0.4, 0])
-    np.testing.assert_allclose(capture.cameras[0].dist, np.zeros(5))
+    np.testing.assert_allclose(capture.cameras[1].lens.coefficients, [0.1, 0.2, 0.3, 0.4, 0])
+    np.testing.assert_allclose(capture.cameras[0].lens.coefficients, np.zeros(5))
     assert capture.metres_per_unit == 0.001
+
+
+def test_a_lens_model_is_known_by_its_entry_in_the_table(
+    write_capture: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(LENSES, "equidistant", EquidistantFisheye)
+    root = write_capture(frames=1)
+    edit(root, camera("lens", "equidistant"))
+    read = open_capture(root).cameras[1]
+    assert isinstance(read.lens, EquidistantFisheye)
+    assert camera_entry(read)["lens"] == "equidistant"
+    again = read_camera(camera_entry(read))
+    assert isinstance(again.lens, EquidistantFisheye) and (again.K == read.K).all() and (again.t == read.t).all()
+    assert "lens" not in camera_entry(open_capture(root).cameras[0])

@@ -12,7 +12,7 @@ from headfit.export import render_pictures
 
 @pytest.fixture
 def model():
-    cameras = [Camera(name, 4, 2, np.eye(3), np.eye(3), np.zeros(3), np.zeros(5)) for name in ("left", "right")]
+    cameras = [Camera(name, 4, 2, np.eye(3), np.eye(3), np.zeros(3)) for name in ("left", "right")]
     capture = CaptureSummary("test", ["a", "b"], 12.0, cameras, {})
 
     def render(camera, index):

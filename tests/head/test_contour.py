@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from headfit.capture import Camera
+from headfit.capture.landmark_files import CONTOUR_COUNT
 from headfit.head import HeadModel, load
-from headfit.head.contour import CONTOUR, SPACING, JawContour, contour_points
+from headfit.head.contour import SPACING, JawContour, contour_points
 from headfit.render import CameraBatch, HeadRenderer
 from headfit.synth.rig import looking_along
 
@@ -37,12 +38,12 @@ def camera(yaw: float, pitch: float = 0.0) -> Camera:
     R = looking_along(-away)
     focal = 1000 * DISTANCE / MILLIMETRES_PER_PIXEL
     K = np.array([[focal, 0, SIZE / 2], [0, focal, SIZE / 2], [0, 0, 1.0]])
-    return Camera("view", SIZE, SIZE, K, R, -R @ (DISTANCE * away + np.array([0, -0.04, 0])), np.zeros(5))
+    return Camera("view", SIZE, SIZE, K, R, -R @ (DISTANCE * away + np.array([0, -0.04, 0])))
 
 
 def test_arcs_start_at_the_landmarks_and_run_inwards_on_the_skin(head, contour, vertices):
     points = (vertices[0][contour.corners] * contour.arc_bary[..., None]).sum(2)
-    static = head.landmarks(vertices)[0, :CONTOUR]
+    static = head.landmarks(vertices)[0, :CONTOUR_COUNT]
     torch.testing.assert_close(points[:, 0], static, atol=1e-5, rtol=0)
     steps = (points[:, 1:] - points[:, :-1]).norm(dim=-1)
     assert steps.max() < 2 * SPACING, "no leaps"
@@ -63,7 +64,7 @@ def test_hidden_jaw_points_lie_on_the_faces_outline(head, contour, vertices, yaw
     points = contour_points(vertices, head.faces, faces, bary)[0]
     moved = (faces[0] != contour.arc_faces[:, 0]) & ~at_its_end(contour, faces)
     assert 4 <= moved.sum() <= 10, "the far half of the jaw line wanders"
-    far = range(9) if yaw > 0 else range(8, CONTOUR)
+    far = range(9) if yaw > 0 else range(8, CONTOUR_COUNT)
     assert set(moved.nonzero()[:, 0].tolist()) <= set(far)
     seen = HeadRenderer(head).rasterize(vertices, CameraBatch.of([view]))
     # In front of the ear, what lies behind the cheek is background, neck or shoulder: more than 1.5 cm away.
@@ -79,7 +80,7 @@ def at_its_end(contour: JawContour, faces: torch.Tensor) -> torch.Tensor:
 
 
 def test_seen_jaw_points_stay(head, contour, vertices):
-    for yaw, near in ((50.0, range(10, CONTOUR)), (-50.0, range(7))):
+    for yaw, near in ((50.0, range(10, CONTOUR_COUNT)), (-50.0, range(7))):
         faces, _ = contour(vertices, torch.from_numpy(camera(yaw).centre).float()[None])
         assert torch.equal(faces[0, list(near)], contour.arc_faces[list(near), 0])
 
@@ -118,7 +119,7 @@ def test_arcs_of_other_makers_heads_whose_landmarks_are_vertices(ict_head):
     contour = JawContour(ict_head)
     vertices = ict_head.rest()
     points = (vertices[contour.corners] * contour.arc_bary[..., None]).sum(2)
-    static = ict_head.landmarks(vertices)[:CONTOUR]
+    static = ict_head.landmarks(vertices)[:CONTOUR_COUNT]
     torch.testing.assert_close(points[:, 0], static, atol=1e-5, rtol=0)
     steps = (points[:, 1:] - points[:, :-1]).norm(dim=-1)
     assert steps.max() < 2 * SPACING and (steps.sum(1) > 0.02).all()

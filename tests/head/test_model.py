@@ -73,6 +73,7 @@ def test_landmarks_are_points_of_their_faces(head, rest):
     assert jaw[1] < nose_tip[1] and nose_tip[2] > jaw[2] and points[0, 36, 0] < 0 < points[0, 45, 0], "iBUG order"
 
 
+@pytest.mark.slow
 def test_topology_is_sound(head):
     faces = head.faces.long()
     assert faces.min() == 0 and torch.equal(torch.unique(faces), torch.arange(head.vertex_count))
@@ -245,6 +246,7 @@ def test_placement_moves_one_solid_rigidly_with_scale(head, rest):
     assert (moved[others] - rest[others]).abs().max() < 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("argument", ["identity", "expression", "joints", "offsets", "placement"])
 def test_gradients_agree_with_finite_differences(head, argument):
     """Central differences along a random direction, in double precision, around a moved pose."""

@@ -16,6 +16,8 @@ from headfit.modelling.registration import Registration, Target, fit_offsets, fi
 from headfit.modelling.registration.gauss_newton import _Layout
 from headfit.modelling.registration.matching import Surface, labelled_faces, match
 
+pytestmark = pytest.mark.slow
+
 GROUPS = ("scale", "identity", "placement", "pose", "expression", "joints")
 
 
