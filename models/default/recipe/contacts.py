@@ -15,8 +15,9 @@ from rig import graph_laplacian
 from scipy.sparse.linalg import splu
 from scipy.spatial import KDTree
 
+from headfit.head.mesh_geometry import vertex_normals
 from headfit.head.model import HeadModel
-from headfit.modelling.penetration import PenetrationMeter, Reach, vertex_normals
+from headfit.modelling.penetration import PenetrationMeter, Reach
 
 ROUNDS = 5
 CLEARANCE = 1.0e-4  # metres beyond mere touch
