@@ -123,8 +123,7 @@ def picture(registration: Registration, frame: int, path: Path, cell: int = 300)
     vertices = torch.from_numpy(upright / np.exp(registration.scale)).float()
 
     def middle(*labels: str) -> torch.Tensor:
-        mine = torch.isin(head.face_labels, torch.tensor([head.label_names.index(name) for name in labels]))
-        points = vertices[head.faces[mine].long().unique()]
+        points = vertices[head.vertices_of(*labels)]
         return (points[points[:, 0] > -0.03] if labels == ("ears",) else points).mean(0)
 
     whole = [sheet.view(vertices, yaw) for yaw in (0, 45, 90)]
