@@ -11,7 +11,7 @@ import numpy as np
 import trimesh
 
 from headfit.head import HeadModel, load
-from headfit.models import contact_sheet
+from headfit.modelling import contact_sheet
 
 RECIPE = """
 mesh: egg.ply
