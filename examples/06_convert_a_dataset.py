@@ -51,9 +51,10 @@ def make_dataset(dataset: Path) -> None:
     (dataset / "transforms.json").write_text(json.dumps(transforms))
     focal = 48 / math.tan(0.3)
     for name, (right, up, depth) in {"front": (0, 100, 980), "left": (-20, 100, 1000)}.items():
+        dot = int(48 + focal * right / depth), int(64 - focal * up / depth)
+        image = cv2.circle(np.zeros((128, 96, 3)), dot, radius=3, color=(255, 255, 255), thickness=-1)
         for frame in FRAMES:
-            dot = int(48 + focal * right / depth), int(64 - focal * up / depth)
-            cv2.imwrite(str(dataset / f"{name}_{frame}.png"), cv2.circle(np.zeros((128, 96, 3)), dot, 3, (255,) * 3, -1))
+            cv2.imwrite(str(dataset / f"{name}_{frame}.png"), image)
 
 
 if __name__ == "__main__":
