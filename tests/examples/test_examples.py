@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
+from headfit.capture import open_capture
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
@@ -46,6 +48,22 @@ def test_every_pose_of_the_head_is_another_picture(tmp_path: Path) -> None:
     poses = np.split(cv2.imread(str(tmp_path / "poses.png")), len(module.POSES), axis=1)
     faces = [pose[: module.SIZE - 60] for pose in poses]  # without the captions
     assert all((faces[0] != face).any(axis=-1).sum() > 500 for face in faces[1:])
+
+
+@pytest.mark.slow
+def test_a_fit_of_a_few_steps_already_looks_like_its_capture(tmp_path: Path) -> None:
+    assert example("04").main(tmp_path) < 8
+    assert {path.name for path in (tmp_path / "meshes").glob("*.glb")} == {"000000.glb", "000001.glb"}
+    assert colours_in(tmp_path / "compare.png") > 100
+
+
+def test_a_converted_dataset_is_a_capture_in_headfits_conventions(tmp_path: Path) -> None:
+    example("06").main(tmp_path)
+    capture = open_capture(tmp_path / "capture")
+    for camera in range(len(capture.cameras)):
+        (seen,) = capture.cameras[camera].project(np.array([[0.0, 0.1, 0.02]]))
+        row, column = np.argwhere(capture.image(camera, 0).max(-1) > 250).mean(0)  # the dataset's white dot
+        np.testing.assert_allclose(seen, [column + 0.5, row + 0.5], atol=0.6)
 
 
 @pytest.mark.slow
