@@ -83,10 +83,8 @@ stages:
 def derived(tmp_path) -> Path:
     (tmp_path / "base.yaml").write_text(BASE)
     path = tmp_path / "derived.yaml"
-    path.write_text(
     stages = "{second: {rates: {identity: 0}}, third: {rates: {scale: 0.1}}}"
     path.write_text("extends: base.yaml\nclass_weights: {lips: 5}\nstages: " + stages)
-    )
     return path
 
 
