@@ -52,11 +52,18 @@ def describe_rig(cameras: Sequence[Camera]) -> Rig:
     )
 
 
-def rig_warnings(cameras: Sequence[Camera], rig: Rig, head_pixels: Sequence[float]) -> list[str]:
+def rig_warnings(
+    cameras: Sequence[Camera], rig: Rig, head_pixels: Sequence[float], compared: bool = False
+) -> list[str]:
     """What looks wrong.
 
-    head_pixels: for each camera the usual width of the head in its image; nan where unknown, and the image's
-    smaller side is taken instead.
+    Args:
+        cameras: the cameras.
+        rig: their geometry.
+        head_pixels: for each camera the usual width of the head in its image; nan where unknown, and the image's
+            smaller side is taken instead.
+        compared: what the views show was compared (see `consistency`): that says more than where optical axes meet,
+            which only guesses at the rig.
     """
     warnings = []
     for camera in cameras:
@@ -69,6 +76,8 @@ def rig_warnings(cameras: Sequence[Camera], rig: Rig, head_pixels: Sequence[floa
     if not np.isfinite(rig.look_at).all():
         if len(cameras) > 1:
             warnings.append("the cameras all look in the same direction: depth can hardly be told")
+        return warnings
+    if compared:
         return warnings
     behind = [camera.id for camera, distance in zip(cameras, rig.distance, strict=True) if distance <= 0]
     if behind:

@@ -17,6 +17,7 @@ import torch
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from headfit.capture import CaptureSource, open_capture
+from headfit.capture.consistency import require_consistent
 from headfit.capture.data import CaptureData
 from headfit.capture.summary import CaptureSummary
 from headfit.errors import HeadfitError
@@ -55,11 +56,14 @@ def fit(
         callbacks: Lightning callbacks besides those that keep checkpoints and pictures and show the progress.
 
     Raises:
-        HeadfitError: bad input, a folder that already holds another run, a run resumed with other settings, or a loss
-            that is not finite.
+        HeadfitError: bad input, evidence that contradicts itself, a folder that already holds another run, a run
+            resumed with other settings, or a loss that is not finite.
     """
     run = Path(args.out)
     capture = open_capture(args.capture)
+    if not args.resume:
+        for oddity in require_consistent(capture, config.use_landmarks):
+            print(f"headfit: warning: {oddity}", file=sys.stderr)
     config = inherit_settings(config) if config.init_from else config
     config = replace(config, texture_size=config.texture_size or texture_size_for(capture))
     checkpoint = _claim(run, config, args)

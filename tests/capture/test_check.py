@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,12 @@ from headfit.capture.check import check, format_report
 from headfit.errors import HeadfitError
 
 WriteCapture = Callable[..., Path]
+
+
+@pytest.fixture
+def write_capture(write_capture: WriteCapture) -> WriteCapture:
+    """Captures with a face, about which there is nothing to complain."""
+    return partial(write_capture, face=True)
 
 
 def test_a_sound_capture(write_capture: WriteCapture) -> None:
@@ -66,7 +73,13 @@ def test_masks_and_landmarks_may_be_absent(write_capture: WriteCapture) -> None:
     (root / "masks").rename(root / "old_masks")
     (root / "landmarks").rename(root / "old_landmarks")
     report = check(root)
-    assert (report.errors, report.warnings, report.exit_status) == ([], [], 0)
+    assert (report.errors, report.exit_status) == ([], 0)
+    assert ["no masks, although 'classes' names labels" in warning for warning in report.warnings] == [True]
+    assert "nothing to complain about" not in format_report(report)
+    edited(root, lambda content: content.pop("classes"))
+    report = check(root)
+    assert (report.errors, report.warnings) == ([], [])
+    assert "no masks: " in format_report(report) and "nothing to complain about" not in format_report(report)
     assert "share of the masks" not in format_report(report)
 
 
