@@ -263,7 +263,7 @@ def _say_late(findings: Findings, capture: CaptureSource, frames: Sequence[int],
 
 
 def _px(residual: float) -> str:
-    return f"{residual:.0f} px" if residual >= 10 else f"{residual:.2g} px"
+    return f"{residual:.0f} px" if residual >= 10 else f"{max(residual, 0.01):.2g} px"
 
 
 def _apart(residual: float) -> str:

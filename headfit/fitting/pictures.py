@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from headfit.capture.source import CaptureSource, read_or_none
 from headfit.fitting.model import FittedHead
+from headfit.sampling import evenly_spaced
 
 Picture = NDArray[np.uint8]
 
@@ -23,15 +24,15 @@ MODEL_COLOUR, TARGET_COLOUR = (60, 255, 60), (255, 60, 60)
 
 def fixed_views(frames: list[int], cameras: list[int], count: int = 3, views: int = 3) -> list[tuple[int, list[int]]]:
     """`count` of the frames, spread evenly, each with a few cameras spread over the list."""
-    chosen = np.unique(np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int))
-    spread = np.unique(np.linspace(0, len(cameras) - 1, min(views, len(cameras))).round().astype(int))
+    chosen = evenly_spaced(len(frames), count)
+    spread = evenly_spaced(len(cameras), views)
     return [(frames[f], [cameras[i] for i in spread]) for f in chosen]
 
 
 def view_sheet(model: FittedHead, capture: CaptureSource) -> Iterator[tuple[str, Picture]]:
     """(frame name, picture) for some views of frames that have been fitted, one row per camera:
     target, render, label borders, error."""
-    by_angle = sorted(range(len(capture.cameras)), key=lambda i: tuple(capture.cameras[i].centre))
+    by_angle = sorted(range(len(capture.cameras)), key=lambda i: tuple(model.capture.cameras[i].centre))
     for frame, cameras in fixed_views(model.visited.nonzero()[:, 0].tolist(), by_angle):
         rows = [_row(model, capture, frame, camera) for camera in cameras]
         width = max(row.shape[1] for row in rows)
@@ -40,7 +41,7 @@ def view_sheet(model: FittedHead, capture: CaptureSource) -> Iterator[tuple[str,
 
 
 def _row(model: FittedHead, capture: CaptureSource, frame: int, index: int) -> Picture:
-    full = capture.cameras[index]
+    full = model.capture.cameras[index]
     camera = full.scaled(min(1.0, TILE / full.longest_side))
     layers = model.render(camera, frame)
     size = camera.size

@@ -51,7 +51,7 @@ def face_points(camera: dict[str, Any]) -> list[list[float]]:
 def write_capture(tmp_path: Path) -> Callable[..., Path]:
     """A function that writes a whole small capture: every camera has images, masks and landmarks.
 
-    Red holds the frame's number and green the camera's, so that a mix-up shows. `change` may edit the
+    Red encodes the frame and green the camera, so that a mix-up shows. `change` may edit the
     content of capture.json before it is written. face: the landmarks are those of a face at the origin, and blue is
     bright, instead of points on a line that are the same in each camera.
     """

@@ -1,6 +1,7 @@
-"""`check` finds what is wrong, names it, and is quiet about what is right."""
+"""`check` finds what is wrong, names it, and reports nothing else."""
 
 import json
+import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from headfit.capture.check import check, format_report
+from headfit.cli import main
 from headfit.errors import HeadfitError
 
 WriteCapture = Callable[..., Path]
@@ -26,7 +28,7 @@ def test_a_sound_capture(write_capture: WriteCapture) -> None:
     report = check(write_capture())
     assert (report.errors, report.warnings, report.exit_status) == ([], [], 0)
     text = format_report(report)
-    assert "nothing to complain about" in text
+    assert "no problems found" in text
     assert "cam1    24x32  4       4      4" in text
     assert "background  skin   lips" in text and "50.00       50.00  0.00" in text
     np.testing.assert_allclose(report.rig.look_at, 0, atol=1e-9)
@@ -75,11 +77,11 @@ def test_masks_and_landmarks_may_be_absent(write_capture: WriteCapture) -> None:
     report = check(root)
     assert (report.errors, report.exit_status) == ([], 0)
     assert ["no masks, although 'classes' names labels" in warning for warning in report.warnings] == [True]
-    assert "nothing to complain about" not in format_report(report)
+    assert "no problems found" not in format_report(report)
     edited(root, lambda content: content.pop("classes"))
     report = check(root)
     assert (report.errors, report.warnings) == ([], [])
-    assert "no masks: " in format_report(report) and "nothing to complain about" not in format_report(report)
+    assert "no masks: " in format_report(report) and "no problems found" not in format_report(report)
     assert "share of the masks" not in format_report(report)
 
 
@@ -91,7 +93,7 @@ def test_a_video_that_cannot_be_opened_is_one_error(write_capture: WriteCapture)
     assert [error.split(": ")[-1] for error in check(root).errors] == ["the video cannot be opened"]
 
 
-def test_folders_and_frames_nobody_lists(write_capture: WriteCapture) -> None:
+def test_folders_and_frames_that_capture_json_does_not_list(write_capture: WriteCapture) -> None:
     root = write_capture()
     (root / "images" / "camO0").mkdir()
     (root / "masks" / "cam0" / "0099.png").write_bytes(b"")
@@ -128,8 +130,13 @@ def test_camera_to_world_given_as_world_to_camera(write_capture: WriteCapture) -
             R, t = np.array(camera["R"]), np.array(camera["t"])
             camera["R"], camera["t"] = R.T.tolist(), (-R.T @ t).tolist()
 
-    warnings = check(edited(write_capture(yaws=(-60, 0, 60)), change)).warnings
-    assert any("lies behind" in warning or "passes far" in warning for warning in warnings)
+    root = edited(write_capture(yaws=(-60, 0, 60)), change)
+    (error,) = check(root).errors
+    assert "read as camera-to-world they agree to 0.0" in error
+    shutil.rmtree(root / "landmarks")
+    shutil.rmtree(root / "masks")
+    warnings = check(root).warnings  # nothing but the optical axes is left to judge by
+    assert any("is behind" in warning or "passes far" in warning for warning in warnings)
 
 
 def test_opengl_axes(write_capture: WriteCapture) -> None:
@@ -139,8 +146,38 @@ def test_opengl_axes(write_capture: WriteCapture) -> None:
             camera["R"] = (flip @ camera["R"]).tolist()
             camera["t"] = (flip @ camera["t"]).tolist()
 
-    (warning,) = check(edited(write_capture(), change)).warnings
-    assert "lies behind cam0, cam1, cam2" in warning
+    root = edited(write_capture(), change)
+    assert "OpenGL axes" in check(root).errors[0]
+    shutil.rmtree(root / "landmarks")
+    shutil.rmtree(root / "masks")
+    assert any("is behind" in warning for warning in check(root).warnings)
+
+
+def test_fix_writes_a_manifest_under_which_nothing_is_wrong(write_capture: WriteCapture, capsys) -> None:
+    def change(content: dict[str, Any]) -> None:
+        content["note"] = "kept"
+        for camera in content["cameras"]:
+            R, t = np.array(camera["R"]), np.array(camera["t"])
+            camera["R"], camera["t"] = R.T.tolist(), (-1000 * R.T @ t).tolist()
+
+    root = write_capture(yaws=(-50, 0, 50))
+    true = json.loads((root / "capture.json").read_text())
+    given = (edited(root, change) / "capture.json").read_bytes()
+    assert main(["check", str(root), "--fix"]) == 1
+    assert "capture.fixed.json" in capsys.readouterr().out
+    fixed = root / "capture.fixed.json"
+    before = fixed.read_bytes()
+    assert main(["check", str(root), "--fix"]) == 1
+    assert (root / "capture.fixed-2.json").read_bytes() == before == fixed.read_bytes()
+    assert (root / "capture.json").read_bytes() == given
+    content = json.loads(before)
+    assert (content["units"], content["note"]) == ("mm", "kept")
+    for camera, expected in zip(content["cameras"], true["cameras"], strict=True):
+        np.testing.assert_allclose(camera["R"], expected["R"], atol=1e-9)
+        np.testing.assert_allclose(camera["t"], 1000 * np.array(expected["t"]), atol=1e-9)
+    (root / "capture.json").write_bytes(before)
+    assert main(["check", str(root), "--fix"]) == 0
+    assert "nothing that --fix can mend" in capsys.readouterr().out
 
 
 def test_a_single_camera_and_parallel_cameras(write_capture: WriteCapture) -> None:
@@ -161,7 +198,7 @@ def test_intrinsics_of_another_image_size(write_capture: WriteCapture) -> None:
 
 
 def test_the_viewers_left_called_left(real_capture: Path, tmp_path: Path) -> None:
-    """On the real capture with the names of the eyes exchanged."""
+    """The real capture with the names of the eyes swapped."""
     for entry in real_capture.iterdir():
         if entry.name != "capture.json":
             (tmp_path / entry.name).symlink_to(entry)
@@ -169,10 +206,19 @@ def test_the_viewers_left_called_left(real_capture: Path, tmp_path: Path) -> Non
     content["classes"] |= {"8": "right_eye", "9": "left_eye"}
     (tmp_path / "capture.json").write_text(json.dumps(content))
     (warning,) = check(tmp_path).warnings
-    assert "look swapped" in warning
+    assert "seem to be swapped" in warning
 
 
 def test_an_unusable_capture_json_is_raised(write_capture: WriteCapture) -> None:
     root = edited(write_capture(), lambda content: content["cameras"][0].pop("width"))
     with pytest.raises(HeadfitError, match="camera cam0: 'width' is missing"):
         check(root)
+
+
+def test_a_lens_that_folds_back_inside_the_image(write_capture: WriteCapture) -> None:
+    def fold(content: dict[str, Any]) -> None:
+        content["cameras"][1]["dist"] = [-5.0, 0, 0, 0]  # largest distorted radius: 0.172; the corners are at 0.208
+        content["cameras"][2]["dist"] = [-2.0, 0, 0, 0]  # 0.272
+
+    found = [line for line in check(write_capture(change=fold)).warnings if "folds back" in line]
+    assert len(found) == 1 and found[0].startswith("camera cam1: ")

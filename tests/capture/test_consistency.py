@@ -63,7 +63,7 @@ def test_the_reading_that_fits_is_named_and_mends_the_cameras(case: str, kinds: 
     if case == "K x1.5":  # the middle of the picture stands for the unknown principal point
         assert agreed(error) < 1.5
         return
-    assert agreed(error) < (0.01 if kinds == "landmarks" else 0.2)
+    assert agreed(error) < (0.02 if kinds == "landmarks" else 0.2)
     assert findings.fixed is not None
     for fixed, true in zip(findings.fixed, capture.true, strict=True):
         np.testing.assert_allclose(np.c_[fixed.K, fixed.R, fixed.t], np.c_[true.K, true.R, true.t], atol=1e-9)
@@ -117,7 +117,7 @@ def test_half_a_pixel_is_a_warning_of_the_thorough_comparison_only() -> None:
 def test_one_camera_in_another_convention_is_named() -> None:
     findings = compare_evidence(FaceCapture("landmarks", count=5).given(MIX_UPS["camera to world"][0], 1))
     (error,) = findings.errors
-    assert error.startswith("camera cam01: ") and "as camera-to-world" in error and agreed(error) < 0.01
+    assert error.startswith("camera cam01: ") and "as camera-to-world" in error and agreed(error) < 0.02
 
 
 def test_one_camera_a_frame_late_is_named() -> None:

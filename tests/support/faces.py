@@ -28,12 +28,8 @@ def ring(count: int = 4, width: int = 96, height: int = 128, spread: float = 60.
         focal = 4.0 * width
         cx, cy = np.array([width, height]) * rng.uniform(0.48, 0.52, 2)
         K = np.array([[focal, 0, cx], [0, focal, cy], [0, 0, 1.0]])
-        cameras.append(Camera(f"cam{index:02d}", width, height, K, R, -R @ (1.1 * away), *_no_lens()))
+        cameras.append(Camera(f"cam{index:02d}", width, height, K, R, -R @ (1.1 * away)))
     return cameras
-
-
-def _no_lens() -> tuple[np.ndarray, ...]:
-    return (np.zeros(5),) if "dist" in Camera.__dataclass_fields__ else ()
 
 
 class FaceCapture(CaptureSource):
