@@ -56,7 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit code: 0, 2 for the user's errors, 1 for ours (and for a capture in which `check` finds files that
-        cannot be used), 130 when interrupted.
+        cannot be used), 3 for a fit that
+        failed by its own verdict, 130 when interrupted.
     """
     top = parser()
     args, unparsed = top.parse_known_args(sys.argv[1:] if argv is None else list(argv))
