@@ -307,7 +307,7 @@ def format_health(health: Health) -> str:
     lines = [
         f"health: {health.verdict}",
         f"  {health.views} views compared, {ignored} files ignored, {len(health.frames)} frames with high "
-        f"residual, {len(off)} of {len(health.cameras)} cameras look off"
+        f"residual, {len(off)} of {len(health.cameras)} cameras look off",
     ]
     for kind, files in health.ignored.items():
         lines.append(f"  {len(files)} {kind}:")

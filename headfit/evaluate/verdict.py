@@ -57,7 +57,8 @@ def judge_fit(floor: Floor, frames: int, cameras: int, ignored: int) -> str:
         cameras: number of cameras that look off.
         ignored: number of files that could not be used.
     """
-    failures, odd = [], []
+    failures: list[str] = []
+    odd: list[str] = []
     if floor.overlapping is not None and floor.overlapping < MIN_OVERLAPPING:
         failures.append(f"the head overlaps its mask in {100 * floor.overlapping:.0f} % of the views only")
     if floor.head_iou is not None and floor.head_iou < LOW_IOU:

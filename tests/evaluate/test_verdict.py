@@ -17,7 +17,11 @@ SOUND = Floor(0.97, 1.0, 0.01)
     [
         (SOUND, (0, 0, 0), "good"),
         (SOUND, (2, 1, 0), "look at 2 frames; 1 camera"),
-        (Floor(0.97, 0.75, None), (0, 0, 0), "look at 25 % of the views, in which the head and its mask do not overlap"),
+        (
+            Floor(0.97, 0.75, None),
+            (0, 0, 0),
+            "look at 25 % of the views, in which the head and",
+        ),
         (Floor(0.6, 1.0, 0.01), (0, 0, 0), "look at the head's IoU with the masks is 0.60"),
         (Floor(0.3, 1.0, 0.01), (0, 0, 0), "failed: the head's IoU with the masks is 0.30"),
         (Floor(None, None, 0.4), (0, 0, 0), "failed: landmarks lie 40 % of the head's size from the model's"),
