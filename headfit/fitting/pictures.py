@@ -69,9 +69,9 @@ def borders(classes: NDArray[np.int64]) -> NDArray[np.bool_]:
 
 
 def write_picture(path: Path, image: Picture) -> None:
-    """Write an RGB picture, creating its folder if necessary."""
+    """Write an RGB picture, creating its folder if necessary. Raises OSError if that fails."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(path), np.ascontiguousarray(image[..., ::-1]))
+    path.write_bytes(cv2.imencode(path.suffix, np.ascontiguousarray(image[..., ::-1]))[1].tobytes())
 
 
 def _resize(image: Picture, size: tuple[int, int]) -> Picture:
