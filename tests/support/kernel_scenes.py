@@ -12,7 +12,7 @@ STREAM = 4321  # where the tests make the kernels run
 
 
 def soup(spread: float, seed: int = 0, count: int = 60) -> tuple[Tensor, Tensor]:
-    """Two images of random triangles about `spread` pixels large."""
+    """Two images of random triangles of about `spread` pixels."""
     g = torch.Generator().manual_seed(seed)
     centres = torch.rand(2, count, 1, 2, generator=g) * torch.tensor([WIDTH, HEIGHT])
     xy = centres + (torch.rand(2, count, 3, 2, generator=g) - 0.5) * spread
@@ -46,7 +46,7 @@ def not_finite() -> tuple[Tensor, Tensor]:
 
 
 def collapsed() -> tuple[Tensor, Tensor]:
-    """A sphere, 10 % of whose faces have two corners at one place, and so an area of exactly 0.
+    """A sphere, 10 % of whose faces have two corners at one place, hence an area of exactly 0.
 
     In double: products of floats are exact in double, so contraction would not show.
     """
@@ -99,7 +99,7 @@ def assert_same_bits(got: tuple[Tensor, ...], want: tuple[Tensor, ...]) -> None:
 
 
 def assert_close(got: Tensor, want: Tensor, of_float: float = 1e-5, of_double: float = 1e-11) -> None:
-    """Relative L2 error within a bound for the type: sums have another order."""
+    """Asserts a relative L2 error within the bound of the type; zero is impossible, since sums are in another order."""
     bound = of_float if want.dtype == F32 else of_double
     assert got.shape == want.shape and got.dtype == want.dtype
     assert float((got.double() - want.double()).norm()) <= bound * float(want.double().norm())
@@ -111,7 +111,7 @@ def noise(like: Tensor, *shape: int) -> Tensor:
 
 
 def edge_inputs(scene: str, dtype: torch.dtype) -> tuple[Tensor, ...]:
-    """image, v_pix, faces, adjacency, group, index_img; two groups in each piece."""
+    """Inputs of edge_grad: image, v_pix, faces, adjacency, group (two in each piece), index_img."""
     v, faces = SCENES[scene]()
     v = v.to(dtype)
     index_img, bary, _ = ops.rasterize(v, faces, HEIGHT, WIDTH)
