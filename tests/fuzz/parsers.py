@@ -1,0 +1,135 @@
+"""Every parser of files that others write: good files to start from, and how they are read."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import trimesh
+
+from headfit.capture.decode import read_image, read_label_image
+from headfit.capture.landmark_files import read_landmarks
+from headfit.capture.manifest import read_manifest
+from headfit.capture.video import Video
+from headfit.fitting.checkpoints import CHECKPOINT
+from headfit.fitting.run_folder import load_run
+from headfit.fitting.settings import load_settings
+from headfit.head import load
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+
+
+@dataclass(frozen=True)
+class Parser:
+    """write: makes good files in a folder and returns the one that is damaged. read: reads it, given its path."""
+
+    write: Callable[[Path], Path]
+    read: Callable[[Path], object]
+
+
+def _manifest(folder: Path) -> Path:
+    camera = {"id": "cam0", "width": 64, "height": 48, "K": [[60, 0, 32], [0, 60, 24], [0, 0, 1]], "lens": "opencv"}
+    camera |= {"R": np.eye(3).tolist(), "t": [0, 0, 1], "dist": [0.1, 0, 0, 0]}
+    content = {"name": "c", "fps": 24, "units": "m", "cameras": [camera, {**camera, "id": "cam1"}]}
+    content |= {"frames": ["000", "001"], "classes": {"0": "background", "1": "skin"}}
+    (folder / "capture.json").write_text(json.dumps(content))
+    return folder / "capture.json"
+
+
+def _landmarks(folder: Path) -> Path:
+    rows = [[float(i), 2.0 * i, 1] for i in range(68)]
+    (folder / "l.json").write_text(
+        json.dumps({"scheme": "ibug68", "points": [r[:2] for r in rows], "visible": [1] * 68})
+    )
+    return folder / "l.json"
+
+
+def _picture(suffix: str, channels: int) -> Callable[[Path], Path]:
+    def write(folder: Path) -> Path:
+        pixels = np.random.default_rng(0).integers(0, 20, (24, 32, channels), dtype=np.uint8)
+        cv2.imwrite(str(folder / f"p{suffix}"), pixels.squeeze())
+        return folder / f"p{suffix}"
+
+    return write
+
+
+def _video(folder: Path) -> Path:
+    path = folder / "v.mp4"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 24, (64, 48))
+    for value in range(12):
+        writer.write(np.full((48, 64, 3), 10 * value, np.uint8))
+    writer.release()
+    return path
+
+
+def _config(folder: Path) -> Path:
+    for name in ("fit.yaml", "track.yaml"):
+        (folder / name).write_text((CONFIGS / name).read_text())
+    return folder / "fit.yaml"
+
+
+def _checkpoint(folder: Path) -> Path:
+    """Of the folder that the environment variable names: a real run, made once by the tests."""
+    import os
+    import shutil
+
+    source = Path(os.environ["HEADFIT_FUZZ_RUN"])
+    for name in ("config.yaml", "run.yaml", "environment.json", "skipped.json", CHECKPOINT):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source / name, folder / name)
+    return folder / CHECKPOINT
+
+
+def _tetrahedron(folder: Path, suffix: str) -> Path:
+    mesh = trimesh.creation.icosphere(subdivisions=2, radius=0.1)
+    mesh.export(folder / f"head.{suffix}")
+    (folder / "head.yaml").write_text(f"mesh: head.{suffix}\njoints:\n  neck: {{pivot: [0, -0.05, -0.03]}}\n")
+    return folder / f"head.{suffix}"
+
+
+def _mesh_yaml(folder: Path) -> Path:
+    return _tetrahedron(folder, "obj").with_name("head.yaml")
+
+
+def _npz(folder: Path) -> Path:
+    np.savez(folder / "head.npz", mean=np.zeros((5, 3), np.float32), faces=np.zeros((4, 3), np.int32))
+    return folder / "head.npz"
+
+
+def _pickle(folder: Path) -> Path:
+    """Of FLAME's keys; pickles are read by a reader of our own that runs nothing."""
+    arrays = {"v_template": np.zeros((9, 3)), "f": np.zeros((4, 3), np.uint32), "shapedirs": np.zeros((9, 3, 4))}
+    arrays |= {
+        "weights": np.ones((9, 2)) / 2,
+        "kintree_table": np.array([[0, 0], [0, 1]]),
+        "posedirs": np.zeros((9, 3, 9)),
+    }
+    (folder / "head.pkl").write_bytes(pickle.dumps({**arrays, "J_regressor": np.zeros((2, 9))}, protocol=2))
+    return folder / "head.pkl"
+
+
+PARSERS: dict[str, Parser] = {
+    "capture.json": Parser(_manifest, lambda path: read_manifest(path.parent)),
+    "landmarks": Parser(_landmarks, read_landmarks),
+    "mask": Parser(_picture(".png", 1), read_label_image),
+    "png": Parser(_picture(".png", 3), read_image),
+    "jpeg": Parser(_picture(".jpg", 3), read_image),
+    "mp4": Parser(_video, lambda path: [Video(path).frame(index) for index in (0, 5)]),
+    "configuration": Parser(_config, load_settings),
+    "checkpoint": Parser(_checkpoint, lambda path: load_run(path.parents[1])),
+    "head npz": Parser(_npz, load),
+    "head pickle": Parser(_pickle, load),
+    "head yaml": Parser(_mesh_yaml, load),
+    **{
+        f"head {suffix}": Parser(
+            lambda folder, suffix=suffix: _tetrahedron(folder, suffix),  # type: ignore[misc]
+            lambda path: load(path.with_name("head.yaml")),
+        )
+        for suffix in ("obj", "ply", "glb")
+    },
+}
