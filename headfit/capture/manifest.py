@@ -1,4 +1,4 @@
-"""capture.json: reading it and saying exactly what is wrong with it."""
+"""capture.json: reading it, with exact messages about what is wrong, and the entries of its cameras."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from headfit.capture.camera import Camera
 from headfit.capture.labels import native_name
 from headfit.capture.lenses import DEFAULT_LENS, LENSES, Lens
 from headfit.errors import HeadfitError
+from headfit.files import read_text
+from headfit.types import Float
 
 METRES_PER_UNIT = {"m": 1.0, "cm": 0.01, "mm": 0.001}
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """The content of capture.json, validated; camera positions converted to metres."""
+    """The validated content of capture.json; camera positions are in metres. Fields as in `CaptureSource`."""
 
     name: str
     fps: float
@@ -34,14 +35,14 @@ class Manifest:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Read `folder`/capture.json. Raises HeadfitError naming the file, the camera and the field."""
+    """The content of `folder`/capture.json. Raises HeadfitError naming the file, the camera and the field."""
     file = folder / "capture.json"
     if not folder.is_dir():
         raise HeadfitError(f"{folder}: no such capture folder")
     if not file.is_file():
         raise HeadfitError(f"{file}: missing. A capture is a folder with a capture.json (see data/README.md).")
     try:
-        content = json.loads(file.read_text())
+        content = json.loads(read_text(file))
     except (OSError, ValueError) as error:
         raise HeadfitError(f"{file}: cannot be read as JSON ({error})") from error
     if not isinstance(content, dict):
@@ -160,7 +161,7 @@ def _lens(entry: Mapping[str, Any]) -> Lens:
     return model.of(coefficients)
 
 
-def _matrix(entry: Mapping[str, Any], field: str, shape: tuple[int, ...]) -> NDArray[np.float64]:
+def _matrix(entry: Mapping[str, Any], field: str, shape: tuple[int, ...]) -> Float:
     if field not in entry:
         raise HeadfitError(f"'{field}' is missing, expected {'x'.join(map(str, shape))} numbers")
     matrix = _floats(entry, field)
@@ -169,7 +170,7 @@ def _matrix(entry: Mapping[str, Any], field: str, shape: tuple[int, ...]) -> NDA
     return matrix
 
 
-def _floats(entry: Mapping[str, Any], field: str) -> NDArray[np.float64]:
+def _floats(entry: Mapping[str, Any], field: str) -> Float:
     try:
         values = np.array(entry[field], dtype=np.float64)
     except (TypeError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""Robust points in space from their pictures in several calibrated views."""
+"""Robust triangulation of points from their pixels in several calibrated views."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ MIN_COSINE = 0.2
 
 
 class Triangulation(NamedTuple):
-    """What V views say about a point, or about N points (then [..., N]).
+    """A point, or N points, triangulated from V views.
 
-    points [..., 3]: world, metres; nan where fewer than two views agree.
-    residuals [V, ...]: undistorted pixels between observation and point; nan without an observation.
-    inliers [V, ...] bool: the views that agree. Two views nearly always agree with each other: only a
-    third one confirms a point.
+    Attributes:
+        points: `[3]` or `[N,3]`, world, metres; nan where fewer than two views agree.
+        residuals: `[V]` or `[V,N]`, undistorted pixels between observation and point; nan without an observation.
+        inliers: bool `[V]` or `[V,N]`, the views that agree. Two views nearly always agree with each other, so only a
+            third one confirms a point.
     """
 
     points: Float
@@ -35,17 +36,18 @@ class Triangulation(NamedTuple):
 def triangulate(
     cameras: Sequence[Camera], pixels: Float, weights: Float | None = None, tolerance: float | None = None
 ) -> Triangulation:
-    """Triangulate one or many points, dropping views that disagree with the others.
-
-    cameras: V of them.
-    pixels [V,2] or [V,N,2]: observed pixels, with the lens distortion that is in the image.
-    weights [V] or [V,N]: confidence of each observation, 0 for none. Default: all one.
-    tolerance: pixels within which a view agrees with a point. Default: 1 % of the largest image's diagonal.
+    """Triangulate one or many points without the views that disagree with the others.
 
     Every pair of views proposes a point (linear triangulation: Hartley and Zisserman, Multiple View Geometry,
-    12.2). The proposal with the smallest weighted, truncated squared error over all views wins. It is
+    12.2). The proposal with the smallest weighted, truncated squared error over all views is kept, and
     refined on its inliers to the least squared pixel error by reweighting the linear equations with
-    1/depth (Hartley and Sturm, Triangulation, 1997). A point behind a camera does not agree with it.
+    1/depth (Hartley and Sturm, Triangulation, 1997). A view does not agree with a point behind its camera.
+
+    Args:
+        cameras: V of them.
+        pixels: `[V,2]` or `[V,N,2]` observed pixels, as in the image, with lens distortion.
+        weights: `[V]` or `[V,N]` confidence of each observation, 0 for none; default: 1.
+        tolerance: pixels within which a view agrees with a point; default: 1 % of the largest image diagonal.
     """
     pixels = np.asarray(pixels, dtype=np.float64)
     single = pixels.ndim == 2

@@ -58,7 +58,7 @@ def test_scaled_pixels_are_the_pixels_scaled_by_the_rounded_sizes(scale: float, 
 
 
 def test_the_real_captures_vertices_project_onto_its_landmarks(real_capture: Path) -> None:
-    """The reprojection self-check of this layout: axes, units and the corner convention at once."""
+    """The reprojection self-check of the native layout: axes, units and pixel convention."""
     capture = open_capture(real_capture)
     vertex = np.load(real_capture / "gt" / "topology.npz")["landmarks68"]
     for frame in (0, 7):

@@ -19,7 +19,7 @@ MIRROR = np.diag([1.0, 1.0, -1.0]).tolist()
 
 
 def camera(field: str, value: Any = None) -> Change:
-    """Change a field of the second camera, or take it out."""
+    """Change a field of the second camera, or remove it."""
 
     def change(content: dict[str, Any]) -> None:
         if value is None:

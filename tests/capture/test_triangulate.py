@@ -65,7 +65,7 @@ def test_views_that_disagree_are_dropped(cameras: list[Camera], points: np.ndarr
 
 
 def test_the_refined_point_has_the_least_squared_pixel_error(cameras: list[Camera], points: np.ndarray) -> None:
-    # Cameras at very different distances, so that the linear equations weigh them quite differently.
+    # Cameras at very different distances, so that the linear equations weight them very differently.
     pinholes = [
         replace(camera, t=camera.t * [1, 1, 0.4 + 0.3 * index], lens=PINHOLE) for index, camera in enumerate(cameras)
     ]
@@ -88,7 +88,7 @@ def test_weights_count_and_zero_means_absent(cameras: list[Camera], points: np.n
     result = triangulate(cameras, pixels, weights)
     np.testing.assert_allclose(result.points, points, atol=1e-9)
     assert not result.inliers[3].any() and np.isnan(result.residuals[3]).all()
-    # Two views each see another point; the heavier pair wins.
+    # Two pairs of views see different points; the pair with the larger weights wins.
     shifted = project(cameras[:4], points)
     shifted[2:] = project(cameras[2:4], points + 0.05)
     for heavy, expected in ((slice(0, 2), points), (slice(2, 4), points + 0.05)):
