@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from headfit.errors import HeadfitError
-from headfit.files import flush_to_disk
+from headfit.files import flush_to_disk, one_line
 
 CHECKPOINT = "checkpoints/last.ckpt"
 PREVIOUS = "checkpoints/previous.ckpt"
@@ -53,11 +53,19 @@ def find_checkpoint(run: Path) -> Path | None:
 
 
 def load_checkpoint(run: Path) -> dict[str, Any]:
-    """The content of the newest intact checkpoint, on the CPU. Raises HeadfitError when there is none."""
+    """The content of the newest intact checkpoint, on the CPU; nothing in it is executed.
+
+    Raises HeadfitError when there is none, or when it asks for anything but tensors and plain values.
+    """
     path = find_checkpoint(run)
     if path is None:
         raise HeadfitError(f"{run}: no finished run here (there is no {CHECKPOINT})")
-    content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=False)
+    try:
+        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a forged pickle can fail in any way
+        raise HeadfitError(f"{path}: not a checkpoint of headfit ({one_line(error)})") from error
+    if not isinstance(content, dict):
+        raise HeadfitError(f"{path}: not a checkpoint of headfit (it holds a {type(content).__name__})")
     return content
 
 
@@ -66,5 +74,5 @@ def _is_intact(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.testzip() is None
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError):
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError):
         return False

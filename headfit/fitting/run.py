@@ -85,7 +85,7 @@ def fit(
         # Lightning suggests worker processes; views come from the in-process cache, decoded once.
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         warnings.filterwarnings("ignore", message=".*number of training batches.*smaller than the logging interval.*")
-        trainer.fit(module, ckpt_path=str(checkpoint) if checkpoint else None, weights_only=False)
+        trainer.fit(module, ckpt_path=str(checkpoint) if checkpoint else None, weights_only=True)
     if trainer.is_global_zero:
         write_atomically(run / SKIPPED, json.dumps(module.data.skipped, indent=1))
     return Run(run, module.model, args)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import random
 import re
+import struct
+import zipfile
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -41,6 +45,7 @@ VALUES: list[Any] = [
     2**63,
     "\ud800",
 ]
+PNG = b"\x89PNG\r\n\x1a\n"
 NUMBER = re.compile(rb"-?\d+(\.\d+)?([eE][-+]?\d+)?")
 
 
@@ -49,6 +54,10 @@ def mutate(data: bytes, draw: random.Random) -> bytes:
     changes: list[Callable[[bytes, random.Random], bytes]] = [_bytes, _truncate, _splice, _integer]
     if _is_text(data):
         changes += [_token] * 4 + [_line] * 2 + [_json_node] * 6
+    if data.startswith(b"PK"):
+        changes += [_zip_member] * 6
+    if data.startswith(PNG):
+        changes += [_png_chunk] * 6
     for _ in range(draw.randint(1, 4)):
         data = draw.choice(changes)(data, draw)
     return data
@@ -120,3 +129,45 @@ def _json_node(data: bytes, draw: random.Random) -> bytes:
             break
         node = node[key]
     return json.dumps(content).encode("utf-8", "surrogatepass")
+
+
+def _zip_member(data: bytes, draw: random.Random) -> bytes:
+    """One member of a zip archive changed or left out, with checksums that are right again: npz and checkpoints."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            members = {name: archive.read(name) for name in archive.namelist()}
+    except Exception:  # an earlier change broke it
+        return data
+    if not members:
+        return data
+    # Small members describe the large ones, and a header is at the start: most changes go there.
+    name = min(draw.sample(list(members), min(2, len(members))), key=lambda name: len(members[name]))
+    if draw.random() < 0.1:
+        del members[name]
+    else:
+        head = draw.choice([128, 1024, len(members[name])])
+        change = draw.choice([_bytes, _truncate, _splice, _integer, _token])
+        members[name] = change(members[name][:head], draw) + members[name][head:]
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(zipfile.ZipInfo(name), content)
+    return out.getvalue()
+
+
+def _png_chunk(data: bytes, draw: random.Random) -> bytes:
+    """One chunk of a PNG changed, with a checksum that is right again."""
+    chunks, at = [], len(PNG)
+    while at + 12 <= len(data):
+        (length,) = struct.unpack_from(">I", data, at)
+        chunks.append((data[at + 4 : at + 8], data[at + 8 : at + 8 + length]))
+        at += 12 + length
+    if not chunks:
+        return data
+    chosen = draw.randrange(len(chunks))
+    kind, body = chunks[chosen]
+    body = draw.choice([_bytes, _integer, _integer, _truncate])(body, draw)
+    chunks[chosen] = (draw.choice([kind] * 9 + [b"tEXt"]), body)
+    return PNG + b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in chunks
+    )

@@ -10,16 +10,21 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 import trimesh
 
 from headfit.capture.decode import read_image, read_label_image
 from headfit.capture.landmark_files import read_landmarks
 from headfit.capture.manifest import read_manifest
+from headfit.capture.summary import CaptureSummary
 from headfit.capture.video import Video
+from headfit.capture.world import WorldFrame
 from headfit.fitting.checkpoints import CHECKPOINT
-from headfit.fitting.run_folder import load_run
-from headfit.fitting.settings import load_settings
+from headfit.fitting.model import FittedHead
+from headfit.fitting.run_folder import PREFIX, load_run
+from headfit.fitting.settings import load_settings, save_settings
 from headfit.head import load
+from headfit.head.importers import import_head
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -74,18 +79,21 @@ def _config(folder: Path) -> Path:
 
 
 def _checkpoint(folder: Path) -> Path:
-    """Of the folder that the environment variable names: a real run, made once by the tests."""
-    import os
-    import shutil
-
-    source = Path(os.environ["HEADFIT_FUZZ_RUN"])
-    for name in ("config.yaml", "run.yaml", "environment.json", "skipped.json", CHECKPOINT):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(source / name, folder / name)
+    """What a run folder keeps: settings, and a checkpoint with the state of the model and of an optimizer."""
+    config, args = load_settings(CONFIGS / "fit.yaml", ["texture_size=64", f"head={_npz(folder)}"])
+    save_settings(config, args, folder)
+    manifest = read_manifest(_manifest(folder).parent)
+    fields = (manifest.name, manifest.frames, manifest.fps, manifest.cameras, manifest.label_names)
+    model = FittedHead.build(config, CaptureSummary(*fields, WorldFrame.identity()))
+    state = {f"{PREFIX}{name}": value for name, value in model.state_dict().items()}
+    optimizer = {"state": {0: {"step": torch.zeros(()), "exp_avg": torch.zeros(3)}}, "param_groups": [{"lr": 0.1}]}
+    (folder / CHECKPOINT).parent.mkdir()
+    content = {"state_dict": state, "optimizer_states": [optimizer], "global_step": 3}
+    torch.save({**content, **model.identification()}, folder / CHECKPOINT)
     return folder / CHECKPOINT
 
 
-def _tetrahedron(folder: Path, suffix: str) -> Path:
+def _sphere(folder: Path, suffix: str) -> Path:
     mesh = trimesh.creation.icosphere(subdivisions=2, radius=0.1)
     mesh.export(folder / f"head.{suffix}")
     (folder / "head.yaml").write_text(f"mesh: head.{suffix}\njoints:\n  neck: {{pivot: [0, -0.05, -0.03]}}\n")
@@ -93,11 +101,14 @@ def _tetrahedron(folder: Path, suffix: str) -> Path:
 
 
 def _mesh_yaml(folder: Path) -> Path:
-    return _tetrahedron(folder, "obj").with_name("head.yaml")
+    return _sphere(folder, "obj").with_name("head.yaml")
 
 
 def _npz(folder: Path) -> Path:
-    np.savez(folder / "head.npz", mean=np.zeros((5, 3), np.float32), faces=np.zeros((4, 3), np.int32))
+    """In our own layout, made of a sphere."""
+    head = import_head(_mesh_yaml(folder))
+    assert head is not None
+    np.savez(folder / "head.npz", **head.arrays())
     return folder / "head.npz"
 
 
@@ -127,7 +138,7 @@ PARSERS: dict[str, Parser] = {
     "head yaml": Parser(_mesh_yaml, load),
     **{
         f"head {suffix}": Parser(
-            lambda folder, suffix=suffix: _tetrahedron(folder, suffix),  # type: ignore[misc]
+            lambda folder, suffix=suffix: _sphere(folder, suffix),  # type: ignore[misc]
             lambda path: load(path.with_name("head.yaml")),
         )
         for suffix in ("obj", "ply", "glb")

@@ -1,8 +1,9 @@
-"""Reads hostile versions of one kind of file, in a process of its own with bounded memory and time.
+"""Reads hostile versions of some kinds of files, in a process of its own with bounded memory and time.
 
-    python -m tests.fuzz.worker PARSER EXAMPLES SEED
+    python -m tests.fuzz.worker PARSERS EXAMPLES SEED        PARSERS: names separated by commas, or "all"
 
-Prints one line of JSON for each example that was not answered with one line naming the file, or within the bounds.
+Prints one line of JSON for each example that was not answered with one line naming the file, or within the bounds, and
+one for each parser when it is done.
 """
 
 from __future__ import annotations
@@ -21,52 +22,84 @@ from typing import Any
 
 from headfit.errors import HeadfitError
 from tests.fuzz.mutate import mutate
-from tests.fuzz.parsers import PARSERS
+from tests.fuzz.parsers import PARSERS, Parser
 
-MAX_SECONDS, MAX_BYTES = 5, 1 << 30
+#: CPU seconds, which a loaded machine does not stretch, and seconds by the clock for a parser that waits.
+MAX_CPU_SECONDS, MAX_SECONDS = 5, 60
+MAX_BYTES = 1 << 30
+WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+#: What no parser may do, besides opening a file for writing (names of Python's audit events).
+FORBIDDEN = ("os.rename", "os.remove", "os.mkdir", "os.link", "os.symlink", "os.system", "subprocess.Popen")
+FORBIDDEN += ("os.exec", "os.posix_spawn", "socket.connect", "shutil.rmtree", "os.truncate")
 
 
 class TooSlow(BaseException):
-    """Raised by the alarm."""
+    """Raised by the timers."""
 
 
-def main(name: str, examples: int, seed: int) -> None:
-    """Try `examples` hostile files of one parser."""
+class Watch:
+    """Notes what is written, started or connected to while it is on."""
+
+    def __init__(self) -> None:
+        self.on, self.seen = False, list[str]()
+        sys.addaudithook(self._audit)
+
+    def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if self.on and (event in FORBIDDEN or (event == "open" and (arguments[2] or 0) & WRITES)):
+            self.seen.append(f"{event} {arguments[:2]}")
+
+
+def main(names: str, examples: int, seed: int) -> None:
+    """Try `examples` hostile files of each parser."""
     warnings.simplefilter("ignore")
-    parser = PARSERS[name]
-    signal.signal(signal.SIGALRM, _too_slow)
-    with tempfile.TemporaryDirectory() as folder:
-        os.chdir(folder)
-        path = parser.write(Path(folder))
-        parser.read(path)  # imports what it needs
-        good, before = path.read_bytes(), _files(folder)
-        memory = _address_space() + MAX_BYTES
-        resource.setrlimit(resource.RLIMIT_AS, (memory, resource.RLIM_INFINITY))
-        for example in range(examples):
-            data = mutate(good, random.Random(f"{name} {seed} {example}"))
-            path.write_bytes(data)
-            fault = _try(parser.read, path)
-            if _files(folder) != before:
-                fault = f"changed the files in its folder: {sorted(_files(folder) ^ before)}"
-            if fault:
-                print(json.dumps({"example": example, "fault": fault, "data": repr(data[:300])}), flush=True)
-        resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    sys.dont_write_bytecode = True
+    sys.stderr = open(os.devnull, "w")  # notices of skipped files
+    for timer in (signal.SIGALRM, signal.SIGPROF):
+        signal.signal(timer, _too_slow)
+    watch = Watch()
+    for name in PARSERS if names == "all" else names.split(","):
+        with tempfile.TemporaryDirectory() as folder:
+            os.chdir(folder)
+            try_parser(name, PARSERS[name], Path(folder), range(examples), seed, watch)
+            os.chdir("/")
+        print(json.dumps({"parser": name, "done": examples}), flush=True)
+
+
+def try_parser(name: str, parser: Parser, folder: Path, examples: range, seed: int, watch: Watch) -> None:
+    """Print the faults of one parser."""
+    path = parser.write(folder)
+    parser.read(path)  # imports what it needs
+    good, before = path.read_bytes(), _files(folder)
+    resource.setrlimit(resource.RLIMIT_AS, (_address_space() + MAX_BYTES, resource.RLIM_INFINITY))
+    for example in examples:
+        data = mutate(good, random.Random(f"{name} {seed} {example}"))
+        path.write_bytes(data)
+        watch.seen, watch.on = [], True
+        fault = _try(parser.read, path)
+        watch.on = False
+        if watch.seen or _files(folder) != before:
+            fault = f"changed files: {watch.seen} {sorted(_files(folder) ^ before)}"
+        if fault:
+            told = {"parser": name, "seed": seed, "example": example, "fault": fault, "data": repr(data[:300])}
+            print(json.dumps(told), flush=True)
+    resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
 
 def _try(read: Any, path: Path) -> str | None:
     """What was wrong with the answer to a hostile file."""
     signal.alarm(MAX_SECONDS)
+    signal.setitimer(signal.ITIMER_PROF, MAX_CPU_SECONDS)
     try:
         read(path)
     except HeadfitError as error:
         text = str(error)
-        named = path.name in text or path.parent.name in text
-        return None if named and "\n" not in text else f"message: {text!r} (one line that names the file?)"
+        return None if path.name in text and "\n" not in text else f"message: {text!r} (one line that names the file?)"
     except TooSlow:
-        return f"took more than {MAX_SECONDS} s"
+        return f"took more than {MAX_CPU_SECONDS} CPU seconds, or {MAX_SECONDS} s"
     except BaseException:
         return traceback.format_exc(limit=-4)
     finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.alarm(0)
     return None
 
@@ -75,8 +108,8 @@ def _too_slow(*_: object) -> None:
     raise TooSlow
 
 
-def _files(folder: str) -> set[str]:
-    return {str(path) for path in Path(folder).rglob("*")}
+def _files(folder: Path) -> set[str]:
+    return {str(path) for path in folder.rglob("*")}
 
 
 def _address_space() -> int:
