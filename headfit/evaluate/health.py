@@ -30,6 +30,7 @@ from headfit.files import write_atomically
 from headfit.fitting.model import FittedHead
 from headfit.fitting.run_folder import TENSORBOARD, Run
 from headfit.render.filters import gaussian_blur
+from headfit.sampling import evenly_spaced
 
 HEALTH = "health.json"
 #: Entries of a kind that the printed summary names; the file holds all.
@@ -244,7 +245,7 @@ def _landmark_offsets(model: FittedHead, capture: CaptureSource) -> dict[int, tu
     """Per camera with landmarks: where they lie relative to what the other cameras' landmarks triangulate to (pixels,
     median over points and some frames). The jaw line is left out: its points are not fixed on the skin."""
     found: dict[int, list[NDArray]] = {}
-    frames = np.unique(np.linspace(0, len(capture.frames) - 1, LANDMARK_FRAMES).astype(int))
+    frames = evenly_spaced(len(capture.frames), LANDMARK_FRAMES).tolist()
     for frame in frames if model.config.use_landmarks else ():
         seen = {
             c: p[CONTOUR_COUNT:]

@@ -7,13 +7,14 @@ import sys
 import zipfile
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from headfit.errors import HeadfitError
-from headfit.files import flush_to_disk, one_line
+from headfit.files import damage_named, flush_to_disk, one_line
 
 CHECKPOINT = "checkpoints/last.ckpt"
 PREVIOUS = "checkpoints/previous.ckpt"
@@ -24,17 +25,30 @@ def keep_checkpoint(run: Path, write: Callable[[Path], None]) -> None:
 
     The new file is complete and on the disk before it gets its name, and a rename is atomic: whenever the process dies,
     each of the two names refers to an intact checkpoint or to none, and once there is one, at least one of them does.
+    Between the two renames that is the previous one. Hard links, which some file systems lack, are not needed.
+
+    Raises:
+        OSError: the file cannot be written; it is removed, and the checkpoints are as they were.
     """
     last, previous = run / CHECKPOINT, run / PREVIOUS
     last.parent.mkdir(parents=True, exist_ok=True)
-    fresh, link = last.with_suffix(".writing"), last.with_suffix(".linking")
-    write(fresh)
-    flush_to_disk(fresh)
+    fresh = last.with_suffix(".writing")
+    try:
+        write(fresh)
+        flush_to_disk(fresh)
+    except OSError:
+        with suppress(OSError):  # what is reported is the error that came first
+            fresh.unlink(missing_ok=True)
+        raise
     if last.exists():
-        link.unlink(missing_ok=True)
-        os.link(last, link)
-        os.replace(link, previous)
+        os.replace(last, previous)
     os.replace(fresh, last)
+
+
+def checkpoint_step(path: Path) -> int:
+    """The number of steps that were done when a checkpoint was written."""
+    with damage_named(path, "a checkpoint"):
+        return int(_read(path, mmap=True)["global_step"])
 
 
 def find_checkpoint(run: Path) -> Path | None:
@@ -60,8 +74,12 @@ def load_checkpoint(run: Path) -> dict[str, Any]:
     path = find_checkpoint(run)
     if path is None:
         raise HeadfitError(f"{run}: no finished run here (there is no {CHECKPOINT})")
+    return _read(path)
+
+
+def _read(path: Path, mmap: bool = False) -> dict[str, Any]:
     try:
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+        content: Any = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
     except Exception as error:  # a forged pickle can fail in any way
         raise HeadfitError(f"{path}: not a checkpoint of headfit ({one_line(error)})") from error
     if not isinstance(content, dict):

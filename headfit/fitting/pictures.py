@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from headfit.capture.source import CaptureSource, read_or_none
 from headfit.fitting.model import FittedHead
+from headfit.sampling import evenly_spaced
 
 Picture = NDArray[np.uint8]
 
@@ -23,8 +24,8 @@ MODEL_COLOUR, TARGET_COLOUR = (60, 255, 60), (255, 60, 60)
 
 def fixed_views(frames: list[int], cameras: list[int], count: int = 3, views: int = 3) -> list[tuple[int, list[int]]]:
     """`count` of the frames, spread evenly, each with a few cameras spread over the list."""
-    chosen = np.unique(np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int))
-    spread = np.unique(np.linspace(0, len(cameras) - 1, min(views, len(cameras))).round().astype(int))
+    chosen = evenly_spaced(len(frames), count)
+    spread = evenly_spaced(len(cameras), views)
     return [(frames[f], [cameras[i] for i in spread]) for f in chosen]
 
 
@@ -68,9 +69,9 @@ def borders(classes: NDArray[np.int64]) -> NDArray[np.bool_]:
 
 
 def write_picture(path: Path, image: Picture) -> None:
-    """Write an RGB picture, making its folder."""
+    """Write an RGB picture, making its folder. Raises OSError where that fails."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(path), np.ascontiguousarray(image[..., ::-1]))
+    path.write_bytes(cv2.imencode(path.suffix, np.ascontiguousarray(image[..., ::-1]))[1].tobytes())
 
 
 def _resize(image: Picture, size: tuple[int, int]) -> Picture:

@@ -10,6 +10,7 @@ import numpy as np
 from headfit.capture.data import Chunk
 from headfit.capture.framing import HeadWindow, framings_at
 from headfit.fitting.config import Stage
+from headfit.sampling import evenly_spaced
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Plan:
         self.stages = stages
         self.chunks: list[PlannedChunk] = []
         frames = range(frame_count)
-        self.key = np.unique(np.linspace(0, frame_count - 1, min(key_frames, frame_count)).round().astype(int)).tolist()
+        self.key = evenly_spaced(frame_count, key_frames).tolist()
         step, fitted = 0, set[int]()
         for name, stage in stages.items():
             start = len(self.chunks)

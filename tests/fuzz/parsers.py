@@ -80,7 +80,8 @@ def _config(folder: Path) -> Path:
 
 def _checkpoint(folder: Path) -> Path:
     """What a run folder keeps: settings, and a checkpoint with the state of the model and of an optimizer."""
-    config, args = load_settings(CONFIGS / "fit.yaml", ["texture_size=64", f"head={_npz(folder)}"])
+    (folder / "one.yaml").write_text(f"texture_size: 64\nhead: {_npz(folder)}\nstages: {{rigid: {{steps: 1}}}}")
+    config, args = load_settings(folder / "one.yaml")
     save_settings(config, args, folder)
     manifest = read_manifest(_manifest(folder).parent)
     fields = (manifest.name, manifest.frames, manifest.fps, manifest.cameras, manifest.label_names)
