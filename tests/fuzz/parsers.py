@@ -31,10 +31,17 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 
 @dataclass(frozen=True)
 class Parser:
-    """write: makes good files in a folder and returns the one that is damaged. read: reads it, given its path."""
+    """A kind of file.
+
+    Attributes:
+        write: makes good files in a folder and returns the one that is damaged.
+        read: reads it, given its path.
+        refused: a part of the HeadfitError with which the undamaged file is refused; None if it is read.
+    """
 
     write: Callable[[Path], Path]
     read: Callable[[Path], object]
+    refused: str | None = None
 
 
 def _manifest(folder: Path) -> Path:
@@ -80,7 +87,9 @@ def _config(folder: Path) -> Path:
 
 def _checkpoint(folder: Path) -> Path:
     """What a run folder keeps: settings, and a checkpoint with the state of the model and of an optimizer."""
-    (folder / "one.yaml").write_text(f"texture_size: 64\nhead: {_npz(folder)}\nstages: {{rigid: {{steps: 1}}}}")
+    (folder / "one.yaml").write_text(
+        f"texture_size: 64\nhead: {_npz(folder)}\nstages: {{rigid: {{rates: {{scale: 0.1}}, weights: {{mask: 1}}}}}}"
+    )
     config, args = load_settings(folder / "one.yaml")
     save_settings(config, args, folder)
     manifest = read_manifest(_manifest(folder).parent)
@@ -114,14 +123,14 @@ def _npz(folder: Path) -> Path:
 
 
 def _pickle(folder: Path) -> Path:
-    """Of FLAME's keys; pickles are read by a reader of our own that runs nothing."""
-    arrays = {"v_template": np.zeros((9, 3)), "f": np.zeros((4, 3), np.uint32), "shapedirs": np.zeros((9, 3, 4))}
-    arrays |= {
-        "weights": np.ones((9, 2)) / 2,
-        "kintree_table": np.array([[0, 0], [0, 1]]),
-        "posedirs": np.zeros((9, 3, 9)),
-    }
-    (folder / "head.pkl").write_bytes(pickle.dumps({**arrays, "J_regressor": np.zeros((2, 9))}, protocol=2))
+    """FLAME's keys and shapes with an empty face: all of its checks pass, then it is refused for having no eyes."""
+    mesh = trimesh.creation.icosphere(subdivisions=1)
+    count = len(mesh.vertices)
+    arrays = {"v_template": np.array(mesh.vertices), "f": np.array(mesh.faces, np.uint32)}
+    arrays |= {"shapedirs": np.zeros((count, 3, 104)), "posedirs": np.zeros((count, 3, 36))}
+    arrays |= {"weights": np.ones((count, 5)) / 5, "J_regressor": np.zeros((5, count))}
+    arrays["kintree_table"] = np.array([[2**32 - 1, 0, 1, 1, 1], [0, 1, 2, 3, 4]])
+    (folder / "head.pkl").write_bytes(pickle.dumps(arrays, protocol=2))
     return folder / "head.pkl"
 
 
@@ -135,7 +144,7 @@ PARSERS: dict[str, Parser] = {
     "configuration": Parser(_config, load_settings),
     "checkpoint": Parser(_checkpoint, lambda path: load_run(path.parents[1])),
     "head npz": Parser(_npz, load),
-    "head pickle": Parser(_pickle, load),
+    "head pickle": Parser(_pickle, load, refused="no vertices belong to the eyes"),
     "head yaml": Parser(_mesh_yaml, load),
     **{
         f"head {suffix}": Parser(
