@@ -46,7 +46,7 @@ class Case:
 class Scene:
     """One mesh before one camera, batch times."""
 
-    vertices: Tensor  # [B,V,3]
+    vertices: Tensor  # `[B,V,3]`
     faces: Tensor
     attributes: Tensor
     topology: Topology

@@ -68,7 +68,7 @@ def test_ply_and_obj_keep_the_vertex_order(model, tmp_path):
 
 
 def corner_uvs(mesh):
-    """UVs per corner of the faces, [F,3,2]; the same before and after a split of vertices."""
+    """UVs per corner of the faces, `[F,3,2]`; the same before and after a split of vertices."""
     return np.asarray(mesh.visual.uv)[mesh.faces]
 
 

@@ -32,7 +32,7 @@ class Mesh:
 
 
 def colours_of(vertices: Tensor, phase: float) -> Tensor:
-    """[V,3], smooth over the picture, different for each phase."""
+    """`[V,3]`, smooth over the picture, different for each phase."""
     x, y = vertices[:, 0] / SIZE, vertices[:, 1] / SIZE
     red, green = 0.5 + 0.4 * torch.sin(phase + 2 * x + y), 0.5 + 0.4 * torch.cos(2 * phase - x + 2 * y)
     return torch.stack([red, green, 0.3 + 0.2 * (x + y)], -1)
@@ -103,7 +103,7 @@ def strips(width: float, count: int = 7, angle: float = 0.3) -> Mesh:
 
 
 def icosphere(subdivisions: int) -> tuple[Tensor, Tensor]:
-    """Unit sphere of 20 * 4^subdivisions triangles: vertices [V,3], faces [F,3]."""
+    """Unit sphere of 20 * 4^subdivisions triangles: vertices `[V,3]`, faces `[F,3]`."""
     g = (1 + math.sqrt(5)) / 2
     v = torch.tensor([(-1, g), (1, g), (-1, -g), (1, -g)], dtype=F64)
     zero = torch.zeros(4, dtype=F64)
@@ -115,7 +115,7 @@ def icosphere(subdivisions: int) -> tuple[Tensor, Tensor]:
     keep = edge[a, b] & edge[b, c] & edge[a, c]
     faces = torch.stack([a, b, c], -1)[keep]
     for _ in range(subdivisions):
-        sides = torch.stack([faces, faces.roll(-1, 1)], -1).sort(-1).values  # [F,3,2]: side k runs from corner k
+        sides = torch.stack([faces, faces.roll(-1, 1)], -1).sort(-1).values  # `[F,3,2]`: side k runs from corner k
         ends, middle = torch.unique(sides.reshape(-1, 2), dim=0, return_inverse=True)
         m = len(v) + middle.reshape(-1, 3)
         v = torch.cat([v, v[ends].mean(1)])
