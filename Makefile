@@ -7,7 +7,7 @@ STAMP := $(VENV)/.setup-$(shell find headfit -name '*.py' | sort | cksum | cut -
 NATIVE := $(shell find csrc cmake CMakeLists.txt -type f)
 DEMO := runs/demo
 
-.PHONY: setup demo test bench bench-gradients bench-registration head-check sheets lint cuda-report sanitize clean
+.PHONY: setup demo test test-fast docs bench bench-gradients bench-registration head-check sheets lint cuda-report sanitize clean
 .DEFAULT_GOAL := setup
 
 setup: $(STAMP)
@@ -38,6 +38,15 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest
+
+# Within a minute on two cores; `make test` is what a change must pass.
+test-fast: setup
+	$(BIN)/python -m pytest -m 'not slow'
+
+# The site: guides, and the API reference from docstrings. A warning is an error.
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --site-dir build/docs
+	@echo "open build/docs/index.html"
 
 bench: setup
 	$(BIN)/python tests/benchmarks/bench_raster.py

@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Sequence
 from typing import Any
 
+from headfit import __version__
 from headfit.commands import COMMANDS, MODEL_COMMANDS, Command
 from headfit.errors import HeadfitError
 
@@ -25,6 +26,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         "headfit", description="Fit a deformable head with a mouth interior to calibrated multi-view video."
     )
+    top.add_argument("--version", action="version", version=f"headfit {__version__}")
     verbs = top.add_subparsers(title="verbs", metavar="VERB", required=True)
     for command in COMMANDS:
         _add(verbs, command)

@@ -8,10 +8,14 @@ origin on the first pixel's centre: their principal point is ours minus one half
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+
+from headfit.capture.framing import Framing
+from headfit.errors import HeadfitError
 
 Float = NDArray[np.float64]
 
@@ -36,6 +40,16 @@ class Camera:
     dist: Float
 
     @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the images, pixels."""
+        return self.width, self.height
+
+    @property
+    def longest_side(self) -> int:
+        """The longer of width and height, pixels."""
+        return max(self.width, self.height)
+
+    @property
     def centre(self) -> Float:
         """The optical centre in the world [3], metres."""
         return -self.R.T @ self.t
@@ -54,6 +68,12 @@ class Camera:
         height = max(1, round(self.height * scale))
         resize = np.diag([width / self.width, height / self.height, 1.0])
         return replace(self, width=width, height=height, K=resize @ self.K)
+
+    def framed(self, framing: Framing) -> Camera:
+        """The same camera for a window of its picture that is resized."""
+        shift = np.array([[1.0, 0.0, -framing.x], [0.0, 1.0, -framing.y], [0.0, 0.0, 1.0]])
+        resize = np.diag([*framing.factors, 1.0])
+        return replace(self, width=framing.out_width, height=framing.out_height, K=resize @ (shift @ self.K))
 
     def to_camera(self, points: Float) -> Float:
         """World points [..., 3] to camera points [..., 3], metres; z is the depth."""
@@ -74,6 +94,21 @@ class Camera:
     def undistort_points(self, pixels: Float) -> Float:
         """Pixels [..., 2] to where they would be without lens distortion, same K [..., 2]."""
         return _apply_intrinsics(self.K, self.to_plane(pixels))
+
+
+def index_of_camera(cameras: Sequence[Camera], camera_id: str, capture: str) -> int:
+    """The index of a camera. Raises HeadfitError listing the cameras when none has that id.
+
+    Args:
+        cameras: the cameras of a capture.
+        camera_id: the id that is looked for.
+        capture: name or place of the capture, for the message.
+    """
+    for index, camera in enumerate(cameras):
+        if camera.id == camera_id:
+            return index
+    known = ", ".join(camera.id for camera in cameras)
+    raise HeadfitError(f"{capture}: no camera {camera_id!r} in this capture. Its cameras: {known}.")
 
 
 def _apply_intrinsics(K: Float, plane: Float) -> Float:

@@ -8,9 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from headfit.capture.capture import Capture
-from headfit.capture.decode import DamagedFile
 from headfit.capture.labels import LABELS
+from headfit.capture.source import CaptureSource, read_or_none
 from headfit.capture.triangulate import triangulate
 
 # What is triangulated, and the labels it consists of.
@@ -30,7 +29,7 @@ _SMALLEST_ISLAND = 0.2
 
 
 def label_centroids(
-    capture: Capture, frame: int, cameras: Sequence[int] | None = None
+    capture: CaptureSource, frame: int, cameras: Sequence[int] | None = None
 ) -> dict[str, NDArray[np.float64]]:
     """The centres [3] (world, metres) of the regions that masks of two or more agreeing cameras show.
 
@@ -41,7 +40,7 @@ def label_centroids(
     foreshortened. Damaged masks are passed over.
     """
     chosen = range(len(capture.cameras)) if cameras is None else cameras
-    masks = [(capture.cameras[camera], _mask(capture, camera, frame)) for camera in chosen]
+    masks = [(capture.cameras[camera], read_or_none(capture.mask, camera, frame)) for camera in chosen]
     seen = [(camera, mask) for camera, mask in masks if mask is not None]
     if len(seen) < 2:
         return {}
@@ -59,13 +58,6 @@ def label_centroids(
         if np.isfinite(point).all():
             centres[region] = point
     return centres
-
-
-def _mask(capture: Capture, camera: int, frame: int) -> NDArray[np.uint8] | None:
-    try:
-        return capture.mask(camera, frame)
-    except DamagedFile:
-        return None
 
 
 def _centroid_and_area(region: NDArray[np.uint8]) -> tuple[tuple[float, float], float]:

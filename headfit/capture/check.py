@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from headfit.capture.capture import IMAGE_SUFFIXES, Capture
 from headfit.capture.centroids import REGIONS, label_centroids
 from headfit.capture.decode import DamagedFile
+from headfit.capture.native import open_capture
 from headfit.capture.rig import Rig, describe_rig, rig_warnings
+from headfit.capture.source import CaptureSource, read_or_none
+from headfit.errors import some_of
 
-_NAMES_SHOWN = 5
 _ENTRIES_SHOWN = 50
 
 T = TypeVar("T")
@@ -61,7 +62,7 @@ class CheckReport:
     """The findings. errors: what training must skip or stops at; warnings: what is allowed but looks like
     a mistake. Each names its file, camera or frames."""
 
-    capture: Capture
+    capture: CaptureSource
     cameras: list[CameraReport]
     rig: Rig
     errors: list[str] = field(default_factory=list)
@@ -79,7 +80,7 @@ def check(path: Path | str) -> CheckReport:
 
     Raises HeadfitError when capture.json itself cannot be used: then there is nothing to check yet.
     """
-    capture = Capture.open(path)
+    capture = open_capture(path)
     cameras = [CameraReport(camera.id, camera.width, camera.height) for camera in capture.cameras]
     report = CheckReport(capture, cameras, describe_rig(capture.cameras))
     with tqdm(total=len(cameras) * len(capture.frames), unit="view", desc="check", leave=False) as progress:
@@ -87,11 +88,11 @@ def check(path: Path | str) -> CheckReport:
             for frame in range(len(capture.frames)):
                 _check_view(report, index, frame)
                 progress.update()
-    for camera in cameras:
-        report.errors += _missing_images(camera)
+    for index, camera in enumerate(cameras):
+        report.errors += _missing_images(camera, capture.expected_images(index))
         if capture.label_names and 0 < len(camera.masks.missing) < len(capture.frames):
-            report.warnings.append(f"camera {camera.id}: masks missing in frames {_some(camera.masks.missing)}")
-    report.warnings += _strays(capture)
+            report.warnings.append(f"camera {camera.id}: masks missing in frames {some_of(camera.masks.missing)}")
+    report.warnings += capture.unreferenced_files()
     head_pixels = [np.median(camera.head_widths) if camera.head_widths else np.nan for camera in cameras]
     report.warnings += rig_warnings(capture.cameras, report.rig, [float(width) for width in head_pixels])
     report.warnings += _swapped_eyes(capture)
@@ -102,14 +103,13 @@ def _check_view(report: CheckReport, index: int, frame: int) -> None:
     capture, camera = report.capture, report.cameras[index]
 
     def read(kind: Tally, reader: Callable[[int, int], T | None]) -> T | None:
-        try:
-            content = reader(index, frame)
-        except DamagedFile as error:
+        damage: list[DamagedFile] = []
+        content = read_or_none(reader, index, frame, damage.append)
+        if damage:
             kind.damaged.append(capture.frames[frame])
-            if str(error) not in report.errors:  # a video that cannot be opened fails at every frame
-                report.errors.append(str(error))
-            return None
-        if content is None:
+            if str(damage[0]) not in report.errors:  # a video that cannot be opened fails at every frame
+                report.errors.append(str(damage[0]))
+        elif content is None:
             kind.missing.append(capture.frames[frame])
         else:
             kind.good += 1
@@ -124,34 +124,15 @@ def _check_view(report: CheckReport, index: int, frame: int) -> None:
         camera.head_widths.append(int(np.isin(mask, head).any(axis=0).sum()))
 
 
-def _missing_images(camera: CameraReport) -> list[str]:
+def _missing_images(camera: CameraReport, expected: str) -> list[str]:
     if not camera.images.missing:
         return []
     if not camera.images.good and not camera.images.damaged:
-        return [
-            f"camera {camera.id}: no images. Expected images/{camera.id}/<frame>.jpg or .png, or videos/{camera.id}.mp4"
-        ]
-    return [f"camera {camera.id}: images missing in frames {_some(camera.images.missing)}"]
+        return [f"camera {camera.id}: no images. Expected {expected}"]
+    return [f"camera {camera.id}: images missing in frames {some_of(camera.images.missing)}"]
 
 
-def _strays(capture: Capture) -> list[str]:
-    """Folders and files that no camera and no frame refers to: most often a name misspelt somewhere."""
-    warnings = []
-    cameras, frames = {camera.id for camera in capture.cameras}, set(capture.frames)
-    for kind, suffixes in (("images", IMAGE_SUFFIXES), ("masks", (".png",)), ("landmarks", (".json",))):
-        folders = sorted(path for path in (capture.path / kind).glob("*") if path.is_dir())
-        unknown = [folder.name for folder in folders if folder.name not in cameras]
-        if unknown:
-            warnings.append(f"{capture.path / kind}: no camera in capture.json is called {_some(unknown)}")
-        for folder in folders:
-            files = sorted(path for path in folder.iterdir() if path.suffix in suffixes)
-            unlisted = [path.stem for path in files if path.stem not in frames]
-            if folder.name in cameras and unlisted:
-                warnings.append(f"{folder}: frames that capture.json does not list: {_some(unlisted)}")
-    return warnings
-
-
-def _swapped_eyes(capture: Capture) -> list[str]:
+def _swapped_eyes(capture: CaptureSource) -> list[str]:
     """Whether left_eye and right_eye are the viewer's instead of the subject's, told by the handedness of
     the head.
 
@@ -170,16 +151,11 @@ def _swapped_eyes(capture: Capture) -> list[str]:
     return []
 
 
-def _some(names: Sequence[str]) -> str:
-    more = len(names) - _NAMES_SHOWN
-    return ", ".join(names[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
-
-
 def format_report(report: CheckReport) -> str:
     """The report as text: tables of files and label shares, the rig, errors and warnings."""
     capture = report.capture
     frames = f"{len(capture.frames)} frames at {capture.fps:g} fps"
-    lines = [f"{capture.name}: {len(report.cameras)} cameras, {frames} ({capture.path})", ""]
+    lines = [f"{capture.name}: {len(report.cameras)} cameras, {frames} ({capture.location})", ""]
     files = [["camera", "size", "images", "masks", "landmarks"]]
     files += [
         [

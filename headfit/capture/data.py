@@ -14,9 +14,10 @@ from functools import partial
 
 import pytorch_lightning as pl
 
-from headfit.capture.capture import Capture
+from headfit.capture.framing import Framing
 from headfit.capture.labels import LabelClasses
 from headfit.capture.sampler import ViewSampler, share_of
+from headfit.capture.source import CaptureSource
 from headfit.capture.views import Pair, ViewBatch, ViewReader
 from headfit.errors import HeadfitError
 
@@ -25,15 +26,15 @@ BATCHES_AHEAD = 2
 
 @dataclass(frozen=True)
 class Chunk:
-    """The training steps of one Lightning epoch: `steps` of them from `first_step`, at one image scale.
+    """The training steps of one Lightning epoch: `steps` of them from `first_step`.
 
-    frames: those to draw from; None: all.
+    framings: how each camera's pictures are framed. frames: those to draw from; None: all.
     Of `processes` that work together, number `rank` gets its consecutive share of each step's views.
     """
 
     first_step: int
     steps: int
-    scale: float
+    framings: Sequence[Framing]
     frames_per_step: int
     views_per_frame: int
     frames: Sequence[int] | None = None
@@ -51,7 +52,7 @@ class CaptureData(pl.LightningDataModule):
 
     def __init__(
         self,
-        capture: Capture,
+        capture: CaptureSource,
         classes: LabelClasses,
         hold_out: Sequence[str] = (),
         seed: int = 0,
@@ -63,7 +64,7 @@ class CaptureData(pl.LightningDataModule):
         self.hold_out_cameras = sorted({capture.camera_index(camera_id) for camera_id in hold_out})
         self.training_cameras = [i for i in range(len(capture.cameras)) if i not in self.hold_out_cameras]
         _require_something_to_fit(capture, self.training_cameras)
-        self.sampler = ViewSampler(len(capture.frames), _by_size(capture, self.training_cameras), seed)
+        self.sampler = ViewSampler(len(capture.frames), self.training_cameras, seed)
         self.chunk: Chunk | None = None
         self._reader = ViewReader(capture, classes, cache_bytes)
 
@@ -78,16 +79,13 @@ class CaptureData(pl.LightningDataModule):
             raise ValueError("set CaptureData.chunk before asking for training batches")
         return ChunkBatches(self, self.chunk)
 
-    def view_batch(self, pairs: Sequence[Pair], scale: float) -> ViewBatch:
-        """Any views (frame index, camera index) at a scale in (0, 1], held-out cameras included.
+    def view_batch(self, pairs: Sequence[Pair], framings: Sequence[Framing]) -> ViewBatch:
+        """Any views (frame index, camera index), held-out cameras included, framed as `framings` says per camera."""
+        return self._reader.batch(pairs, framings)
 
-        Raises ValueError when the views are of different sizes.
-        """
-        return self._reader.batch(pairs, scale)
-
-    def batches(self, plan: Iterable[Sequence[Pair]], scale: float) -> Iterator[ViewBatch]:
+    def batches(self, plan: Iterable[Sequence[Pair]], framings: Sequence[Framing]) -> Iterator[ViewBatch]:
         """`view_batch` for every entry of the plan, decoded ahead of its use."""
-        return _computed_ahead(partial(self.view_batch, pairs, scale) for pairs in plan)
+        return _computed_ahead(partial(self.view_batch, pairs, framings) for pairs in plan)
 
 
 class ChunkBatches:
@@ -110,7 +108,7 @@ class ChunkBatches:
             )
             for step in range(chunk.first_step, chunk.first_step + chunk.steps)
         )
-        return self._data.batches(plan, chunk.scale)
+        return self._data.batches(plan, chunk.framings)
 
 
 def _computed_ahead(tasks: Iterable[Callable[[], ViewBatch]]) -> Iterator[ViewBatch]:
@@ -128,22 +126,14 @@ def _computed_ahead(tasks: Iterable[Callable[[], ViewBatch]]) -> Iterator[ViewBa
         thread.shutdown(cancel_futures=True)
 
 
-def _by_size(capture: Capture, cameras: Sequence[int]) -> list[list[int]]:
-    groups: dict[tuple[int, int], list[int]] = {}
-    for index in cameras:
-        camera = capture.cameras[index]
-        groups.setdefault((camera.width, camera.height), []).append(index)
-    return list(groups.values())
-
-
-def _require_something_to_fit(capture: Capture, cameras: Sequence[int]) -> None:
+def _require_something_to_fit(capture: CaptureSource, cameras: Sequence[int]) -> None:
     if not cameras:
-        raise HeadfitError(f"{capture.path}: every camera is held out, none is left to train on")
+        raise HeadfitError(f"{capture.location}: every camera is held out, none is left to train on")
     for camera in cameras:
         for frame in range(len(capture.frames)):
-            if capture.image_path(camera, frame) or capture.mask_path(camera, frame).is_file():
+            if capture.has_image(camera, frame) or capture.has_mask(camera, frame):
                 return
     raise HeadfitError(
-        f"{capture.path}: no image and no mask was found for the training cameras. Expected "
-        "images/<camera>/<frame>.jpg or .png, or videos/<camera>.mp4; `headfit check` lists what is there."
+        f"{capture.location}: no image and no mask was found for the training cameras. Expected "
+        f"{capture.expected_images(cameras[0])}; `headfit check` lists what is there."
     )

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import http.client
-import json
-import os
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from headfit.capture.capture import LANDMARKS, Capture
-from headfit.capture.decode import DamagedFile
+from headfit.capture.landmark_files import LANDMARK_COUNT
+from headfit.capture.source import CaptureSource, read_or_none
 from headfit.errors import HeadfitError
 
 Float = NDArray[np.float64]
@@ -42,7 +39,9 @@ class DetectionSummary:
         )
 
 
-def detect_landmarks(capture: Capture, detector: Detector | None = None, overwrite: bool = False) -> DetectionSummary:
+def detect_landmarks(
+    capture: CaptureSource, detector: Detector | None = None, overwrite: bool = False
+) -> DetectionSummary:
     """Write landmarks/<camera>/<frame>.json, [[x, y, confidence], ...], for every view, with a progress bar.
 
     detector: default the face-alignment package's, see `face_alignment_detector`. overwrite: also views
@@ -53,11 +52,10 @@ def detect_landmarks(capture: Capture, detector: Detector | None = None, overwri
     summary = DetectionSummary()
     views = [(camera, frame) for camera in range(len(capture.cameras)) for frame in range(len(capture.frames))]
     for camera, frame in tqdm(views, unit="view", desc="landmarks", leave=False):
-        path = capture.landmarks_path(camera, frame)
-        if path.is_file() and not overwrite:
+        if capture.has_landmarks(camera, frame) and not overwrite:
             summary.kept += 1
             continue
-        image = _image(capture, camera, frame)
+        image = read_or_none(capture.image, camera, frame, on_damage=lambda damage: tqdm.write(str(damage)))
         if image is None:
             summary.without_image += 1
             continue
@@ -65,28 +63,19 @@ def detect_landmarks(capture: Capture, detector: Detector | None = None, overwri
         if found is None:
             summary.without_face += 1
             continue
-        _write(path, *found)
+        capture.save_landmarks(camera, frame, _landmarks(*found))
         summary.written += 1
     return summary
 
 
-def _image(capture: Capture, camera: int, frame: int) -> NDArray[np.uint8] | None:
-    try:
-        return capture.image(camera, frame)
-    except DamagedFile as error:
-        tqdm.write(str(error))
-        return None
-
-
-def _write(path: Path, points: Float, confidences: Float) -> None:
-    if points.shape != (LANDMARKS, 2) or confidences.shape != (LANDMARKS,):
-        raise ValueError(f"a detector must give [68,2] points and [68] confidences, got {points.shape}")
-    rows = np.column_stack([points.round(3), confidences.clip(0, 1).round(4)]).tolist()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Renamed into place, so that an interrupted run leaves no half-written file.
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(rows))
-    os.replace(partial, path)
+def _landmarks(points: Float, confidences: Float) -> Float:
+    """Landmarks `[68,3]` of what a detector returned."""
+    if points.shape != (LANDMARK_COUNT, 2) or confidences.shape != (LANDMARK_COUNT,):
+        raise ValueError(
+            f"a detector must return points [{LANDMARK_COUNT},2] and confidences [{LANDMARK_COUNT}], got "
+            f"{list(points.shape)} and {list(confidences.shape)}"
+        )
+    return np.column_stack([points, confidences.clip(0, 1)])
 
 
 def face_alignment_detector() -> Detector:

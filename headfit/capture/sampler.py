@@ -5,7 +5,6 @@ Nothing is carried from step to step, so a resumed run draws exactly what an unb
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from enum import IntEnum
 
@@ -17,59 +16,42 @@ from headfit.capture.views import Pair
 class _Stream(IntEnum):
     """Independent streams of random numbers for one seed."""
 
-    GROUPS = 0
     FRAMES = 1
     CAMERAS = 2
 
 
 class ViewSampler:
-    """Draws views so that all frames and cameras get their turn before any gets a second one.
+    """Draws views so that every frame and every camera is drawn once before any is drawn again.
 
-    frames: number of frames. camera_groups: lists of camera indices whose images have one size. A step draws from one
-    group only, since its images are stacked; groups take turns in proportion to their number of cameras.
+    Args:
+        frames: number of frames.
+        cameras: indices of the cameras to draw from.
+        seed: it and the step alone decide what is drawn.
     """
 
-    def __init__(self, frames: int, camera_groups: Sequence[Sequence[int]], seed: int):
+    def __init__(self, frames: int, cameras: Sequence[int], seed: int):
         self._frames = frames
-        self._groups = [list(group) for group in camera_groups]
+        self._cameras = list(cameras)
         self._seed = seed
-
-    @property
-    def fewest_cameras(self) -> int:
-        """Cameras of the smallest group."""
-        return min(map(len, self._groups))
 
     def sample_views(
         self, step: int, frames_per_step: int, views_per_frame: int, frames: Sequence[int] | None = None
     ) -> list[Pair]:
-        """Distinct ones of `frames` (default: all), each with distinct cameras; fewer where there are not as many.
+        """Distinct ones of `frames` (default: all), each with distinct cameras; fewer where there are not enough.
 
         Frames go in rounds: a round is one shuffle of them, cut into steps, the last of which is filled
         up from the first when the numbers do not divide. Each frame goes through the cameras in the same way.
         """
-        group, turn = self._group_at(step)
         frames = range(self._frames) if frames is None else frames
-        cameras = self._groups[group]
         views = []
-        for index, is_filler in self._draw((_Stream.FRAMES, group), len(frames), frames_per_step, turn):
+        for index, is_filler in self._draw((_Stream.FRAMES, 0), len(frames), frames_per_step, step):
             frame = frames[index]
             # A frame is drawn once a round, so the round counts its visits. Fillers have their own count.
-            round_of_frames = turn // _draws_per_round(len(frames), frames_per_step)
-            key = (_Stream.CAMERAS, group, frame, int(is_filler))
-            drawn = self._draw(key, len(cameras), views_per_frame, round_of_frames)
-            views += [(frame, cameras[camera]) for camera, _ in drawn]
+            round_of_frames = step // _draws_per_round(len(frames), frames_per_step)
+            key = (_Stream.CAMERAS, 0, frame, int(is_filler))
+            drawn = self._draw(key, len(self._cameras), views_per_frame, round_of_frames)
+            views += [(frame, self._cameras[camera]) for camera, _ in drawn]
         return views
-
-    def _group_at(self, step: int) -> tuple[int, int]:
-        """The group whose turn it is, and how many turns it has had before."""
-        if len(self._groups) == 1:
-            return 0, step
-        shares = [index for index, group in enumerate(self._groups) for _ in group]
-        past_rounds, position = divmod(step, len(shares))
-        order = self._shuffle((_Stream.GROUPS,), past_rounds, len(shares))
-        turns = [shares[index] for index in order]
-        group = turns[position]
-        return group, past_rounds * Counter(shares)[group] + turns[:position].count(group)
 
     def _draw(self, key: tuple[int, ...], total: int, count: int, turn: int) -> list[tuple[int, bool]]:
         """The `turn`-th draw of `count` distinct indices below `total`: (index, whether it only fills up)."""

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from headfit.capture.camera import Camera
-from headfit.capture.capture import Capture
-from headfit.errors import HeadfitError
+from headfit.capture.camera import Camera, index_of_camera
+from headfit.capture.source import CaptureSource
+from headfit.errors import some_of
 
 
 @dataclass(frozen=True)
@@ -24,17 +24,13 @@ class CaptureSummary:
     label_names: dict[int, str]
 
     @classmethod
-    def of(cls, capture: Capture) -> CaptureSummary:
+    def of(cls, capture: CaptureSource) -> CaptureSummary:
         """The summary of a capture."""
         return cls(capture.name, list(capture.frames), capture.fps, list(capture.cameras), dict(capture.label_names))
 
     def camera_index(self, camera_id: str) -> int:
-        """The index of a camera. Raises HeadfitError listing the cameras when there is none of that id."""
-        for index, camera in enumerate(self.cameras):
-            if camera.id == camera_id:
-                return index
-        known = ", ".join(camera.id for camera in self.cameras)
-        raise HeadfitError(f"no camera {camera_id!r} in capture {self.name}. Its cameras: {known}.")
+        """The index of a camera. Raises HeadfitError listing the cameras when none has that id."""
+        return index_of_camera(self.cameras, camera_id, self.name)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values, for a checkpoint."""
@@ -63,8 +59,7 @@ class CaptureSummary:
             missing, new = [n for n in mine if n not in theirs], [n for n in theirs if n not in mine]
             for names, kind in ((missing, "are missing"), (new, "are new")):
                 if names:
-                    listed = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-                    found.append(f"{what} {listed} {kind}")
+                    found.append(f"{what} {some_of(names)} {kind}")
             if not missing and not new and mine != theirs:
                 found.append(f"the {what} are in another order")
         return found

@@ -15,9 +15,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from headfit.capture.capture import LANDMARKS, Capture
 from headfit.capture.decode import DamagedFile
+from headfit.capture.framing import Framing
 from headfit.capture.labels import IGNORED, LabelClasses
+from headfit.capture.landmark_files import LANDMARK_COUNT
+from headfit.capture.source import CaptureSource, read_or_none
 
 # A view is one camera at one time: (frame index, camera index).
 Pair = tuple[int, int]
@@ -27,7 +29,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class View:
-    """One view at some scale: the fields of ViewBatch that are not indices, without the batch dimension."""
+    """One framed view: the tensors of `ViewBatch` that are not indices, without the batch dimension."""
 
     image: Tensor
     image_valid: Tensor
@@ -43,20 +45,23 @@ class View:
 
 @dataclass(frozen=True)
 class ViewBatch:
-    """B views of one image size [H,W] at the batch's scale.
+    """B framed views, of any sizes; smaller ones are padded to `[H,W]` at their right and lower sides.
 
-    frame, camera [B] int64: indices into the capture's frames and cameras.
-    image [B,H,W,3] uint8: RGB, area-averaged.
-    image_valid [B] bool: false where the image is missing or damaged (it is black then).
-    label_prob [B,H,W,C] uint8: 255 times each class's share of the pixel's area, ignored parts left out. That
-        is what a point drawn in the pixel shows on average: lips thinner than a pixel keep their weight.
-    label_weight [B,H,W] uint8: 255 times the share of the pixel's area that is not ignored; 0 without a mask.
-    landmarks [B,68,2] float32: pixels at this scale, from the image's top-left corner.
-    landmark_weight [B,68] float32: confidence in [0, 1]; 0 where missing or invisible.
+    frame, camera: `[B]` int64, indices into the capture's frames and cameras. framings: how each view is cut out of its
+        picture and resized.
+    image: `[B,H,W,3]` uint8 RGB, area-averaged; black where there is none.
+    image_valid: `[B,H,W]` bool, false in the padding and where the image is missing or damaged.
+    label_prob: `[B,H,W,C]` uint8, 255 times each class's share of the pixel's area, ignored parts left out. That is
+        what a point drawn in the pixel shows on average: lips thinner than a pixel keep their weight.
+    label_weight: `[B,H,W]` uint8, 255 times the share of the pixel's area that is not ignored; 0 in the padding and
+        without a mask.
+    landmarks: `[B,68,2]` float32, pixels of the framed view from its top-left corner.
+    landmark_weight: `[B,68]` float32, confidence in [0, 1]; 0 where missing or invisible.
     """
 
     frame: Tensor
     camera: Tensor
+    framings: tuple[Framing, ...]
     image: Tensor
     image_valid: Tensor
     label_prob: Tensor
@@ -66,7 +71,8 @@ class ViewBatch:
 
     def to(self, device: torch.device | str) -> ViewBatch:
         """A copy on another device. (Lightning moves batches that have this method.)"""
-        return ViewBatch(**{field.name: getattr(self, field.name).to(device) for field in fields(self)})
+        values = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}
+        return ViewBatch(framings=self.framings, **values)
 
 
 class ViewReader:
@@ -76,7 +82,7 @@ class ViewReader:
     and the reason. It fills up as views are read. Landmarks are optional: a missing file of them is no entry.
     """
 
-    def __init__(self, capture: Capture, classes: LabelClasses, cache_bytes: int):
+    def __init__(self, capture: CaptureSource, classes: LabelClasses, cache_bytes: int):
         self._skipped: dict[str, dict[str, None]] = {}  # the inner ones are sets that keep their order
         self._capture = capture
         self._classes = classes
@@ -88,64 +94,70 @@ class ViewReader:
         with self._skip_lock:
             return {kind: list(entries) for kind, entries in self._skipped.items()}
 
-    def batch(self, pairs: Sequence[Pair], scale: float) -> ViewBatch:
-        """The views at `scale` in (0, 1], 1 being the cameras' own size. Safe to call from several threads.
+    def batch(self, pairs: Sequence[Pair], framings: Sequence[Framing]) -> ViewBatch:
+        """The views, each framed as its camera says in `framings` (one for each camera of the capture).
 
-        Raises ValueError when the views are of different sizes, since they are stacked.
+        Safe to call from several threads.
         """
-        if not 0 < scale <= 1:
-            raise ValueError(f"image scale {scale} is not in (0, 1]")
-        cameras = self._capture.cameras
-        sizes = {(cameras[camera].width, cameras[camera].height) for _, camera in pairs}
-        if len(sizes) != 1:
-            raise ValueError(f"a batch needs views of one size, got {sorted(sizes)}")
+        framed = tuple(framings[camera] for _, camera in pairs)
         views = [
-            self._cache.get((frame, camera, scale), partial(self._read, frame, camera, scale))
-            for frame, camera in pairs
+            self._cache.get((*pair, framing), partial(self._read, *pair, framing))
+            for pair, framing in zip(pairs, framed, strict=True)
         ]
-        stacked = {field.name: torch.stack([getattr(view, field.name) for view in views]) for field in fields(View)}
+        size = max(f.out_height for f in framed), max(f.out_width for f in framed)
+        stacked = {
+            field.name: torch.stack([_padded(getattr(view, field.name), size, field.name) for view in views])
+            for field in fields(View)
+        }
         frame_index, camera_index = torch.tensor(pairs, dtype=torch.int64).unbind(1)
-        return ViewBatch(frame=frame_index, camera=camera_index, **stacked)
+        return ViewBatch(frame=frame_index, camera=camera_index, framings=framed, **stacked)
 
-    def _read(self, frame: int, camera: int, scale: float) -> View:
+    def _read(self, frame: int, camera: int, framing: Framing) -> View:
         capture = self._capture
-        native = capture.cameras[camera]
-        target = native.scaled(scale)
-        size = (target.width, target.height)
-        where = f"{capture.path}: camera {native.id}, frame {capture.frames[frame]}"
+        size = (framing.out_width, framing.out_height)
+        where = capture.describe(camera, frame)
 
         image = self._unless_damaged("image", capture.image, camera, frame)
-        if image is None and capture.image_path(camera, frame) is None:
+        if image is None and not capture.has_image(camera, frame):
             self._skip("missing image", where)
         mask = self._unless_damaged("mask", capture.mask, camera, frame)
-        if mask is None and capture.label_names and not capture.mask_path(camera, frame).is_file():
+        if mask is None and capture.label_names and not capture.has_mask(camera, frame):
             self._skip("missing mask", where)
         landmarks = self._unless_damaged("landmarks", capture.landmarks, camera, frame)
         if landmarks is None:
-            landmarks = np.zeros((LANDMARKS, 3))
+            landmarks = np.zeros((LANDMARK_COUNT, 3))
 
-        label_prob, label_weight = label_shares(mask, self._classes, size)
-        pixels = np.zeros((*size[::-1], 3), np.uint8) if image is None else _area_average(image, size)
-        to_target = np.array([target.width / native.width, target.height / native.height])
+        window = (slice(framing.y, framing.y + framing.height), slice(framing.x, framing.x + framing.width))
+        label_prob, label_weight = label_shares(None if mask is None else mask[window], self._classes, size)
+        pixels = np.zeros((*size[::-1], 3), np.uint8) if image is None else _area_average(image[window], size)
+        in_window = landmarks[:, :2] - [framing.x, framing.y]
         return View(
             image=torch.from_numpy(pixels),
-            image_valid=torch.tensor(image is not None),
+            image_valid=torch.full(size[::-1], image is not None),
             label_prob=torch.from_numpy(label_prob),
             label_weight=torch.from_numpy(label_weight),
-            landmarks=torch.from_numpy((landmarks[:, :2] * to_target).astype(np.float32)),
+            landmarks=torch.from_numpy((in_window * framing.factors).astype(np.float32)),
             landmark_weight=torch.from_numpy(landmarks[:, 2].astype(np.float32)),
         )
 
     def _unless_damaged(self, kind: str, read: Callable[[int, int], T | None], camera: int, frame: int) -> T | None:
-        try:
-            return read(camera, frame)
-        except DamagedFile as error:
-            self._skip(f"damaged {kind}", str(error))
-            return None
+        def skip(damage: DamagedFile) -> None:
+            self._skip(f"damaged {kind}", str(damage))
+
+        return read_or_none(read, camera, frame, skip)
 
     def _skip(self, kind: str, entry: str) -> None:
         with self._skip_lock:
             self._skipped.setdefault(kind, {})[entry] = None
+
+
+def _padded(value: Tensor, size: tuple[int, int], name: str) -> Tensor:
+    """An image `[h,w,...]` of a view padded with zeros to `size` [H,W]; landmarks as they are."""
+    if name.startswith("landmark") or value.shape[:2] == size:
+        return value
+    padded = value.new_zeros((*size, *value.shape[2:]))
+    padded[: value.shape[0], : value.shape[1]] = value
+    return padded
 
 
 def label_shares(

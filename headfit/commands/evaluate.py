@@ -21,12 +21,12 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from headfit.capture import Capture
+    from headfit.capture import open_capture
     from headfit.evaluate import evaluate, format_report
     from headfit.fitting.run_folder import load_run
 
     run = load_run(args.run)
-    print(format_report(evaluate(run, Capture.open(args.capture or run.args.capture), args.region)))
+    print(format_report(evaluate(run, open_capture(args.capture or run.args.capture), args.region)))
     print(f"\nwrote {args.run / 'metrics.json'}")
 
 

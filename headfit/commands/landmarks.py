@@ -14,10 +14,10 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from headfit.capture import Capture
+    from headfit.capture import open_capture
     from headfit.capture.landmarks import detect_landmarks
 
-    print(detect_landmarks(Capture.open(args.capture), overwrite=args.overwrite))
+    print(detect_landmarks(open_capture(args.capture), overwrite=args.overwrite))
 
 
 COMMAND = Command(

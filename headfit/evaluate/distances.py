@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from tqdm import tqdm
 
+from headfit.capture import TrueMeshes
 from headfit.errors import HeadfitError
-from headfit.evaluate.ground_truth import GroundTruth
 from headfit.evaluate.surface import SurfaceDistance
+from headfit.evaluate.visibility import seen_vertices
 from headfit.fitting.model import FittedHead
 
 # Words in the name of a ground-truth part, and the labels of the fitted faces that it is compared with: a part
@@ -44,7 +45,7 @@ def parse_region(text: str, vertex_count: int) -> Region:
     return Region(name, np.arange(int(start), int(stop)))
 
 
-def part_regions(truth: GroundTruth) -> list[Region]:
+def part_regions(truth: TrueMeshes) -> list[Region]:
     """`all`, then one region per part of the ground truth, eyes, teeth and tongue with their labels."""
     regions = [Region("all", np.unique(truth.faces))]
     for part, name in enumerate(truth.part_names):
@@ -93,7 +94,7 @@ class _Target:
         return np.einsum("nk,nkd->nd", bary, vertices[self.faces[face]])
 
 
-def surface_distances(model: FittedHead, truth: GroundTruth, regions: list[Region]) -> dict[str, dict[str, float]]:
+def surface_distances(model: FittedHead, truth: TrueMeshes, regions: list[Region]) -> dict[str, dict[str, float]]:
     """Distances from the seen ground-truth vertices to the fitted surface, pooled over frames.
 
     Returns, for each region that was seen: median_mm, p95_mm, vertices (how many were pooled), and
@@ -111,7 +112,7 @@ def surface_distances(model: FittedHead, truth: GroundTruth, regions: list[Regio
         vertices = truth.vertices(frame)
         if vertices is None:
             continue
-        seen = truth.seen(vertices, model.capture.cameras)
+        seen = seen_vertices(truth, vertices, model.capture.cameras)
         fitted = model.vertices(index).cpu().numpy().astype(np.float64)
         for target in targets:
             if len(target.faces):

@@ -19,21 +19,22 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
-from headfit.capture import Capture
+from headfit.capture import CaptureSource, open_capture
+from headfit.capture.framing import framings_at
+from headfit.capture.landmark_files import CONTOUR_COUNT
+from headfit.capture.source import read_or_none
 from headfit.capture.triangulate import triangulate
-from headfit.capture.views import ViewReader
+from headfit.capture.views import ViewBatch, ViewReader
 from headfit.evaluate.image_shift import estimate_shift
 from headfit.files import write_atomically
-from headfit.fitting.initialise_pose import read_landmarks
 from headfit.fitting.model import FittedHead
 from headfit.fitting.run_folder import TENSORBOARD, Run
-from headfit.head.contour import CONTOUR
 from headfit.render.filters import gaussian_blur
 
 HEALTH = "health.json"
 #: Entries of a kind that the printed summary names; the file holds all.
 MAX_LISTED = 8
-#: Longer side, in pixels, of the pictures that are compared; number of views compared at once, and in total (but at
+#: Pixels across the head in the pictures that are compared; number of views compared at once, and in total (but at
 #: least two of every frame).
 RESOLUTION, BATCH_VIEWS, MAX_VIEWS = 256, 16, 1024
 #: Blur (pixels at RESOLUTION) that lets borders some pixels apart find each other.
@@ -104,7 +105,7 @@ class _Views:
     head_size: NDArray[np.float64]
 
 
-def examine(run: Run, capture: Capture) -> Health:
+def examine(run: Run, capture: CaptureSource) -> Health:
     """Compare the fitted model with the capture's pictures, held-out cameras included.
 
     `capture` has the run's frames and cameras, in its order.
@@ -124,7 +125,7 @@ def examine(run: Run, capture: Capture) -> Health:
 
 def report_health(run: Run) -> None:
     """Examine a run against its capture, print the summary, and keep it in `health.json` and TensorBoard."""
-    health = examine(run, Capture.open(run.args.capture))
+    health = examine(run, open_capture(run.args.capture))
     health.save(run.path)
     summary = format_health(health)
     print(summary)
@@ -133,26 +134,23 @@ def report_health(run: Run) -> None:
 
 
 def _measure(model: FittedHead, reader: ViewReader) -> _Views:
-    longest = max(max(camera.width, camera.height) for camera in model.capture.cameras)
-    rows = [_compare(model, reader, pairs, min(1.0, RESOLUTION / longest)) for pairs in _plan(model)]
+    framings = framings_at(model.head_windows, RESOLUTION)
+    rows = [_compare(model, reader.batch(pairs, framings)) for pairs in _plan(model)]
     return _Views(*(np.concatenate(column) for column in zip(*rows, strict=True)))
 
 
 def _plan(model: FittedHead) -> list[list[tuple[int, int]]]:
-    """Batches of views (frame, camera) of one size: all, or for a long capture some cameras of every frame in turn."""
+    """Batches of views (frame, camera): all, or for a long capture some cameras of every frame in turn."""
     cameras, frames = model.capture.cameras, len(model.capture.frames)
     each = min(len(cameras), max(2, MAX_VIEWS // frames))
     pairs = [(f, (f * each + i) % len(cameras)) for f in range(frames) for i in range(each)]
-    by_size: dict[tuple[int, int], list[tuple[int, int]]] = {}
-    for frame, camera in pairs:
-        by_size.setdefault((cameras[camera].width, cameras[camera].height), []).append((frame, camera))
-    return [views[i : i + BATCH_VIEWS] for views in by_size.values() for i in range(0, len(views), BATCH_VIEWS)]
+    return [pairs[i : i + BATCH_VIEWS] for i in range(0, len(pairs), BATCH_VIEWS)]
 
 
 @torch.no_grad()
-def _compare(model: FittedHead, reader: ViewReader, pairs: list[tuple[int, int]], scale: float) -> tuple[NDArray, ...]:
+def _compare(model: FittedHead, batch: ViewBatch) -> tuple[NDArray, ...]:
     """The fields of _Views for one batch."""
-    o = model.observe(reader.batch(pairs, scale))
+    o = model.observe(batch)
     colours = model.compare_colours(o)
     rendered = model.class_images(o)
     head = ((1 - o.target[..., 0]) * o.mask_known).sum((1, 2))
@@ -167,10 +165,10 @@ def _compare(model: FittedHead, reader: ViewReader, pairs: list[tuple[int, int]]
         gaussian_blur(torch.cat([_features(model, o.target), colours.image.mean(-1, keepdim=True)], -1), BLUR),
         weight,
     )
-    own = model.capture.cameras[pairs[0][1]].width / o.batch.image.shape[2]
+    own = 1 / shift.new_tensor([framing.factors for framing in batch.framings])  # picture pixels per compared pixel
     head_size = torch.where(head > 0, head, o.fragments.head.sum((1, 2)).to(head)).sqrt()
     share = torch.where(head > 0, wrong.sum((1, 2)) / head.clamp_min(1), torch.nan)
-    numbers = (share, torch.stack(skin_error), shift * own, head_size * own)
+    numbers = (share, torch.stack(skin_error), shift * own, head_size * own.mean(1))
     return (o.batch.frame.cpu().numpy(), o.batch.camera.cpu().numpy(), *(n.double().cpu().numpy() for n in numbers))
 
 
@@ -224,7 +222,7 @@ def _median_of_group(values: NDArray, group: NDArray) -> NDArray:
     return medians
 
 
-def _camera_offsets(model: FittedHead, capture: Capture, views: _Views) -> list[CameraOffset]:
+def _camera_offsets(model: FittedHead, capture: CaptureSource, views: _Views) -> list[CameraOffset]:
     by_landmarks = _landmark_offsets(model, capture)
     offsets = []
     for index, camera in enumerate(model.capture.cameras):
@@ -242,14 +240,16 @@ def _camera_offsets(model: FittedHead, capture: Capture, views: _Views) -> list[
     return [replace(o, off=o.off and math.hypot(o.x, o.y) >= worst / 2) for o in offsets]
 
 
-def _landmark_offsets(model: FittedHead, capture: Capture) -> dict[int, tuple[float, float]]:
+def _landmark_offsets(model: FittedHead, capture: CaptureSource) -> dict[int, tuple[float, float]]:
     """Per camera with landmarks: where they lie relative to what the other cameras' landmarks triangulate to (pixels,
     median over points and some frames). The jaw line is left out: its points are not fixed on the skin."""
     found: dict[int, list[NDArray]] = {}
     frames = np.unique(np.linspace(0, len(capture.frames) - 1, LANDMARK_FRAMES).astype(int))
     for frame in frames if model.config.use_landmarks else ():
         seen = {
-            c: p[CONTOUR:] for c in range(len(capture.cameras)) if (p := read_landmarks(capture, c, frame)) is not None
+            c: p[CONTOUR_COUNT:]
+            for c in range(len(capture.cameras))
+            if (p := read_or_none(capture.landmarks, c, frame)) is not None
         }
         for camera, points in seen.items() if len(seen) >= MIN_LANDMARK_VIEWS else ():
             others = [c for c in seen if c != camera]

@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from headfit.capture import Camera, Capture, DamagedFile, label_classes
+from headfit.capture import Camera, CaptureSource, DamagedFile, label_classes
 from headfit.capture.labels import IGNORED
 from headfit.capture.summary import CaptureSummary
 from headfit.errors import HeadfitError
 from headfit.evaluate.distances import parse_region, part_regions, surface_distances
-from headfit.evaluate.ground_truth import GroundTruth
 from headfit.evaluate.metrics import LabelOverlap, psnr, ssim
 from headfit.fitting.model import FittedHead
 from headfit.fitting.run_folder import Run
@@ -30,7 +29,7 @@ _UNIONS = {
 }
 
 
-def evaluate(run: Run, capture: Capture, regions: Sequence[str] = ()) -> dict[str, Any]:
+def evaluate(run: Run, capture: CaptureSource, regions: Sequence[str] = ()) -> dict[str, Any]:
     """Score a run against a capture and write `metrics.json` into the run folder.
 
     The head is where the capture's mask says so, or where the model is drawn if a view has no mask; pixels
@@ -47,21 +46,21 @@ def evaluate(run: Run, capture: Capture, regions: Sequence[str] = ()) -> dict[st
         iou: per class, pooled over all views that have a mask (`masks` says how many)
         damaged_views: how many views were left out because one of their files is damaged
         changes: how frames and cameras of the capture differ from those that were fitted
-        distances: per part and region of the ground truth, see `surface_distances` (absent without `gt/`)
+        distances: per part and region of the ground truth, see `surface_distances` (absent without true meshes)
 
     Raises:
         HeadfitError: a region does not fit, or regions of a capture without ground truth are asked for.
     """
-    truth = GroundTruth.of(capture)
+    truth = capture.ground_truth()
     gt_regions = [] if truth is None else part_regions(truth)
     if regions:
         if truth is None:
-            raise HeadfitError(f"{capture.path}: has no gt/topology.npz, so --region has nothing to name")
+            raise HeadfitError(f"{capture.location}: has no true meshes, so --region has nothing to name")
         asked = [parse_region(text, int(truth.faces.max()) + 1) for text in regions]
         names = {region.name for region in asked}  # a part of the same name gives way
         gt_regions = [region for region in gt_regions if region.name not in names] + asked
 
-    result: dict[str, Any] = {"run": str(run.path), "capture": str(capture.path), **_score_views(run.model, capture)}
+    result: dict[str, Any] = {"run": str(run.path), "capture": capture.location, **_score_views(run.model, capture)}
     if truth is not None:
         result["distances"] = surface_distances(run.model, truth, gt_regions)
     with open(run.path / "metrics.json", "w", encoding="utf-8") as file:
@@ -69,7 +68,7 @@ def evaluate(run: Run, capture: Capture, regions: Sequence[str] = ()) -> dict[st
     return result
 
 
-def _score_views(model: FittedHead, capture: Capture) -> dict[str, Any]:
+def _score_views(model: FittedHead, capture: CaptureSource) -> dict[str, Any]:
     """PSNR, SSIM and IoU over all fitted views that the capture has."""
     classes = label_classes(model.head.label_names, capture.label_names)
     overlap = LabelOverlap(list(classes.names), _unions(list(classes.names)))
@@ -118,7 +117,7 @@ class _View:
     in_capture: tuple[int, int]
 
 
-def _views(model: FittedHead, capture: Capture) -> list[_View]:
+def _views(model: FittedHead, capture: CaptureSource) -> list[_View]:
     """The fitted views that the capture has, too."""
     camera_of = {camera.id: index for index, camera in enumerate(capture.cameras)}
     frame_of = {name: index for index, name in enumerate(capture.frames)}

@@ -8,13 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 import trimesh
 from PIL import Image
 from tqdm import tqdm
 
 from headfit.errors import HeadfitError
 from headfit.export.topology import MeshTopology
+from headfit.files import failures_named, make_folder, write_text
 from headfit.fitting.model import FittedHead
+from headfit.render.geometry import VertexNormals
 
 
 @dataclass(frozen=True)
@@ -28,8 +31,8 @@ class MeshSequence:
     fps: float
 
 
-#: Writes one frame: its name and its vertices `[V,3]` (metres, world).
-FrameWriter = Callable[[str, np.ndarray], None]
+#: Writes one frame: its name, its vertices `[V,3]` (metres, world) and their unit normals `[V,3]`.
+FrameWriter = Callable[[str, np.ndarray, np.ndarray], None]
 #: Prepares a folder and yields the writer of frames; a format with one file per sequence finishes it at the end.
 FormatWriter = Callable[[Path, MeshSequence], AbstractContextManager[FrameWriter]]
 
@@ -39,7 +42,7 @@ def npz_writer(folder: Path, sequence: MeshSequence) -> Iterator[FrameWriter]:
     """`topology.npz`, and for each frame `<frame>.npz` with `vertices` `[V,3]` float32."""
     sequence.topology.save(folder / "topology.npz")
 
-    def write(frame: str, vertices: np.ndarray) -> None:
+    def write(frame: str, vertices: np.ndarray, normals: np.ndarray) -> None:
         np.savez_compressed(folder / f"{frame}.npz", vertices=vertices.astype(np.float32))
 
     yield write
@@ -47,10 +50,12 @@ def npz_writer(folder: Path, sequence: MeshSequence) -> Iterator[FrameWriter]:
 
 @contextmanager
 def ply_writer(folder: Path, sequence: MeshSequence) -> Iterator[FrameWriter]:
-    """`<frame>.ply`, binary, in the vertex order of the model. The format has no texture."""
+    """`<frame>.ply`, binary, in the vertex order of the model, with vertex normals. The format has no texture."""
+    faces = sequence.topology.faces
 
-    def write(frame: str, vertices: np.ndarray) -> None:
-        trimesh.Trimesh(vertices, sequence.topology.faces, process=False).export(folder / f"{frame}.ply")
+    def write(frame: str, vertices: np.ndarray, normals: np.ndarray) -> None:
+        mesh = trimesh.Trimesh(vertices, faces, vertex_normals=normals, process=False)
+        mesh.export(folder / f"{frame}.ply", vertex_normal=True)
 
     yield write
 
@@ -59,22 +64,23 @@ def ply_writer(folder: Path, sequence: MeshSequence) -> Iterator[FrameWriter]:
 def obj_writer(folder: Path, sequence: MeshSequence) -> Iterator[FrameWriter]:
     """`<frame>.obj`, all sharing `head.mtl` and `head.png`.
 
-    Written here and not by trimesh, which would split vertices along the UV seams: OBJ indexes positions and
-    UVs separately, so that the vertices keep the order and the number they have in the npz.
+    Written here and not by trimesh, which would split vertices along the UV seams: OBJ indexes positions, UVs and
+    normals separately, so that the vertices keep the order and the number they have in the npz.
     """
     Image.fromarray(sequence.texture).save(folder / "head.png")
-    (folder / "head.mtl").write_text(
-        "newmtl head\nKa 0 0 0\nKd 1 1 1\nKs 0 0 0\nillum 1\nmap_Kd head.png\n", encoding="utf-8"
-    )
+    write_text(folder / "head.mtl", "newmtl head\nKa 0 0 0\nKd 1 1 1\nKs 0 0 0\nillum 1\nmap_Kd head.png\n")
     topology = sequence.topology
-    corners = np.stack([topology.faces, topology.faces_uv], axis=-1).reshape(-1, 6) + 1
-    faces = "".join("f {}/{} {}/{} {}/{}\n".format(*corner) for corner in corners.tolist())
+    corners = np.stack([topology.faces, topology.faces_uv, topology.faces], axis=-1).reshape(-1, 9) + 1
+    faces = "".join("f {}/{}/{} {}/{}/{} {}/{}/{}\n".format(*corner) for corner in corners.tolist())
     uvs = "".join(f"vt {u:.6f} {v:.6f}\n" for u, v in topology.uvs.tolist())
 
-    def write(frame: str, vertices: np.ndarray) -> None:
+    def write(frame: str, vertices: np.ndarray, normals: np.ndarray) -> None:
         positions = "".join(f"v {x:.7f} {y:.7f} {z:.7f}\n" for x, y, z in vertices.tolist())
-        text = f"# metres, world axes of the capture\nmtllib head.mtl\n{positions}{uvs}usemtl head\n{faces}"
-        (folder / f"{frame}.obj").write_text(text, encoding="utf-8")
+        directions = "".join(f"vn {x:.5f} {y:.5f} {z:.5f}\n" for x, y, z in normals.tolist())
+        write_text(
+            folder / f"{frame}.obj",
+            f"# metres, world axes of the capture\nmtllib head.mtl\n{positions}{uvs}{directions}usemtl head\n{faces}",
+        )
 
     yield write
 
@@ -83,7 +89,9 @@ def obj_writer(folder: Path, sequence: MeshSequence) -> Iterator[FrameWriter]:
 def glb_writer(folder: Path, sequence: MeshSequence) -> Iterator[FrameWriter]:
     """`<frame>.glb` with the texture inside.
 
-    glTF knows one index per corner, so a vertex on a UV seam becomes one vertex per UV it carries.
+    glTF knows one index per corner, so a vertex on a UV seam becomes one vertex per UV it carries; they share its
+    normal, and the seam is not seen. The surface is seen from both sides: it is open at the neck, at the lids and
+    between the lips.
     """
     topology = sequence.topology
     corners = np.stack([topology.faces.reshape(-1), topology.faces_uv.reshape(-1)], axis=-1)
@@ -91,14 +99,21 @@ def glb_writer(folder: Path, sequence: MeshSequence) -> Iterator[FrameWriter]:
     visual = trimesh.visual.TextureVisuals(
         uv=topology.uvs[split[:, 1]],
         material=trimesh.visual.material.PBRMaterial(
-            name="head", baseColorTexture=Image.fromarray(sequence.texture), metallicFactor=0.0, roughnessFactor=0.7
+            name="head",
+            baseColorTexture=Image.fromarray(sequence.texture),
+            metallicFactor=0.0,
+            roughnessFactor=0.7,
+            doubleSided=True,
         ),
     )
     split_faces = corner_index.reshape(-1, 3)
 
-    def write(frame: str, vertices: np.ndarray) -> None:
-        mesh = trimesh.Trimesh(vertices[split[:, 0]], split_faces, visual=visual, process=False)
-        mesh.export(folder / f"{frame}.glb")
+    def write(frame: str, vertices: np.ndarray, normals: np.ndarray) -> None:
+        of_vertex = split[:, 0]
+        mesh = trimesh.Trimesh(
+            vertices[of_vertex], split_faces, vertex_normals=normals[of_vertex], visual=visual, process=False
+        )
+        mesh.export(folder / f"{frame}.glb", include_normals=True)
 
     yield write
 
@@ -114,22 +129,32 @@ FORMATS: dict[str, FormatWriter] = {
 def export_meshes(model: FittedHead, out: Path, formats: Sequence[str]) -> None:
     """Write every fitted frame to the folder `out`, once in each of `formats` (keys of FORMATS).
 
-    Vertices are in metres in the world axes of the capture; the texture's first row is v = 1.
+    Vertices are in metres in the world axes of the capture; the texture's first row is v = 1. Normals are area-weighted
+    over the faces of the model, whose vertices are not split at UV seams.
 
     Raises:
-        HeadfitError: a format does not exist; nothing has been written then.
+        HeadfitError: a format does not exist, and nothing has been written; or a file cannot be written.
     """
     unknown = [name for name in formats if name not in FORMATS]
     if unknown or not formats:
         raise HeadfitError(
             f"unknown export format {', '.join(unknown) or '(none given)'}; there are {', '.join(FORMATS)}"
         )
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     frames = model.capture.frames
     sequence = MeshSequence(MeshTopology.of(model.head), model.texture_image(), frames, model.capture.fps)
-    with ExitStack() as stack:
+    normals_of = VertexNormals(model.head.faces, model.head.vertex_count)
+    with ExitStack() as stack, failures_named(out):
         writers = [stack.enter_context(FORMATS[name](out, sequence)) for name in dict.fromkeys(formats)]
         for index, frame in enumerate(tqdm(frames, desc="export", unit="frame")):
             vertices = model.vertices(index).cpu().numpy()
+            normals = _unit_normals(normals_of, vertices)
             for write in writers:
-                write(frame, vertices)
+                write(frame, vertices, normals)
+
+
+def _unit_normals(normals_of: VertexNormals, vertices: np.ndarray) -> np.ndarray:
+    """Normals `[V,3]`, (0, 0, 1) where no face has an area: glTF allows unit vectors only."""
+    local = vertices.astype(np.float64) - vertices.mean(axis=0, dtype=np.float64)  # float32 is too coarse far away
+    normals = normals_of(torch.from_numpy(local).float()[None])[0].numpy()
+    return np.where(np.abs(normals).max(axis=1, keepdims=True) > 0, normals, np.array([0, 0, 1], np.float32))

@@ -27,7 +27,8 @@ class Stage:
     """Optimiser steps of the stage; with frames: windows, of each window; with frames: each, how often each frame is
     drawn."""
     resolution: int = 256
-    """Longer image side in pixels that pictures are scaled down to; never scaled up."""
+    """Pixels across the head (its longer side, neck included) that each camera's pictures are scaled down to; never
+    scaled up. Cameras of any sizes go together."""
     blur: float = 0.0
     """Standard deviation, in pixels, of the Gaussian blur that the mask term applies to both sides; 0: no blur."""
     frames_per_step: int = 12

@@ -43,13 +43,13 @@ def crop_to_head(batch: ViewBatch, cameras: CameraBatch, v_world: Tensor, blur: 
     windows = [(slice(y, y + h), slice(x, x + w)) for x, y in start.tolist()]
     images = {
         name: torch.stack([image[window] for image, window in zip(getattr(batch, name), windows, strict=True)])
-        for name in ("image", "label_prob", "label_weight")
+        for name in ("image", "image_valid", "label_prob", "label_weight")
     }
     shift = start.to(cameras.K)
     principal = cameras.K.clone()
     principal[:, :2, 2] -= shift
     return (
-        replace(batch, landmarks=batch.landmarks - shift[:, None], **images),
+        replace(batch, framings=batch.framings, landmarks=batch.landmarks - shift[:, None], **images),
         replace(cameras, K=principal, size=(h, w)),
     )
 

@@ -12,8 +12,8 @@ from typing import Any, Literal
 from torch import nn
 
 #: What an entry belongs to. person, look (texture and light of the studio): shared by the capture; camera, frame: one
-#: row for each; view: one row for each frame, with one column for each camera.
-Scope = Literal["person", "look", "camera", "frame", "view"]
+#: row for each; view: one row for each frame, with one column for each camera; capture: of this capture only.
+Scope = Literal["person", "look", "camera", "frame", "view", "capture"]
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,7 @@ STATE = (
     StateEntry("appearance.torso", "look"),
     StateEntry("texture_started", "look"),
     StateEntry("geometry.start_rotation", "frame"),
+    StateEntry("head_window", "capture"),
     StateEntry("visited", "frame"),
     StateEntry("landmark_trust", "view"),
 )

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from headfit.capture.data import CaptureData
+from headfit.capture.framing import framings_at
 from headfit.fitting.model import FittedHead
 from headfit.fitting.observation import Observation
 from headfit.render.appearance import fill_holes, sh_basis, shading, splat_albedo
@@ -40,15 +41,15 @@ class _Samples:
 
 
 @torch.no_grad()
-def initialise_appearance(model: FittedHead, data: CaptureData, scale: float) -> None:
+def initialise_appearance(model: FittedHead, data: CaptureData, resolution: int) -> None:
     """Fit the light to the skin as if it had one colour, then collect the images, divided by the light, in the texture.
 
     Args:
         model: its geometry has been fitted coarsely.
         data: serves the views.
-        scale: image scale to read at, in (0, 1].
+        resolution: pixels across the head to read at.
     """
-    batches = list(_samples(model, data, scale))
+    batches = list(_samples(model, data, resolution))
     colour, uv, normal, facing, skin = (
         torch.cat([getattr(b, name) for b in batches]) for name in ("colour", "uv", "normal", "facing", "skin")
     )
@@ -86,15 +87,11 @@ def _fit_light(colour: Tensor, normal: Tensor, facing: Tensor) -> Tensor:
     return light
 
 
-def _samples(model: FittedHead, data: CaptureData, scale: float) -> Iterator[_Samples]:
+def _samples(model: FittedHead, data: CaptureData, resolution: int) -> Iterator[_Samples]:
     pairs = [(f, c) for f in model.visited.nonzero()[:, 0].tolist() for c in model.training_cameras]
     pairs = pairs[:: max(1, -(-len(pairs) // MAX_VIEWS))]
-    by_size: dict[tuple[int, int], list[tuple[int, int]]] = {}
-    for frame, index in pairs:
-        camera = model.capture.cameras[index]
-        by_size.setdefault((camera.height, camera.width), []).append((frame, index))
-    plan = [views[i : i + BATCH_VIEWS] for views in by_size.values() for i in range(0, len(views), BATCH_VIEWS)]
-    for batch in data.batches(plan, scale):
+    plan = [pairs[i : i + BATCH_VIEWS] for i in range(0, len(pairs), BATCH_VIEWS)]
+    for batch in data.batches(plan, framings_at(model.head_windows, resolution)):
         yield _sample(model, model.observe(batch))
 
 
@@ -109,8 +106,7 @@ def _sample(model: FittedHead, o: Observation) -> _Samples:
     is_skin = skin_class[model.class_of_pixel(o)] & o.agrees(skin_class)
     below_neck = o.fragments.below_neck
     background = torch.where(o.has_mask, o.target[..., 0] > 0.99, ~o.fragments.head) & ~below_neck
-    image_valid = o.batch.image_valid[:, None, None]
-    around = [_colour_sum(o.batch.image[where & image_valid]) for where in (background, below_neck)]
+    around = [_colour_sum(o.batch.image[where & o.batch.image_valid]) for where in (background, below_neck)]
     return _Samples(colour, uv, normal, facing.clamp_min(0), is_skin.flatten()[pixels], torch.stack(around))
 
 

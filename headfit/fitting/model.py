@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from headfit.capture.camera import Camera
-from headfit.capture.capture import LANDMARKS
+from headfit.capture.framing import HeadWindow
 from headfit.capture.labels import label_classes
+from headfit.capture.landmark_files import LANDMARK_COUNT
 from headfit.capture.summary import CaptureSummary
 from headfit.capture.views import ViewBatch
 from headfit.errors import HeadfitError
@@ -56,7 +57,6 @@ class FittedHead(nn.Module):
         config: the settings.
         head: the head model.
         capture: names, cameras and labels of the capture.
-        texture_size: texels per side.
     """
 
     class_of_label: Tensor
@@ -64,6 +64,7 @@ class FittedHead(nn.Module):
     photometric_class: Tensor
     turning_class: Tensor
     landmark_trust: Tensor
+    head_window: Tensor
     texture_started: Tensor
     visited: Tensor
 
@@ -88,7 +89,8 @@ class FittedHead(nn.Module):
             "turning_class": torch.tensor([name in TURNING_CLASSES for name in names]),
         }.items():
             self.register_buffer(name, values, persistent=False)
-        self.register_buffer("landmark_trust", torch.ones(frames, cameras, LANDMARKS))
+        self.register_buffer("landmark_trust", torch.ones(frames, cameras, LANDMARK_COUNT))
+        self.register_buffer("head_window", torch.zeros(cameras, 5, dtype=torch.float64))
         self.register_buffer("visited", torch.zeros(frames, dtype=torch.bool))
         self.register_buffer("texture_started", torch.zeros((), dtype=torch.bool))
         require_complete(self.state_dict())
@@ -150,11 +152,18 @@ class FittedHead(nn.Module):
         )
 
     def view_cameras(self, batch: ViewBatch) -> CameraBatch:
-        """The cameras of a batch, at the batch's image size."""
-        height, width = batch.image.shape[1:3]
+        """The cameras of a batch's views, at the batch's image size."""
         cameras = [self.capture.cameras[i] for i in batch.camera.tolist()]
-        scale = max(width, height) / max(cameras[0].width, cameras[0].height)
-        return CameraBatch.of([camera.scaled(scale) for camera in cameras], device=self.device)
+        framed = [camera.framed(framing) for camera, framing in zip(cameras, batch.framings, strict=True)]
+        return CameraBatch.of(framed, device=self.device, size=(batch.image.shape[1], batch.image.shape[2]))
+
+    @property
+    def head_windows(self) -> list[HeadWindow]:
+        """Where the head is in each camera's pictures, from its initial poses; the whole picture before those."""
+        return [
+            HeadWindow(int(x), int(y), int(width), int(height), size) if size else HeadWindow.whole(c.width, c.height)
+            for c, (x, y, width, height, size) in zip(self.capture.cameras, self.head_window.tolist(), strict=True)
+        ]
 
     def class_images(self, o: Observation) -> Tensor:
         """One-hot images `[B,H,W,C]` of the label classes, whose gradient moves the borders between them."""

@@ -62,7 +62,7 @@ class HeadFit(pl.LightningModule):
 
     def train_dataloader(self) -> Any:
         """The views of the current chunk of steps; Lightning asks again for every epoch."""
-        chunk = self.plan.data_chunk(self.chunk)
+        chunk = self.plan.data_chunk(self.chunk, self.model.head_windows)
         self.data.chunk = replace(chunk, rank=self.trainer.global_rank, processes=self.trainer.world_size)
         return self.data.train_dataloader()
 
@@ -76,7 +76,7 @@ class HeadFit(pl.LightningModule):
         if self.chunk.starts_stage:
             optimizer.state.clear()
             if self.stage.rates.get("texture") and not model.has_texture:
-                initialise_appearance(model, self.data, self.plan.data_chunk(self.chunk).scale)
+                initialise_appearance(model, self.data, self.stage.resolution)
                 model.texture_started.fill_(True)
                 broadcast_from_rank_zero(model.appearance)
         for group in optimizer.param_groups:

@@ -58,11 +58,7 @@ class Observation:
     def on_head(self) -> Tensor:
         """Bool `[B,H,W]`: an image pixel that shows the head by the model and, where there is a mask, by the mask."""
         background = self.target[..., 0]
-        return (
-            self.fragments.head
-            & self.batch.image_valid[:, None, None]
-            & ((background < MAX_OTHER_SHARE) | ~self.has_mask)
-        )
+        return self.fragments.head & self.batch.image_valid & ((background < MAX_OTHER_SHARE) | ~self.has_mask)
 
     def agrees(self, classes: Tensor) -> Tensor:
         """Bool `[B,H,W]`: the mask sees nothing but the classes with True in `classes [C]`; True without a mask."""

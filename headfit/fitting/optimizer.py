@@ -19,7 +19,8 @@ class FitAdam(torch.optim.Optimizer):
 
     Args:
         groups: parameter groups with `params`, `lr`, and optionally `rows`, `isotropic`, `name`.
-        betas, eps: as in Adam.
+        betas: decay rates of the first and second moment, as in Adam.
+        eps: added to the root of the second moment, as in Adam.
     """
 
     def __init__(

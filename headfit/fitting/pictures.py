@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from headfit.capture import Capture, DamagedFile
+from headfit.capture.source import CaptureSource, read_or_none
 from headfit.fitting.model import FittedHead
 
 Picture = NDArray[np.uint8]
@@ -28,7 +28,7 @@ def fixed_views(frames: list[int], cameras: list[int], count: int = 3, views: in
     return [(frames[f], [cameras[i] for i in spread]) for f in chosen]
 
 
-def view_sheet(model: FittedHead, capture: Capture) -> Iterator[tuple[str, Picture]]:
+def view_sheet(model: FittedHead, capture: CaptureSource) -> Iterator[tuple[str, Picture]]:
     """(frame name, picture) for some views of frames that have been fitted, one row per camera:
     target, render, label borders, error."""
     by_angle = sorted(range(len(capture.cameras)), key=lambda i: tuple(capture.cameras[i].centre))
@@ -39,16 +39,13 @@ def view_sheet(model: FittedHead, capture: Capture) -> Iterator[tuple[str, Pictu
         yield capture.frames[frame], np.concatenate(rows)
 
 
-def _row(model: FittedHead, capture: Capture, frame: int, index: int) -> Picture:
+def _row(model: FittedHead, capture: CaptureSource, frame: int, index: int) -> Picture:
     full = capture.cameras[index]
-    camera = full.scaled(min(1.0, TILE / max(full.width, full.height)))
+    camera = full.scaled(min(1.0, TILE / full.longest_side))
     layers = model.render(camera, frame)
-    size = (camera.width, camera.height)
-    try:
-        image = capture.image(index, frame)
-        mask = capture.mask(index, frame)
-    except DamagedFile:
-        image = mask = None
+    size = camera.size
+    image = read_or_none(capture.image, index, frame)
+    mask = read_or_none(capture.mask, index, frame)
     target = np.full((*size[::-1], 3), 96, np.uint8) if image is None else _resize(image, size)
     rendered = np.where(layers["alpha"][..., None] > 0, layers["rgb"], target)
     overlay = target.copy()

@@ -11,11 +11,12 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import TensorBoardLogger
 
-from headfit.capture import Capture
+from headfit.capture import CaptureSource, open_capture
 from headfit.capture.data import CaptureData
 from headfit.capture.summary import CaptureSummary
 from headfit.errors import HeadfitError
@@ -58,7 +59,7 @@ def fit(
             that is not finite.
     """
     run = Path(args.out)
-    capture = Capture.open(args.capture)
+    capture = open_capture(args.capture)
     config = inherit_settings(config) if config.init_from else config
     config = replace(config, texture_size=config.texture_size or texture_size_for(capture))
     checkpoint = _claim(run, config, args)
@@ -85,7 +86,7 @@ def fit(
     return Run(run, module.model, args)
 
 
-def build(config: FitConfig, args: RunArgs, capture: Capture, terms: Mapping[str, Term] = TERMS) -> HeadFit:
+def build(config: FitConfig, args: RunArgs, capture: CaptureSource, terms: Mapping[str, Term] = TERMS) -> HeadFit:
     """The module of a fit with its data, parameters at their initial values.
 
     Raises:
@@ -100,8 +101,7 @@ def build(config: FitConfig, args: RunArgs, capture: Capture, terms: Mapping[str
         seed=config.seed,
         cache_bytes=int(args.cache_gib * 2**30) // _processes(args),
     )
-    longest = max(max(camera.width, camera.height) for camera in capture.cameras)
-    plan = Plan(config.stages, config.steps_per_checkpoint, len(capture.frames), config.key_frames, longest)
+    plan = Plan(config.stages, config.steps_per_checkpoint, len(capture.frames), config.key_frames)
     return HeadFit(model, data, plan, terms)
 
 
@@ -122,14 +122,14 @@ def _trainer(module: HeadFit, run: Path, args: RunArgs, callbacks: Sequence[pl.C
     return pl.Trainer(**{**settings, **args.trainer})
 
 
-def texture_size_for(capture: Capture) -> int:
-    """Texels per side that suit a capture: the power of two at or above the longest image side, up to 2048.
+def texture_size_for(capture: CaptureSource) -> int:
+    """Texels per side that suit a capture: the power of two at or above the median camera's longer side, up to 2048.
 
     The default layout draws the face at about 0.8 mm a texel at 512, which is what a pixel shows when a head fills a
     picture of 512. Texels finer than pixels are seen by few of them and learn their noise.
     """
-    longest = max(max(camera.width, camera.height) for camera in capture.cameras)
-    return min(MAX_TEXTURE_SIZE, 1 << max(8, (longest - 1).bit_length()))
+    longer_side = int(np.median([max(camera.width, camera.height) for camera in capture.cameras]))
+    return min(MAX_TEXTURE_SIZE, 1 << max(8, (longer_side - 1).bit_length()))
 
 
 def _processes(args: RunArgs) -> int:
@@ -142,7 +142,7 @@ def _require_a_view_each(module: HeadFit, processes: int) -> None:
     for chunk in module.plan.chunks:
         name, stage = chunk.stage, module.plan.stages[chunk.stage]
         frames = min(stage.frames_per_step, len(chunk.frames))
-        views = frames * min(stage.views_per_frame, module.data.sampler.fewest_cameras)
+        views = frames * min(stage.views_per_frame, len(module.model.training_cameras))
         if views < processes:
             raise HeadfitError(
                 f"stage {name}: a step of {views} views cannot be shared by {processes} processes; raise "

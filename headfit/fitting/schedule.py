@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from headfit.capture.data import Chunk
+from headfit.capture.framing import HeadWindow, framings_at
 from headfit.fitting.config import Stage
 
 
@@ -42,14 +43,10 @@ class Plan:
         chunk_steps: maximum number of steps of a chunk.
         frame_count: frames of the capture.
         key_frames: number of key frames among them.
-        longest_side: longest image side of the capture's cameras, in pixels.
     """
 
-    def __init__(
-        self, stages: dict[str, Stage], chunk_steps: int, frame_count: int, key_frames: int, longest_side: int
-    ) -> None:
+    def __init__(self, stages: dict[str, Stage], chunk_steps: int, frame_count: int, key_frames: int) -> None:
         self.stages = stages
-        self.longest_side = longest_side
         self.chunks: list[PlannedChunk] = []
         frames = range(frame_count)
         self.key = np.unique(np.linspace(0, frame_count - 1, min(key_frames, frame_count)).round().astype(int)).tolist()
@@ -81,13 +78,13 @@ class Plan:
             return [(frames, -(-stage.steps * len(frames) // of_step))] if len(fitted) < len(frames) else []
         return [(frames, stage.steps)]
 
-    def data_chunk(self, chunk: PlannedChunk) -> Chunk:
-        """What the data module has to serve for a chunk."""
+    def data_chunk(self, chunk: PlannedChunk, windows: Sequence[HeadWindow]) -> Chunk:
+        """What the data module has to serve for a chunk; `windows`: where the head is in each camera."""
         stage = self.stages[chunk.stage]
         return Chunk(
             first_step=chunk.first,
             steps=chunk.steps,
-            scale=min(1.0, stage.resolution / self.longest_side),
+            framings=framings_at(windows, stage.resolution),
             frames_per_step=stage.frames_per_step,
             views_per_frame=stage.views_per_frame,
             frames=chunk.frames,

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import torch
 
+from headfit.capture.landmark_files import LANDMARK_COUNT
 from headfit.errors import HeadfitError
 
 Arrays = Mapping[str, np.ndarray]
@@ -35,7 +36,6 @@ INDICES = {
 NAMES = ("label_names", "part_names", "joint_names", "expression_names", "rigid_part_names")
 OTHER = ("joint_parents", "subdivision_data", "subdivision_indices", "subdivision_indptr")
 REQUIRED_ARRAYS = frozenset((*FLOATS, *INDICES, *NAMES, *OTHER))
-LANDMARK_COUNT = 68
 #: Limits of a joint that has none: half a turn, a metre.
 UNLIMITED = np.array([np.pi] * 3 + [1.0] * 3)
 #: Arrays that a head model may lack, and what then stands for them.

@@ -13,12 +13,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from headfit.capture.landmark_files import CONTOUR_COUNT
 from headfit.head.model import HeadModel
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
 
-CONTOUR = 17
 #: Landmarks by which the front of the face is found: below the nose, and the corners of the mouth.
 SUBNASAL, MOUTH = 33, (48, 54)
 #: Distance of neighbouring points of an arc (metres), and their number: arcs end after 8 cm.
@@ -67,7 +67,7 @@ class JawContour(nn.Module):
         seen = facing > 0
         # The first point that is seen; where none is, the whole arc is beyond the horizon: its end is nearest to it.
         first = torch.where(seen.any(-1), seen.long().argmax(-1), seen.shape[-1] - 1)
-        arc = torch.arange(CONTOUR, device=first.device)
+        arc = torch.arange(CONTOUR_COUNT, device=first.device)
         return self.arc_faces[arc, first], self.arc_bary[arc, first]
 
 
@@ -93,8 +93,8 @@ def _arcs(head: HeadModel) -> tuple[Int, Float]:
     mouth = points[list(MOUTH)].mean(0)
     part = head.face_parts.numpy()
     walker = _Walker(vertices, faces, np.flatnonzero(part == part[start_faces[SUBNASAL]]))
-    found_faces, found_bary = np.zeros((CONTOUR, POINTS), np.int64), np.zeros((CONTOUR, POINTS, 3))
-    for number in range(CONTOUR):
+    found_faces, found_bary = np.zeros((CONTOUR_COUNT, POINTS), np.int64), np.zeros((CONTOUR_COUNT, POINTS, 3))
+    for number in range(CONTOUR_COUNT):
         here = points[number]
         middle = np.array([points[SUBNASAL, 0], max(here[1], mouth[1]), here[2]])
         outward = here - middle

@@ -5,14 +5,17 @@ control mesh): identity, expression, free offsets and skinning move its Vc verti
 takes them to the V vertices of the fine mesh (Catmull-Clark for skin, cavity and tongue, the identity for solids).
 """
 
+import difflib
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import scipy.sparse as sp
 import torch
 from torch import Tensor, nn
 
+from headfit.capture.labels import LABELS
+from headfit.errors import HeadfitError
 from headfit.head.arrays import FLOATS, INDICES, NAMES, OPTIONAL_FLOATS, OPTIONAL_INDICES
 from headfit.head.rotation import axis_angle_to_matrix
 from headfit.head.sparse import SparseMatrix
@@ -125,6 +128,72 @@ class HeadModel(nn.Module):
         """The cage -> fine matrix [V, Vc], sparse CSR; rows sum to 1."""
         return self._to_fine.matrix
 
+    def rest(self) -> Tensor:
+        """Vertices `[V,3]` of the mean head at rest, without gradients."""
+        return self.pose()
+
+    @torch.no_grad()
+    def pose(
+        self,
+        units: Mapping[str, float] | None = None,
+        joints: Mapping[str, Sequence[float]] | None = None,
+        identity: Tensor | None = None,
+    ) -> Tensor:
+        """Vertices `[V,3]` of one head by the names of its units and joints, without gradients; see `forward`.
+
+        Args:
+            units: weights of expression units, 0 rest, 1 full; units that are not named stay at 0.
+            joints: per joint 3 numbers, an axis-angle in radians, or 6, with a translation in metres after it.
+            identity: `[I]` in standard deviations; the mean head if not given.
+
+        Raises:
+            HeadfitError: this head has no unit or joint of that name, or a joint got another count of numbers.
+        """
+        expression = self.mean.new_zeros(1, len(self.expression_names))
+        for name, weight in (units or {}).items():
+            expression[0, _index("expression unit", name, self.expression_names)] = weight
+        transforms = self.mean.new_zeros(1, len(self.joint_names), 6)
+        for name, values in (joints or {}).items():
+            if len(values) not in (3, 6):
+                raise HeadfitError(
+                    f"joint {name}: {len(values)} numbers, expected 3 (axis-angle) or 6 (then a translation)"
+                )
+            row = transforms[0, _index("joint", name, self.joint_names)]
+            row[: len(values)] = torch.as_tensor(values).to(row)
+        if identity is None:
+            identity = self.mean.new_zeros(len(self.identity_basis))
+        vertices: Tensor = self(identity, expression, transforms)
+        return vertices[0]
+
+    def landmarks(self, vertices: Tensor) -> Tensor:
+        """The 68 landmarks `[...,68,3]` (iBUG order) on vertices `[...,V,3]`, in their frame; differentiable.
+
+        Raises HeadfitError for a head whose landmarks are unknown.
+        """
+        if not self.has_landmarks:
+            raise HeadfitError(
+                "the landmarks of this head model are unknown (docs/other-heads.md says how to add them)"
+            )
+        corners = vertices[..., self.faces[self.landmark_faces].long(), :]
+        return (corners * self.landmark_bary[..., None]).sum(-2)
+
+    def faces_of(self, *labels: str) -> Tensor:
+        """Ascending indices `[N]` int64 into `faces` of the faces that have one of these labels.
+
+        Not every head has every label: one that this head lacks adds no faces.
+        Raises HeadfitError for a name that is not a label at all.
+        """
+        known = dict.fromkeys((*self.label_names, *LABELS))
+        for name in labels:
+            _index("label", name, tuple(known))
+        wanted = [index for index, name in enumerate(self.label_names) if name in labels]
+        chosen = torch.isin(self.face_labels, torch.tensor(wanted, dtype=torch.int64, device=self.face_labels.device))
+        return chosen.nonzero()[:, 0]
+
+    def vertices_of(self, *labels: str) -> Tensor:
+        """Ascending indices `[N]` int64 of the vertices of `faces_of(*labels)`; the same errors."""
+        return self.faces[self.faces_of(*labels)].long().unique()
+
     def forward(
         self,
         identity: Tensor,
@@ -193,10 +262,11 @@ class HeadModel(nn.Module):
         blended = torch.einsum("vj,bjrc->bvrc", self.skinning_weights[:, 1:], transform)
         return cage + (blended[..., :3] @ cage[..., None])[..., 0] + blended[..., 3]
 
-    def landmarks(self, vertices: Tensor) -> Tensor:  # TEMP
-        corners = vertices[..., self.faces[self.landmark_faces].long(), :]
-        return (corners * self.landmark_bary[..., None]).sum(-2)
 
-    def vertices_of(self, *labels: str) -> Tensor:  # TEMP
-        wanted = torch.tensor([self.label_names.index(n) for n in labels], dtype=torch.int64)
-        return torch.unique(self.faces[torch.isin(self.face_labels, wanted)].long())
+def _index(kind: str, name: str, known: Sequence[str]) -> int:
+    """Where `name` is among the known names of its kind; HeadfitError with the nearest one if it is not there."""
+    if name in known:
+        return known.index(name)
+    guess = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f" Did you mean {guess[0]!r}?" if guess else ""
+    raise HeadfitError(f"this head model has no {kind} {name!r}.{hint} Known: {', '.join(known) or 'none'}.")

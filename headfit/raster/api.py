@@ -152,7 +152,7 @@ def pixel_loss(
     Args:
         image: [B,H,W,C] whatever was computed per pixel from this rasterization.
         target: [B,H,W,C], what it is compared with; gets no gradient.
-        v_pix, faces, index_img, group, topology: as for `edge_grad`.
+        v_pix: as for `edge_grad`, like faces, index_img, group and topology.
         kind: the sum over channels of, with d = image - target,
             squared: d^2; charbonnier: sqrt(d^2 + scale^2) - scale; l1: |d|;
             huber: d^2 / 2 up to scale, then scale (|d| - scale / 2);

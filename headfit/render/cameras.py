@@ -43,9 +43,17 @@ class CameraBatch:
     size: tuple[int, int]  # H, W
 
     @classmethod
-    def of(cls, cameras: Sequence[Camera], device: torch.device | str = "cpu") -> CameraBatch:
-        """Stack cameras that share one image size; ValueError if they do not."""
-        sizes = {(c.height, c.width) for c in cameras}
+    def of(
+        cls,
+        cameras: Sequence[Camera],
+        device: torch.device | str = "cpu",
+        size: tuple[int, int] | None = None,
+    ) -> CameraBatch:
+        """Stack cameras for images of one `size` [H,W]; by default the one that all of them have.
+
+        Raises ValueError when they have several.
+        """
+        sizes = {(c.height, c.width) for c in cameras} if size is None else {size}
         if len(sizes) != 1:
             raise ValueError(f"cameras of one batch must share one image size, got {sorted(sizes)}")
 

@@ -74,7 +74,7 @@ class HeadRenderer(nn.Module):
             self.register_buffer(name, getattr(head, name), persistent=False)
         self.register_buffer("head_faces", head.faces, persistent=False)
         for kind, names in enumerate(GLOSSY):
-            self.register_buffer(f"glossy{kind}", _vertices_of(head, names), persistent=False)
+            self.register_buffer(f"glossy{kind}", head.vertices_of(*names), persistent=False)
         self.topology = Topology(self.faces)
         self.normals = VertexNormals(head.faces, head.vertex_count)
 
@@ -228,9 +228,3 @@ class HeadRenderer(nn.Module):
         """Vertex attributes `[B,V,C]` interpolated at flat head pixels `[N]`: `[N,C]`."""
         image = raster.interpolate(attributes, self.head_faces, fragments.head_index, fragments.bary)
         return image.flatten(0, 2).index_select(0, pixels)
-
-
-def _vertices_of(head: HeadModel, names: tuple[str, ...]) -> Tensor:
-    """Indices of the vertices of faces with one of these labels."""
-    labels = torch.tensor([i for i, name in enumerate(head.label_names) if name in names], dtype=torch.int64)
-    return head.faces[torch.isin(head.face_labels, labels)].long().unique()

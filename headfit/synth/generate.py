@@ -46,7 +46,7 @@ def synthesize(
     head = head or load("default")
     performance = perform(frames, head, rng)
     rest, vertices = pose(head, performance)
-    skin = rest[head.faces[head.face_labels == head.label_names.index("skin")].long().unique()]
+    skin = rest[head.vertices_of("skin")]
     target = ((skin.amin(0) + skin.amax(0)) / 2).numpy().astype(np.float64)
     rig = portrait_rig(cameras, width, height, target, rng)
     studio = Studio(head, paint(head, rest, TEXELS_PER_PIXEL * max(width, height), rng), rng)
@@ -75,11 +75,10 @@ def pose(head: HeadModel, performance: Performance) -> tuple[torch.Tensor, torch
     expression = torch.from_numpy(performance.expression).float()
     joints = torch.from_numpy(performance.joints).float()
     with torch.no_grad():
-        rest = head(identity, torch.zeros_like(expression[:1]), torch.zeros_like(joints[:1]))[0]
         v_head = head(identity, expression, joints)
     rotation = torch.from_numpy(Rotation.from_rotvec(performance.head_rotation).as_matrix()).float()
     translation = torch.from_numpy(performance.head_translation).float()
-    return rest, v_head @ rotation.transpose(1, 2) + translation[:, None]
+    return head.pose(identity=identity), v_head @ rotation.transpose(1, 2) + translation[:, None]
 
 
 class Studio:
@@ -127,8 +126,9 @@ class Studio:
 
     def _landmarks(self, seen: Fragments, vertices: torch.Tensor, camera: Camera) -> np.ndarray:
         """iBUG points [68,3], or none: x, y in pixels of the picture, and 1 where the point is seen, else 0."""
-        corners = vertices[self.head.faces[self.head.landmark_faces].long()]
-        points = (self.head.landmark_bary[..., None] * corners).sum(1).numpy().astype(np.float64)
+        if not self.head.has_landmarks:
+            return np.zeros((0, 3))
+        points = self.head.landmarks(vertices).numpy().astype(np.float64)
         pixels, depth = camera.project(points), camera.to_camera(points)[:, 2]
         surface = seen.depth[0].numpy()
         column, row = np.floor(pixels).astype(int).T

@@ -54,7 +54,7 @@ COLUMNS = ("face", "95 %", "teeth", "sliding", "head", "lips", "teeth", "mouth",
 
 def run_one(variant: str, capture: str, out: Path) -> None:
     """One fit and its scores, in this process."""
-    from headfit.capture import Capture
+    from headfit.capture import open_capture
     from headfit.evaluate import evaluate
     from headfit.fitting.config import RunArgs
     from headfit.fitting.run import fit
@@ -65,7 +65,7 @@ def run_one(variant: str, capture: str, out: Path) -> None:
     short = [f"stages.{name}.steps={steps}" for name, steps in SHORT.items()]
     config = load_config("configs/fit.yaml", [*short, *overrides, f"hold_out=[{camera}]"])
     run = fit(config, RunArgs(capture=str(Path(path).resolve()), out=str(out)), terms=terms_with(edges))
-    evaluate(run, Capture.open(path), ["face=0:6706"])
+    evaluate(run, open_capture(path), ["face=0:6706"])
 
 
 def terms_with(edges: str) -> dict[str, Term]:

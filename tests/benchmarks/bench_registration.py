@@ -20,9 +20,9 @@ import torch
 from PIL import Image
 from scipy.spatial.transform import Rotation
 
-from headfit.capture import Capture
-from headfit.evaluate.ground_truth import GroundTruth
+from headfit.capture import open_capture
 from headfit.evaluate.surface import SurfaceDistance
+from headfit.evaluate.visibility import seen_vertices
 from headfit.head import load
 from headfit.models.sheet import Sheet
 from headfit.registration import Registration, Target, fit_offsets, fit_parameters, start
@@ -55,11 +55,11 @@ class Score:
     """Distances (mm) of foreign vertices to the registered surface of the same kind."""
 
     def __init__(self, capture: Path, targets: list[Target]) -> None:
-        opened = Capture.open(capture)
-        truth = GroundTruth.of(opened)
+        opened = open_capture(capture)
+        truth = opened.ground_truth()
         assert truth is not None
         self.targets = targets
-        self.seen = [truth.seen(target.vertices, opened.cameras) for target in targets]
+        self.seen = [seen_vertices(truth, target.vertices, opened.cameras) for target in targets]
 
     def of(self, registration: Registration, frame: int, target: int) -> dict[str, np.ndarray]:
         vertices, head = registration.vertices(frame), registration.head

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from headfit.capture import Camera, Capture
+from headfit.capture import Camera, open_capture
 from headfit.capture.camera import distort
 
 JPEG_QUALITY = 90
@@ -37,7 +37,7 @@ def point_seen_through(camera: Camera, target: Camera, points: np.ndarray) -> np
 
 
 def degrade(args: argparse.Namespace) -> None:
-    capture = Capture.open(args.capture)
+    capture = open_capture(args.capture)
     draw = np.random.default_rng(args.seed)
     manifest = json.loads((args.capture / "capture.json").read_text())
     args.out.mkdir(parents=True)

@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 import pytest
 
-from headfit.capture import Camera, Capture
+from headfit.capture import Camera, open_capture
 from headfit.capture.camera import distort, undistort
 
 DISTORTIONS = {
@@ -89,7 +89,7 @@ def test_scaled_pixels_are_the_pixels_scaled_by_the_rounded_sizes(scale: float, 
 
 def test_the_real_captures_vertices_project_onto_its_landmarks(real_capture: Path) -> None:
     """The reprojection self-check of this layout: axes, units and the corner convention at once."""
-    capture = Capture.open(real_capture)
+    capture = open_capture(real_capture)
     vertex = np.load(real_capture / "gt" / "topology.npz")["landmarks68"]
     for frame in (0, 7):
         vertices = np.load(real_capture / "gt" / f"{capture.frames[frame]}.npz")["vertices"]

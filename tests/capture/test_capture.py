@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from headfit.capture import Capture, DamagedFile
+from headfit.capture import CaptureSource, DamagedFile, open_capture
 from headfit.capture.decode import find_damage
 
 WriteCapture = Callable[..., Path]
@@ -23,7 +23,7 @@ def photo(tmp_path: Path) -> np.ndarray:
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".jpeg", ".JPG"])
 def test_images_are_rgb_and_belong_to_their_camera_and_frame(write_capture: WriteCapture, suffix: str) -> None:
-    capture = Capture.open(write_capture(suffix=suffix))
+    capture = open_capture(write_capture(suffix=suffix))
     for camera in range(3):
         for frame in range(4):
             image = capture.image(camera, frame)
@@ -35,7 +35,7 @@ def test_absent_files_are_none(write_capture: WriteCapture) -> None:
     root = write_capture()
     for file in ("images/cam1/0002.png", "masks/cam1/0002.png", "landmarks/cam1/0002.json"):
         (root / file).unlink()
-    capture = Capture.open(root)
+    capture = open_capture(root)
     assert capture.image(1, 2) is None
     assert capture.mask(1, 2) is None
     assert capture.landmarks(1, 2) is None
@@ -81,17 +81,17 @@ def test_a_damaged_image_is_named(write_capture: WriteCapture) -> None:
     file = root / "images" / "cam1" / "0002.jpg"
     file.write_bytes(file.read_bytes()[:-20])
     with pytest.raises(DamagedFile, match=r"images/cam1/0002\.jpg: truncated JPEG"):
-        Capture.open(root).image(1, 2)
+        open_capture(root).image(1, 2)
     file.write_text("<html>not found</html>")
     with pytest.raises(DamagedFile, match=r"0002\.jpg: neither a JPEG nor a PNG"):
-        Capture.open(root).image(1, 2)
+        open_capture(root).image(1, 2)
 
 
 def test_an_image_or_mask_of_another_size_is_named_with_both_sizes(write_capture: WriteCapture) -> None:
     root = write_capture()
     cv2.imwrite(str(root / "images" / "cam0" / "0001.png"), np.zeros((30, 24, 3), np.uint8))
     cv2.imwrite(str(root / "masks" / "cam2" / "0003.png"), np.zeros((16, 12), np.uint8))
-    capture = Capture.open(root)
+    capture = open_capture(root)
     with pytest.raises(DamagedFile, match=r"images/cam0/0001\.png: is 24x30, .* says 24x32 for camera cam0"):
         capture.image(0, 1)
     with pytest.raises(DamagedFile, match=r"masks/cam2/0003\.png: is 12x16, .* says 24x32 for camera cam2"):
@@ -101,7 +101,7 @@ def test_an_image_or_mask_of_another_size_is_named_with_both_sizes(write_capture
 def test_a_mask_with_an_unnamed_value_colours_or_depth_is_named(write_capture: WriteCapture) -> None:
     root = write_capture()
     file = root / "masks" / "cam0" / "0000.png"
-    capture = Capture.open(root)
+    capture = open_capture(root)
     values = np.zeros((32, 24), np.uint8)
     values[3, 4], values[5, 6] = 14, 77
     cv2.imwrite(str(file), values)
@@ -121,7 +121,7 @@ def test_both_forms_of_a_landmark_file(write_capture: WriteCapture) -> None:
     points = [[float(i), 2.0 * i] for i in range(68)]
     visible = [i % 3 != 0 for i in range(68)]
     expected = np.array([[x, y, v] for (x, y), v in zip(points, visible, strict=True)])
-    capture = Capture.open(root)
+    capture = open_capture(root)
     file.write_text(json.dumps({"scheme": "ibug68", "points": points, "visible": visible}))
     np.testing.assert_array_equal(capture.landmarks(0, 0), expected)
     file.write_text(json.dumps([[x, y, v] for (x, y), v in zip(points, visible, strict=True)]))
@@ -137,7 +137,7 @@ def test_missing_points_and_odd_confidences(write_capture: WriteCapture) -> None
     points[4] = [float("nan"), 3.0, 1]
     points[5] = [1.0, 2.0, 1.7]
     (root / "landmarks" / "cam0" / "0000.json").write_text(json.dumps(points))
-    landmarks = Capture.open(root).landmarks(0, 0)
+    landmarks = open_capture(root).landmarks(0, 0)
     assert landmarks is not None and np.isfinite(landmarks).all()
     assert landmarks[[0, 3, 4, 5], 2].tolist() == [0.25, 0, 0, 1]
 
@@ -155,11 +155,11 @@ def test_a_damaged_landmark_file_is_named(write_capture: WriteCapture, content: 
     root = write_capture()
     (root / "landmarks" / "cam2" / "0001.json").write_text(content)
     with pytest.raises(DamagedFile, match=rf"landmarks/cam2/0001\.json: .*{reason}"):
-        Capture.open(root).landmarks(2, 1)
+        open_capture(root).landmarks(2, 1)
 
 
 @pytest.fixture
-def video_capture(write_capture: WriteCapture) -> Capture:
+def video_capture(write_capture: WriteCapture) -> CaptureSource:
     """A capture whose second camera is a video of 30 frames, where the capture lists 32."""
     root = write_capture(frames=32)
     for image in (root / "images" / "cam1").iterdir():
@@ -171,10 +171,10 @@ def video_capture(write_capture: WriteCapture) -> Capture:
     for frame in range(30):
         writer.write(np.full((32, 24, 3), (0, 0, 8 * frame), np.uint8))  # red in BGR
     writer.release()
-    return Capture.open(root)
+    return open_capture(root)
 
 
-def test_a_videos_frames_come_in_any_order(video_capture: Capture) -> None:
+def test_a_videos_frames_come_in_any_order(video_capture: CaptureSource) -> None:
     order = [*range(4), 2, 25, 24, 12, 29, 0, 17, 18, 3]
     for frame in order:
         image = video_capture.image(1, frame)
@@ -183,7 +183,9 @@ def test_a_videos_frames_come_in_any_order(video_capture: Capture) -> None:
         assert image[..., 2].mean() < 8  # it is red, not blue
 
 
-def test_a_seek_that_lands_elsewhere_is_made_good(video_capture: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_seek_that_lands_elsewhere_is_made_good(
+    video_capture: CaptureSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Inexact:
         """A decoder that seeks two frames too far, as some do, and knows where it is."""
 
@@ -203,14 +205,14 @@ def test_a_seek_that_lands_elsewhere_is_made_good(video_capture: Capture, monkey
         assert image is not None and abs(image[..., 0].mean() - 8 * frame) < 4
 
 
-def test_a_video_that_ends_early_is_named_and_still_serves(video_capture: Capture) -> None:
+def test_a_video_that_ends_early_is_named_and_still_serves(video_capture: CaptureSource) -> None:
     with pytest.raises(DamagedFile, match=r"cam1\.mp4: no frame 31"):
         video_capture.image(1, 31)
     image = video_capture.image(1, 5)
     assert image is not None and abs(image[..., 0].mean() - 40) < 4
 
 
-def test_a_file_that_is_no_video_is_named(video_capture: Capture) -> None:
-    (video_capture.path / "videos" / "cam1.mp4").write_bytes(b"nothing")
+def test_a_file_that_is_no_video_is_named(video_capture: CaptureSource) -> None:
+    (Path(video_capture.location) / "videos" / "cam1.mp4").write_bytes(b"nothing")
     with pytest.raises(DamagedFile, match=r"cam1\.mp4: the video cannot be opened"):
         video_capture.image(1, 0)

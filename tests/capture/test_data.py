@@ -11,8 +11,9 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from headfit.capture import Capture, LabelClasses, label_classes
+from headfit.capture import Camera, LabelClasses, label_classes, open_capture
 from headfit.capture.data import CaptureData, Chunk
+from headfit.capture.framing import Framing, HeadWindow
 from headfit.capture.views import ByteBoundedCache, View, ViewBatch, label_shares
 from headfit.errors import HeadfitError
 
@@ -23,10 +24,20 @@ MODEL = NAMES[1:]
 
 
 def open_data(root: Path, **options: object) -> CaptureData:
-    capture = Capture.open(root)
+    capture = open_capture(root)
     classes = label_classes(MODEL, capture.label_names)
     assert classes.names == NAMES
     return CaptureData(capture, classes, **options)  # type: ignore[arg-type]
+
+
+def at_scale(data: CaptureData, scale: float) -> tuple[Framing, ...]:
+    """Whole pictures, scaled down."""
+    windows = [HeadWindow.whole(camera.width, camera.height) for camera in data.capture.cameras]
+    return tuple(window.framing(scale * window.head_size) for window in windows)
+
+
+def view_batch(data: CaptureData, pairs: list[tuple[int, int]], scale: float) -> ViewBatch:
+    return data.view_batch(pairs, at_scale(data, scale))
 
 
 def test_label_shares_are_the_area_of_each_class() -> None:
@@ -57,13 +68,13 @@ def test_a_wholly_ignored_pixel_and_a_missing_mask_have_no_weight() -> None:
 
 def test_a_batch_is_what_was_asked_for(write_capture: WriteCapture) -> None:
     data = open_data(write_capture())
-    batch = data.view_batch([(2, 1), (0, 0), (3, 2)], 0.5)
+    batch = view_batch(data, [(2, 1), (0, 0), (3, 2)], 0.5)
     assert batch.frame.tolist() == [2, 0, 3] and batch.camera.tolist() == [1, 0, 2]
     assert batch.image.shape == (3, 16, 12, 3) and batch.image.dtype == torch.uint8
     for view, (frame, camera) in enumerate([(2, 1), (0, 0), (3, 2)]):
         assert batch.image[view].unique(dim=0).shape[0] == 1  # the pictures are flat
         assert batch.image[view, 0, 0].tolist() == [7 * frame, 20 * camera, 0]
-    assert batch.image_valid.tolist() == [True] * 3
+    assert batch.image_valid.all()
     assert batch.label_prob.shape == (3, 16, 12, 5) and batch.label_weight.unique().tolist() == [255]
     assert batch.label_prob[0, :, :, 1].sum() == 255 * 12 * 8  # skin covers 24 x 16 of the mask's pixels
     # A point at (2 + i/4, 3 + i/8) from the corner is halfway to the corner at half the scale.
@@ -77,28 +88,46 @@ def test_the_image_is_averaged_over_areas(write_capture: WriteCapture) -> None:
     checks = np.zeros((32, 24, 3), np.uint8)
     checks[::2, ::2] = 200  # a quarter of every 2x2 block
     cv2.imwrite(str(root / "images" / "cam0" / "0000.png"), checks)
-    assert open_data(root).view_batch([(0, 0)], 0.5).image.unique().tolist() == [50]
+    assert view_batch(open_data(root), [(0, 0)], 0.5).image.unique().tolist() == [50]
 
 
 def test_landmarks_follow_the_rounded_size(write_capture: WriteCapture) -> None:
     data = open_data(write_capture())
-    batch = data.view_batch([(0, 0)], 0.3)  # 24x32 to 7x10
+    batch = view_batch(data, [(0, 0)], 0.3)  # 24x32 to 7x10
     assert batch.image.shape == (1, 10, 7, 3)
     np.testing.assert_allclose(batch.landmarks[0, 0].numpy(), [2 * 7 / 24, 3 * 10 / 32], rtol=1e-6)
 
 
-@pytest.mark.parametrize("scale", [0.0, 1.5])
-def test_scales_outside_are_refused(write_capture: WriteCapture, scale: float) -> None:
-    with pytest.raises(ValueError, match="scale"):
-        open_data(write_capture()).view_batch([(0, 0)], scale)
+def test_nothing_is_magnified_and_nothing_resampled_by_little() -> None:
+    window = HeadWindow(10, 20, 300, 400, head_size=200.0)
+    assert window.framing(1000) == window.framing(161) == Framing(10, 20, 300, 400, 300, 400)
+    assert window.framing(100) == Framing(10, 20, 300, 400, 150, 200)
 
 
-def test_views_of_different_sizes_are_refused(write_capture: WriteCapture) -> None:
-    data = open_data(write_capture(change=lambda content: content["cameras"][0].update(width=26)))
-    with pytest.raises(ValueError, match="one size"):
-        data.view_batch([(0, 0), (0, 1)], 1.0)
-    data.chunk = Chunk(0, 30, 1.0, 2, 3)
-    assert {tuple(batch.image.shape[1:3]) for batch in data.train_dataloader()} == {(32, 24), (32, 26)}
+def test_cameras_of_any_sizes_go_together(write_capture: WriteCapture) -> None:
+    """A window of the first camera, all of the second at half the size: the smaller view is padded."""
+    data = open_data(write_capture())
+    framings = (Framing(4, 6, 12, 20, 12, 20), Framing(0, 0, 24, 32, 12, 16), Framing(0, 0, 24, 32, 24, 32))
+    whole = data.view_batch([(1, 0)], at_scale(data, 1.0))
+    batch = data.view_batch([(1, 0), (1, 1)], framings)
+    assert batch.framings == framings[:2] and batch.image.shape == (2, 20, 12, 3)
+    assert torch.equal(batch.image[0], whole.image[0, 6:26, 4:16])
+    assert torch.equal(batch.label_prob[0], whole.label_prob[0, 6:26, 4:16])
+    torch.testing.assert_close(batch.landmarks[0], whole.landmarks[0] - torch.tensor([4.0, 6.0]))
+    assert batch.image_valid[0].all() and batch.image_valid[1, :16].all() and not batch.image_valid[1, 16:].any()
+    assert not batch.label_weight[1, 16:].any() and batch.label_weight[1, :16].all()
+
+
+def test_a_framed_camera_sees_what_the_framed_picture_shows() -> None:
+    camera = Camera(
+        "c", 200, 100, np.array([[90.0, 2, 101], [0, 80, 47], [0, 0, 1]]), np.eye(3), np.zeros(3), np.zeros(5)
+    )
+    framed = camera.framed(Framing(30, 10, 120, 80, 60, 20))
+    points = np.array([[0.1, 0.2, 1.0], [-0.3, 0.1, 2.0]])
+    assert (framed.width, framed.height) == (60, 20)
+    np.testing.assert_allclose(framed.project(points), (camera.project(points) - [30, 10]) * [0.5, 0.25])
+    whole = HeadWindow.whole(200, 100).framing(60)
+    np.testing.assert_array_equal(camera.framed(whole).K, camera.scaled(0.3).K)
 
 
 def test_unusable_files_are_counted_once_and_carry_no_weight(write_capture: WriteCapture) -> None:
@@ -112,8 +141,8 @@ def test_unusable_files_are_counted_once_and_carry_no_weight(write_capture: Writ
     (root / "landmarks" / "cam0" / "0001.json").unlink()
     data = open_data(root, cache_bytes=0)
     for _ in range(2):
-        batch = data.view_batch([(frame, 0) for frame in range(4)], 1.0)
-    assert batch.image_valid.tolist() == [False, False, True, True]
+        batch = view_batch(data, [(frame, 0) for frame in range(4)], 1.0)
+    assert batch.image_valid.flatten(1).all(1).tolist() == [False, False, True, True]
     assert not batch.image[:2].any()
     assert [int(weight.sum()) > 0 for weight in batch.label_weight] == [True, True, False, False]
     assert [int(weight.sum()) for weight in batch.landmark_weight] == [0, 0, 68, 68]
@@ -131,10 +160,10 @@ def test_unusable_files_are_counted_once_and_carry_no_weight(write_capture: Writ
 
 def test_held_out_cameras_are_never_drawn(write_capture: WriteCapture) -> None:
     data = open_data(write_capture(), hold_out=["cam1"])
-    data.chunk = Chunk(0, 20, 1.0, 4, 3)
+    data.chunk = Chunk(0, 20, at_scale(data, 1.0), 4, 3)
     assert {int(camera) for batch in data.train_dataloader() for camera in batch.camera} == {0, 2}
     assert (data.training_cameras, data.hold_out_cameras) == ([0, 2], [1])
-    assert data.view_batch([(0, 1)], 1.0).camera.tolist() == [1]  # asked for by name, it is there
+    assert view_batch(data, [(0, 1)], 1.0).camera.tolist() == [1]  # asked for by name, it is there
 
 
 def test_an_unknown_held_out_camera_lists_the_cameras(write_capture: WriteCapture) -> None:
@@ -156,22 +185,22 @@ def test_nothing_left_to_train_on_is_an_error(write_capture: WriteCapture) -> No
 def test_a_chunk_gives_its_steps_and_a_resumed_one_the_same(write_capture: WriteCapture) -> None:
     root = write_capture()
 
-    def views(chunk: Chunk, seed: int = 4) -> list[list[tuple[int, int]]]:
+    def views(first: int, steps: int, seed: int = 4) -> list[list[tuple[int, int]]]:
         data = open_data(root, seed=seed)
-        data.chunk = chunk
+        chunk = data.chunk = Chunk(first, steps, at_scale(data, 0.5), 3, 2)
         loader = data.train_dataloader()
         batches = [list(zip(b.frame.tolist(), b.camera.tolist(), strict=True)) for b in loader]
         assert len(batches) == len(loader) == chunk.steps
         return batches
 
-    unbroken = views(Chunk(0, 9, 0.5, 3, 2))
-    assert views(Chunk(5, 4, 0.5, 3, 2)) == unbroken[5:]
-    assert views(Chunk(0, 9, 0.5, 3, 2), seed=5) != unbroken
+    unbroken = views(0, 9)
+    assert views(5, 4) == unbroken[5:]
+    assert views(0, 9, seed=5) != unbroken
 
 
 def test_an_abandoned_loader_ends_its_thread(write_capture: WriteCapture) -> None:
     data = open_data(write_capture())
-    data.chunk = Chunk(0, 1000, 1.0, 1, 1)
+    data.chunk = Chunk(0, 1000, at_scale(data, 1.0), 1, 1)
     iterator = iter(data.train_dataloader())
     next(iterator)
     iterator.close()  # type: ignore[attr-defined]
@@ -181,8 +210,8 @@ def test_an_abandoned_loader_ends_its_thread(write_capture: WriteCapture) -> Non
 
 def test_a_fault_in_the_thread_reaches_the_reader(write_capture: WriteCapture) -> None:
     data = open_data(write_capture())
-    with pytest.raises(ValueError, match="scale"):
-        list(data.batches([[(0, 0)]], scale=2.0))
+    with pytest.raises(IndexError):
+        list(data.batches([[(99, 0)]], at_scale(data, 1.0)))
 
 
 def view_of(nbytes: int) -> View:
@@ -230,7 +259,7 @@ class Recorder(pl.LightningModule):
 
 def test_lightning_reloads_a_chunk_an_epoch(write_capture: WriteCapture, tmp_path: Path) -> None:
     data = open_data(write_capture(), hold_out=["cam2"])
-    module = Recorder(data, [Chunk(0, 3, 0.25, 2, 1), Chunk(3, 2, 1.0, 4, 2)])
+    module = Recorder(data, [Chunk(0, 3, at_scale(data, 0.25), 2, 1), Chunk(3, 2, at_scale(data, 1.0), 4, 2)])
     trainer = pl.Trainer(
         max_epochs=2,
         reload_dataloaders_every_n_epochs=1,
@@ -246,16 +275,17 @@ def test_lightning_reloads_a_chunk_an_epoch(write_capture: WriteCapture, tmp_pat
 
 
 def test_a_batch_moves_to_a_device(write_capture: WriteCapture) -> None:
-    batch = open_data(write_capture()).view_batch([(0, 0)], 1.0)
-    assert {value.device.type for value in vars(batch.to("meta")).values()} == {"meta"}
+    batch = view_batch(open_data(write_capture()), [(0, 0)], 1.0)
+    moved = [value for name, value in vars(batch.to("meta")).items() if name != "framings"]
+    assert {value.device.type for value in moved} == {"meta"}
 
 
 def test_views_of_the_real_capture(real_capture: Path) -> None:
-    capture = Capture.open(real_capture)
+    capture = open_capture(real_capture)
     model = json.loads((real_capture / "capture.json").read_text())["classes"].values()
     classes = label_classes(tuple(model), capture.label_names)
     data = CaptureData(capture, classes, hold_out=["cam02"])
-    batch = data.view_batch([(5, 2), (5, 3)], 0.25)
+    batch = view_batch(data, [(5, 2), (5, 3)], 0.25)
     assert batch.image.shape == (2, 128, 96, 3) and not data.skipped
     lips = classes.names.index("lips")
     mask = capture.mask(2, 5)

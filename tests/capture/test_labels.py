@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headfit.capture import Capture
+from headfit.capture import open_capture
 from headfit.capture.labels import label_classes, native_name
 from headfit.errors import HeadfitError
 
@@ -80,7 +80,7 @@ def test_aliases_and_spelling() -> None:
 
 
 def test_classes_of_the_real_capture(real_capture: Path) -> None:
-    classes = label_classes(MODEL, Capture.open(real_capture).label_names)
+    classes = label_classes(MODEL, open_capture(real_capture).label_names)
     expected = {"background", "skin", "lips", "teeth", "mouth", "tongue", "left_eye", "right_eye"}
     assert set(classes.names) == expected
     assert (classes.from_model >= 0).all()

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headfit.capture import Capture
+from headfit.capture import open_capture
 from headfit.capture.landmarks import detect_landmarks, face_alignment_detector
 from headfit.errors import HeadfitError
 
@@ -31,7 +31,7 @@ def test_what_the_detector_finds_is_written_and_read_back(write_capture: WriteCa
         file.unlink()
     (root / "images" / "cam2" / "0003.png").write_bytes(b"damaged")
     (root / "images" / "cam2" / "0001.png").unlink()
-    capture = Capture.open(root)
+    capture = open_capture(root)
     summary = detect_landmarks(capture, detector_of_grey_values)
     assert (summary.written, summary.without_face, summary.kept, summary.without_image) == (7, 3, 0, 2)
     landmarks = capture.landmarks(1, 3)
@@ -45,7 +45,7 @@ def test_what_the_detector_finds_is_written_and_read_back(write_capture: WriteCa
 
 def test_landmarks_that_exist_are_kept_unless_asked(write_capture: WriteCapture) -> None:
     root = write_capture()
-    capture = Capture.open(root)
+    capture = open_capture(root)
     before = (root / "landmarks" / "cam0" / "0000.json").read_text()
     assert detect_landmarks(capture, detector_of_grey_values).kept == 12
     assert (root / "landmarks" / "cam0" / "0000.json").read_text() == before
@@ -54,7 +54,7 @@ def test_landmarks_that_exist_are_kept_unless_asked(write_capture: WriteCapture)
 
 
 def test_a_detector_of_another_scheme_is_refused(write_capture: WriteCapture) -> None:
-    capture = Capture.open(write_capture())
+    capture = open_capture(write_capture())
     with pytest.raises(ValueError, match="68"):
         detect_landmarks(capture, lambda _: (np.zeros((98, 2)), np.zeros(98)), overwrite=True)
 
@@ -112,5 +112,5 @@ def test_weights_that_cannot_be_had_give_one_line(
 ) -> None:
     fake_package.failure = failure
     with pytest.raises(HeadfitError, match=r"weights could not be loaded .*fit also runs without") as raised:
-        detect_landmarks(Capture.open(write_capture()))
+        detect_landmarks(open_capture(write_capture()))
     assert "\n" not in str(raised.value)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from headfit.capture import Capture
+from headfit.capture import open_capture
 from headfit.errors import HeadfitError
 
 Change = Callable[[dict[str, Any]], None]
@@ -83,24 +83,24 @@ def test_fault(change: Change, message: str, write_capture: Callable[..., Path])
     root = write_capture(frames=1)
     edit(root, change)
     with pytest.raises(HeadfitError, match=f"capture.json: {message}"):
-        Capture.open(root)
+        open_capture(root)
 
 
 def test_missing_folder_file_and_broken_json(tmp_path: Path) -> None:
     with pytest.raises(HeadfitError, match="nowhere: no such capture folder"):
-        Capture.open(tmp_path / "nowhere")
+        open_capture(tmp_path / "nowhere")
     with pytest.raises(HeadfitError, match=r"capture\.json: missing"):
-        Capture.open(tmp_path)
+        open_capture(tmp_path)
     (tmp_path / "capture.json").write_text('{"name": ')
     with pytest.raises(HeadfitError, match=r"capture\.json: cannot be read as JSON"):
-        Capture.open(tmp_path)
+        open_capture(tmp_path)
     (tmp_path / "capture.json").write_text("[]")
     with pytest.raises(HeadfitError, match="expected an object"):
-        Capture.open(tmp_path)
+        open_capture(tmp_path)
 
 
 def test_a_valid_file(write_capture: Callable[..., Path]) -> None:
-    capture = Capture.open(write_capture())
+    capture = open_capture(write_capture())
     assert [camera.id for camera in capture.cameras] == ["cam0", "cam1", "cam2"]
     assert capture.frames == ["0000", "0001", "0002", "0003"]
     assert (capture.fps, capture.metres_per_unit, capture.label_names[2]) == (25, 1.0, "lips")
@@ -111,7 +111,7 @@ def test_a_valid_file(write_capture: Callable[..., Path]) -> None:
 
 def test_millimetres_become_metres_and_four_distortion_terms_five(write_capture: Callable[..., Path]) -> None:
     root = write_capture(frames=1)
-    metres = Capture.open(root).cameras[1]
+    metres = open_capture(root).cameras[1]
 
     def change(content: dict[str, Any]) -> None:
         content["units"] = "mm"
@@ -119,7 +119,7 @@ def test_millimetres_become_metres_and_four_distortion_terms_five(write_capture:
         content["cameras"][1]["dist"] = [0.1, 0.2, 0.3, 0.4]
 
     edit(root, change)
-    capture = Capture.open(root)
+    capture = open_capture(root)
     np.testing.assert_allclose(capture.cameras[1].t, metres.t)
     np.testing.assert_allclose(capture.cameras[1].dist, [0.1, 0.2, 0.3, 0.4, 0])
     np.testing.assert_allclose(capture.cameras[0].dist, np.zeros(5))

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headfit.capture import Camera, Capture
+from headfit.capture import Camera, open_capture
 from headfit.capture.centroids import label_centroids
 from headfit.capture.triangulate import triangulate
 
@@ -117,7 +117,7 @@ def test_many_views_thin_out_their_pairs(cameras: list[Camera], points: np.ndarr
 
 
 def test_landmarks_of_the_real_capture(real_capture: Path) -> None:
-    capture = Capture.open(real_capture)
+    capture = open_capture(real_capture)
     frame = 4
     vertex = np.load(real_capture / "gt" / "topology.npz")["landmarks68"]
     truth = np.load(real_capture / "gt" / f"{capture.frames[frame]}.npz")["vertices"][vertex]
@@ -127,7 +127,7 @@ def test_landmarks_of_the_real_capture(real_capture: Path) -> None:
 
 
 def test_eyes_and_lips_of_the_real_capture_from_masks(real_capture: Path) -> None:
-    capture = Capture.open(real_capture)
+    capture = open_capture(real_capture)
     vertex = np.load(real_capture / "gt" / "topology.npz")["landmarks68"]
     for frame in (0, 5, 9):
         truth = np.load(real_capture / "gt" / f"{capture.frames[frame]}.npz")["vertices"][vertex]

@@ -13,6 +13,8 @@ from headfit.raster.backend import DEVICES
 from headfit.raster.topology import check_vertex_ids
 from tests.support.shapes import Mesh, cube, flat, sheet, tilted
 
+pytestmark = pytest.mark.slow
+
 F32, F64 = torch.float32, torch.float64
 HEIGHT, WIDTH = 45, 70  # neither a multiple of a block, a tile, or a run
 STREAM = 4321  # of conftest.py

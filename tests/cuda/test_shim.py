@@ -5,6 +5,8 @@ from types import ModuleType
 import pytest
 import torch
 
+pytestmark = pytest.mark.slow
+
 THREADS = 200
 
 

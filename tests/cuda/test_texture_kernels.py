@@ -10,6 +10,8 @@ from torch import Tensor
 from headfit.raster import texture
 from headfit.raster.backend import DEVICES
 
+pytestmark = pytest.mark.slow
+
 F32, F64 = torch.float32, torch.float64
 MIPS, HEIGHT, WIDTH = 4, 16, 32  # of the texture
 STREAM = 4321  # of conftest.py

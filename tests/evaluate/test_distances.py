@@ -6,6 +6,7 @@ import torch
 import trimesh
 
 from headfit.errors import HeadfitError
+from headfit.evaluate import distances
 from headfit.evaluate.distances import Region, parse_region, part_regions, surface_distances
 
 BALL = trimesh.creation.icosphere(subdivisions=3, radius=0.1)
@@ -30,12 +31,13 @@ def model():
     )
 
 
-def truth(vertices_of_frame, seen=None):
-    return SimpleNamespace(
-        vertices=vertices_of_frame,
-        seen=lambda vertices, cameras: np.ones(len(vertices), bool) if seen is None else seen,
-        faces=np.arange(12).reshape(-1, 3),
-    )
+@pytest.fixture(autouse=True)
+def all_seen(monkeypatch):
+    monkeypatch.setattr(distances, "seen_vertices", lambda truth, vertices, cameras: np.ones(len(vertices), bool))
+
+
+def truth(vertices_of_frame):
+    return SimpleNamespace(vertices=vertices_of_frame, faces=np.arange(12).reshape(-1, 3))
 
 
 DIRECTIONS = BALL.vertices[::60] / 0.1
@@ -61,10 +63,11 @@ def test_a_part_is_compared_with_its_counterpart_only(model):
     assert scores["eye"]["median_mm"] == pytest.approx(88, abs=0.2)
 
 
-def test_unseen_vertices_and_frames_without_ground_truth_do_not_count(model):
+def test_unseen_vertices_and_frames_without_ground_truth_do_not_count(model, monkeypatch):
     seen = np.zeros(len(DIRECTIONS), bool)
     seen[:2] = True
-    only_first = truth(lambda frame: on_sphere(0.1)(frame) if frame == "0" else None, seen)
+    only_first = truth(lambda frame: on_sphere(0.1)(frame) if frame == "0" else None)
+    monkeypatch.setattr(distances, "seen_vertices", lambda truth, vertices, cameras: seen)
     scores = surface_distances(model, only_first, [EVERYTHING, Region("unseen", np.arange(2, 5))])
     assert scores["all"]["vertices"] == 2
     assert "sliding_median_mm" not in scores["all"]

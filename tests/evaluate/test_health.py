@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from headfit.capture import Capture
+from headfit.capture import open_capture
 from headfit.cli import main
 from headfit.evaluate.health import HEALTH, Health, examine, format_health
 from headfit.fitting.config import FitConfig, RunArgs
@@ -15,6 +15,8 @@ from headfit.fitting.run_folder import Run
 from headfit.fitting.settings import load_config
 from headfit.synth import synthesize
 from tests.support.true_fit import true_fit
+
+pytestmark = pytest.mark.slow
 
 STAGES = """
 texture_size: 128
@@ -60,7 +62,7 @@ def true_health(capture: Path, folder: Path, shift: tuple[float, float, float] =
     model = true_fit(config, args).model
     with torch.no_grad():
         model.geometry.translation[2] += torch.tensor(shift)
-    return examine(Run(folder, model, args), Capture.open(capture))
+    return examine(Run(folder, model, args), open_capture(capture))
 
 
 def move_principal_point(capture: Path, camera: int, pixels: float) -> None:

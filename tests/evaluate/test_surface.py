@@ -39,6 +39,7 @@ def brute_force(points, vertices, faces):
 
 
 @settings(max_examples=30, deadline=None)
+@pytest.mark.slow
 @given(st.integers(0, 2**32 - 1), st.floats(-3, 1))
 def test_equals_brute_force_on_triangles_of_mixed_size(seed, log_size):
     rng = np.random.default_rng(seed)

@@ -1,5 +1,6 @@
 """A two-triangle "head" with a UV seam along its shared edge goes through every format and back."""
 
+import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,6 +18,7 @@ VERTICES = np.array([[0, 0, 0], [0.1, 0, 0], [0.1, 0.1, 0.01], [0, 0.1, 0]], dty
 @pytest.fixture
 def model():
     head = SimpleNamespace(
+        vertex_count=4,
         faces=torch.tensor([[0, 1, 2], [0, 2, 3]], dtype=torch.int32),
         faces_uv=torch.tensor([[0, 1, 2], [3, 4, 5]], dtype=torch.int32),  # 0 and 2 have two UVs each
         uvs=torch.tensor([[0, 0.5], [0.5, 0.5], [0.5, 1], [0, 0], [1, 0.25], [1, 0]]),
@@ -61,7 +63,7 @@ def test_ply_and_obj_keep_the_vertex_order(model, tmp_path):
         lines = (tmp_path / f"{frame}.obj").read_text().splitlines()
         positions = np.array([line.split()[1:] for line in lines if line.startswith("v ")], dtype=float)
         np.testing.assert_allclose(positions, VERTICES + offset, atol=1e-6)
-        assert [line for line in lines if line.startswith("f ")] == ["f 1/1 2/2 3/3", "f 1/4 3/5 4/6"]
+        assert [line for line in lines if line.startswith("f ")] == ["f 1/1/1 2/2/2 3/3/3", "f 1/4/1 3/5/3 4/6/4"]
 
 
 def corner_uvs(mesh):
@@ -78,6 +80,69 @@ def test_textured_formats_carry_geometry_uvs_and_picture(model, tmp_path, suffix
     material = mesh.visual.material
     picture = np.asarray(material.baseColorTexture if suffix == "glb" else material.image)
     np.testing.assert_array_equal(picture[..., :3], model.texture_image())
+
+
+def expected_normals():
+    """Area-weighted over both triangles, at the vertices that they share, too: 0 and 2."""
+    one, two = (
+        np.cross(VERTICES[b] - VERTICES[a], VERTICES[c] - VERTICES[a]).astype(float)
+        for a, b, c in ((0, 1, 2), (0, 2, 3))
+    )
+    normals = np.array([one + two, one, one + two, two])
+    return normals / np.linalg.norm(normals, axis=1, keepdims=True)
+
+
+def normals_in_obj(path):
+    """Normal of every vertex, from the `vn` that its corners name: the last of them."""
+    lines = [line.split() for line in path.read_text().splitlines()]
+    normals = np.array([line[1:] for line in lines if line[0] == "vn"], dtype=float)
+    corners = [corner.split("/") for line in lines if line[0] == "f" for corner in line[1:]]
+    vertex, normal = (np.array([int(corner[i]) for corner in corners]) - 1 for i in (0, 2))
+    np.testing.assert_array_equal(vertex, normal)
+    return normals
+
+
+def test_every_mesh_format_is_shaded_smoothly_across_uv_seams(model, tmp_path):
+    export_meshes(model, tmp_path, ["ply", "obj", "glb"])
+    expected = expected_normals()
+    assert np.abs(expected[0] - expected[1]).max() > 0.01, "the example has a crease to smooth"
+    ply = trimesh.load(tmp_path / "take two.ply", process=False)
+    np.testing.assert_allclose(ply.vertex_normals, expected, atol=1e-5)
+    np.testing.assert_allclose(normals_in_obj(tmp_path / "take two.obj"), expected, atol=1e-5)
+    (glb,) = trimesh.load(tmp_path / "take two.glb", process=False).geometry.values()
+    assert len(glb.vertices) == 6, "two vertices are split at the seam"
+    vertex = np.abs(glb.vertices[:, None] - (VERTICES + 1)).max(-1).argmin(1)
+    np.testing.assert_allclose(glb.vertex_normals, expected[vertex], atol=1e-5)
+    assert glb.visual.material.doubleSided, "the inside is seen at the neck and in the mouth"
+
+
+def test_normals_in_the_files_themselves(model, tmp_path):
+    """trimesh computes normals that a file lacks: look without it."""
+    export_meshes(model, tmp_path, ["ply", "glb"])
+    data = (tmp_path / "000000.glb").read_bytes()
+    gltf = json.loads(data[20 : 20 + int.from_bytes(data[12:16], "little")])
+    assert {"POSITION", "NORMAL", "TEXCOORD_0"} <= set(gltf["meshes"][0]["primitives"][0]["attributes"])
+    assert gltf["materials"][0]["doubleSided"] is True
+    header = (tmp_path / "000000.ply").read_bytes().split(b"end_header")[0]
+    assert [name for name in ("nx", "ny", "nz") if f"property float {name}".encode() not in header] == []
+
+
+def test_normals_far_from_the_origin_and_of_a_vertex_without_faces(model, tmp_path):
+    model.vertices = lambda index: torch.from_numpy(np.concatenate([VERTICES, VERTICES[:1]]) * 100 + 4e4)
+    model.head.vertex_count = 5
+    export_meshes(model, tmp_path, ["obj"])
+    normals = normals_in_obj(tmp_path / "000000.obj")
+    np.testing.assert_allclose(normals[:4], expected_normals(), atol=2e-3)  # of vertices rounded to 4 mm
+    np.testing.assert_array_equal(normals[4], [0, 0, 1])
+
+
+def test_an_export_that_cannot_be_written_names_the_file(model, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(HeadfitError, match=r"file: .*; a file is in the way; choose another folder"):
+        export_meshes(model, tmp_path / "file", ["npz"])
+    (tmp_path / "000000.obj").mkdir()
+    with pytest.raises(HeadfitError, match=r"000000\.obj: Is a directory"):
+        export_meshes(model, tmp_path, ["obj"])
 
 
 def test_obj_shares_one_material_and_texture(model, tmp_path):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from headfit.capture import Capture
+from headfit.capture import open_capture
 from headfit.errors import HeadfitError
 from headfit.fitting.config import FitConfig, RunArgs, Stage
 from headfit.fitting.config_help import config_help, field_texts
@@ -66,7 +66,7 @@ def test_a_texture_has_texels_as_pictures_have_pixels(longer_side, texels, captu
     for camera in manifest["cameras"]:
         camera["height"] = longer_side
     (tmp_path / "capture.json").write_text(json.dumps(manifest))
-    assert texture_size_for(Capture.open(tmp_path)) == texels
+    assert texture_size_for(open_capture(tmp_path)) == texels
 
 
 BASE = """

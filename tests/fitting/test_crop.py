@@ -6,8 +6,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from headfit.capture.framing import framings_at
 from headfit.fitting.crop import SIZE_MULTIPLE, crop_to_head
 from tests.support.true_fit import true_fit
+
+pytestmark = pytest.mark.slow
 
 ROUND = 48  # pixels of background that are put around the pictures
 
@@ -17,7 +20,7 @@ def wide(config, args):
     """A fit, views with much background around the head, the vertices, and the cameras."""
     module = true_fit(config, args)
     model = module.model
-    batch = module.data.view_batch([(f, c) for f in range(2) for c in range(3)], 1.0)
+    batch = module.data.view_batch([(f, c) for f in range(2) for c in range(3)], framings_at(model.head_windows, 1e4))
     cameras = model.view_cameras(batch)
     ring = (ROUND,) * 4
     principal = cameras.K.clone()
@@ -27,6 +30,7 @@ def wide(config, args):
     batch = replace(
         batch,
         image=F.pad(batch.image, (0, 0, *ring)),
+        image_valid=F.pad(batch.image_valid, ring),
         label_prob=label_prob,
         label_weight=F.pad(batch.label_weight, ring, value=255),
         landmarks=batch.landmarks + ROUND,

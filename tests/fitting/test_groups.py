@@ -2,7 +2,7 @@
 
 import pytest
 
-from headfit.capture import Capture
+from headfit.capture import open_capture
 from headfit.capture.summary import CaptureSummary
 from headfit.fitting.config import Stage
 from headfit.fitting.groups import GROUPS, STATE, entry_of, parameter_groups, require_complete
@@ -14,7 +14,7 @@ from headfit.fitting.terms import TERMS
 def model(capture_path, settings) -> FittedHead:
     from headfit.fitting.settings import load_config
 
-    return FittedHead.build(load_config(settings), CaptureSummary.of(Capture.open(capture_path)))
+    return FittedHead.build(load_config(settings), CaptureSummary.of(open_capture(capture_path)))
 
 
 def test_every_parameter_is_in_one_optimiser_group(model):

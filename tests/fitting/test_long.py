@@ -13,6 +13,8 @@ from headfit.fitting.schedule import Plan
 from headfit.fitting.settings import load_config
 from headfit.synth import synthesize
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = """
 key_frames: 2
 texture_size: 64
@@ -57,7 +59,7 @@ def test_every_frame_gets_its_turn_and_an_interrupted_run_resumes_to_the_same_nu
     config, args = settings
     whole = fit(config, replace(args, out=args.out + "-whole"))
     model = whole.model
-    plan = Plan(config.stages, config.steps_per_checkpoint, 5, config.key_frames, 64)
+    plan = Plan(config.stages, config.steps_per_checkpoint, 5, config.key_frames)
     assert [c.stage for c in plan.chunks] == ["person"] * 2 + ["express"] * 2 + ["track"] * 3
     assert model.visited.all()
     assert model.geometry.expression.any(1).all(), "frames that are not key frames moved, too"

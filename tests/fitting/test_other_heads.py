@@ -17,6 +17,8 @@ from headfit.fitting.run_folder import load_run
 from headfit.fitting.settings import load_config
 from headfit.head import load
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def head_yaml(tmp_path_factory: pytest.TempPathFactory) -> Path:

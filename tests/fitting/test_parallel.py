@@ -13,6 +13,8 @@ from headfit.fitting.checkpoints import CHECKPOINT
 from headfit.fitting.run import fit
 from headfit.fitting.settings import load_settings
 
+pytestmark = pytest.mark.slow
+
 
 def run(capture: Path, settings: Path, out: Path, *words: str) -> dict[str, torch.Tensor]:
     """The parameters after `headfit fit`, in a process of its own; its children are Lightning's."""

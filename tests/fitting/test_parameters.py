@@ -1,11 +1,13 @@
 """Rows of frames: units and joints stay where the head model says they can be; new frames start like fitted ones."""
 
+import pytest
 import torch
 
 from headfit.fitting.parameters import FitParameters
 from headfit.head import load
 
 
+@pytest.mark.slow
 def test_clamping_keeps_units_and_joints_in_their_range_and_leaves_the_rest():
     head = load("default")
     parameters = FitParameters(head, 2, 30.0)
@@ -23,6 +25,7 @@ def test_clamping_keeps_units_and_joints_in_their_range_and_leaves_the_rest():
     assert (parameters.expression[0] == 1.2).all() and (parameters.expression[1] == 0).all()
 
 
+@pytest.mark.slow
 def test_a_frame_that_was_never_fitted_starts_with_the_expression_of_the_nearest_that_was():
     parameters = FitParameters(load("default"), 6, 30.0)
     with torch.no_grad():
@@ -37,6 +40,7 @@ def test_a_frame_that_was_never_fitted_starts_with_the_expression_of_the_nearest
     )
 
 
+@pytest.mark.slow
 def test_where_nothing_was_fitted_frames_start_at_rest():
     parameters = FitParameters(load("default"), 2, 30.0)
     parameters.start_like_nearest([0, 1], torch.zeros(2, dtype=torch.bool))

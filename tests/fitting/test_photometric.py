@@ -5,11 +5,14 @@ from dataclasses import replace
 import pytest
 import torch
 
+from headfit.capture.framing import framings_at
 from headfit.fitting.config import RunArgs, Stage
 from headfit.fitting.settings import load_config
 from headfit.fitting.terms import TERMS
 from headfit.synth import synthesize
 from tests.support.true_fit import true_fit
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +25,8 @@ def module(tmp_path_factory, settings):
 
 def photometric(module, frame):
     """The term of all views of a frame, and what was observed."""
-    o = module.model.observe(module.data.view_batch([(frame, camera) for camera in range(3)], 1.0))
+    framings = framings_at(module.model.head_windows, 1e4)
+    o = module.model.observe(module.data.view_batch([(frame, camera) for camera in range(3)], framings))
     return TERMS["photometric"].loss(o, module.model, Stage()), o
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from headfit.capture import Capture
+from headfit.capture import open_capture
 from headfit.errors import HeadfitError
 from headfit.evaluate.health import report_health
 from headfit.fitting.checkpoints import CHECKPOINT, PREVIOUS
@@ -22,6 +22,8 @@ from headfit.fitting.module import HeadFit
 from headfit.fitting.run import fit
 from headfit.fitting.run_folder import load_run
 from headfit.fitting.terms import TERMS
+
+pytestmark = pytest.mark.slow
 
 
 def last_losses(run: Path) -> dict[str, float]:
@@ -59,7 +61,7 @@ def test_tensorboard_holds_losses_and_pictures(finished):
 
 def test_a_run_folder_is_read_back(finished):
     run = load_run(finished)
-    model, capture = run.model, Capture.open(run.args.capture)
+    model, capture = run.model, open_capture(run.args.capture)
     assert model.capture.frames == ["000000", "000001"] and model.config.hold_out == ["cam01"]
     layers = model.render(model.capture.cameras[1], 0)
     assert layers["rgb"].shape == (80, 60, 3) and layers["rgb"].dtype == np.uint8

@@ -6,7 +6,7 @@ from headfit.fitting.schedule import Plan
 
 def plan() -> Plan:
     stages = {"a": Stage(steps=25, rates={"scale": 0.1}), "b": Stage(steps=10)}
-    return Plan(stages, chunk_steps=10, frame_count=3, key_frames=24, longest_side=512)
+    return Plan(stages, chunk_steps=10, frame_count=3, key_frames=24)
 
 
 def long_plan(frames: int) -> Plan:
@@ -16,7 +16,7 @@ def long_plan(frames: int) -> Plan:
         "windows": Stage(frames="windows", steps=5, frames_per_step=3),
         "each": Stage(frames="each", steps=6, frames_per_step=4),
     }
-    return Plan(stages, chunk_steps=20, frame_count=frames, key_frames=4, longest_side=512)
+    return Plan(stages, chunk_steps=20, frame_count=frames, key_frames=4)
 
 
 def test_chunks_cover_every_step_once_and_never_cross_a_stage():
@@ -73,6 +73,6 @@ def test_rates_fall_within_every_window():
 
 def test_without_key_frames_windows_hold_everything():
     stages = {"windows": Stage(frames="windows", steps=5, frames_per_step=4), "each": Stage(frames="each", steps=6)}
-    p = Plan(stages, chunk_steps=20, frame_count=6, key_frames=24, longest_side=512)
+    p = Plan(stages, chunk_steps=20, frame_count=6, key_frames=24)
     assert [list(c.frames) for c in p.chunks] == [[0, 1, 2], [3, 4, 5], [0, 1, 2, 3, 4, 5]]
     assert p.chunks[-1].steps == 6  # a step draws all six, as many as there are

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from headfit import cli
-from headfit.capture import Capture
+from headfit.capture import open_capture
 from headfit.errors import HeadfitError
 from headfit.fitting.checkpoints import CHECKPOINT
 from headfit.fitting.config import FitConfig, RunArgs
@@ -21,6 +21,8 @@ from headfit.fitting.settings import load_config, load_run_settings, save_settin
 from headfit.fitting.warm_start import load_person
 from headfit.head.similarity import similarity
 from headfit.synth import synthesize
+
+pytestmark = pytest.mark.slow
 
 TRACK = Path(__file__).parents[2] / "configs/track.yaml"
 FEW = [f"stages.{name}.steps={steps}" for name, steps in (("express", 2), ("track", 4))]
@@ -109,7 +111,7 @@ def test_other_cameras_bring_no_colours(captures, true_person, tmp_path, capsys)
     manifest["cameras"][1]["t"][2] += 0.05
     (other / "capture.json").write_text(json.dumps(manifest))
     config, args = tracking(other, true_person, tmp_path / "run")
-    model = build(replace(config, texture_size=128), args, Capture.open(other)).model
+    model = build(replace(config, texture_size=128), args, open_capture(other)).model
     assert "colours of 2 of 4 cameras" in load_person(model)
     known = person_of(true_person)["appearance.log_gain"]
     assert known.abs().min() > 0

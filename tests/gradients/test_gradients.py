@@ -12,6 +12,8 @@ from tests.gradients.harness import Samples, errors, render, sampled_pictures
 from tests.gradients.scenes import SCENES, occlusion
 from tests.gradients.table import bound
 
+pytestmark = pytest.mark.slow
+
 QUICK = ("a2", "b5", "c1 intersection at 80", "c4", "c5 the same", "d1", "e1", "e2", "g1", "g2", "h1", "h2")
 HEADS = ("d3 labels",)
 KINDS = ("squared", "squared, pixel_loss", "charbonnier", "huber", "l1")

@@ -103,6 +103,7 @@ def test_flame_moves_by_its_own_formula_pose_correctives_included(flame_head, fl
     np.testing.assert_allclose(found[: len(expected)], expected, atol=2e-6)
 
 
+@pytest.mark.slow
 def test_flame_2023_without_chumpy_and_as_npz_is_the_same_head(flame_2020, flame, write_embedding, tmp_path):
     write_embedding(tmp_path)  # spares the search for landmarks
     (tmp_path / "flame2023.pkl").write_bytes(pickle.dumps(flame.data))
@@ -117,6 +118,7 @@ def test_without_an_embedding_flames_landmarks_are_found_by_its_shape(flame_head
     assert error.max() < 12, "the jaw line slides along the skin"
 
 
+@pytest.mark.slow
 def test_an_embedding_beside_the_pickle_gives_the_landmarks(flame_2020, flame, write_embedding):
     write_embedding(flame_2020.parent)
     head = load(flame_2020)
@@ -175,6 +177,7 @@ def test_a_broken_flame_file_is_named(flame, tmp_path, change, complaint):
 # ---- GNM --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_gnm_arrives_whole(gnm_head, gnm_arrays, sculpture):
     head = gnm_head
     np.testing.assert_allclose(pose(head), gnm_arrays["template_vertex_positions"], atol=1e-7)

@@ -24,6 +24,7 @@ def posed():
     return head, pose
 
 
+@pytest.mark.slow
 def test_a_blink_closes_wherever_the_eye_looks(posed):
     head, pose = posed
     blink = {"eyeBlinkLeft": 1.0, "eyeBlinkRight": 1.0}
@@ -33,6 +34,7 @@ def test_a_blink_closes_wherever_the_eye_looks(posed):
     assert lid_gap(head, pose({"eyeBlinkLeft": 1.0})) > 0.006, "the worse of the two eyes"
 
 
+@pytest.mark.slow
 def test_lips_seal_at_rest_and_over_an_open_jaw(posed):
     head, pose = posed
     for units in ({}, {"jawOpen": 0.5, "mouthClose": 0.5}, {"jawOpen": 1.0, "mouthClose": 1.0}):

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from headfit.capture import Camera
+from headfit.capture.landmark_files import CONTOUR_COUNT
 from headfit.head import HeadModel, load
-from headfit.head.contour import CONTOUR, SPACING, JawContour, contour_points
+from headfit.head.contour import SPACING, JawContour, contour_points
 from headfit.render import CameraBatch, HeadRenderer
 from headfit.synth.rig import looking_along
 
@@ -43,8 +44,8 @@ def camera(yaw: float, pitch: float = 0.0) -> Camera:
 
 def test_arcs_start_at_the_landmarks_and_run_inwards_on_the_skin(head, contour, vertices):
     points = (vertices[0][contour.corners] * contour.arc_bary[..., None]).sum(2)
-    corners = vertices[0][head.faces[head.landmark_faces[:CONTOUR]].long()]
-    static = (corners * head.landmark_bary[:CONTOUR, :, None]).sum(1)
+    corners = vertices[0][head.faces[head.landmark_faces[:CONTOUR_COUNT]].long()]
+    static = (corners * head.landmark_bary[:CONTOUR_COUNT, :, None]).sum(1)
     torch.testing.assert_close(points[:, 0], static, atol=1e-5, rtol=0)
     steps = (points[:, 1:] - points[:, :-1]).norm(dim=-1)
     assert steps.max() < 2 * SPACING, "no leaps"
@@ -65,7 +66,7 @@ def test_hidden_jaw_points_lie_on_the_faces_outline(head, contour, vertices, yaw
     points = contour_points(vertices, head.faces, faces, bary)[0]
     moved = (faces[0] != contour.arc_faces[:, 0]) & ~at_its_end(contour, faces)
     assert 4 <= moved.sum() <= 10, "the far half of the jaw line wanders"
-    far = range(9) if yaw > 0 else range(8, CONTOUR)
+    far = range(9) if yaw > 0 else range(8, CONTOUR_COUNT)
     assert set(moved.nonzero()[:, 0].tolist()) <= set(far)
     seen = HeadRenderer(head).rasterize(vertices, CameraBatch.of([view]))
     # In front of the ear, what lies behind the cheek is background, neck or shoulder: more than 1.5 cm away.
@@ -81,7 +82,7 @@ def at_its_end(contour: JawContour, faces: torch.Tensor) -> torch.Tensor:
 
 
 def test_seen_jaw_points_stay(head, contour, vertices):
-    for yaw, near in ((50.0, range(10, CONTOUR)), (-50.0, range(7))):
+    for yaw, near in ((50.0, range(10, CONTOUR_COUNT)), (-50.0, range(7))):
         faces, _ = contour(vertices, torch.from_numpy(camera(yaw).centre).float()[None])
         assert torch.equal(faces[0, list(near)], contour.arc_faces[list(near), 0])
 
@@ -122,8 +123,8 @@ def test_arcs_of_other_makers_heads_whose_landmarks_are_vertices(ict_head):
         rest = torch.zeros(1, len(ict_head.expression_names)), torch.zeros(1, len(ict_head.joint_names), 6)
         vertices = ict_head(torch.zeros(len(ict_head.identity_basis)), *rest)[0]
     points = (vertices[contour.corners] * contour.arc_bary[..., None]).sum(2)
-    corners = vertices[ict_head.faces[ict_head.landmark_faces[:CONTOUR]].long()]
-    static = (corners * ict_head.landmark_bary[:CONTOUR, :, None]).sum(1)
+    corners = vertices[ict_head.faces[ict_head.landmark_faces[:CONTOUR_COUNT]].long()]
+    static = (corners * ict_head.landmark_bary[:CONTOUR_COUNT, :, None]).sum(1)
     torch.testing.assert_close(points[:, 0], static, atol=1e-5, rtol=0)
     steps = (points[:, 1:] - points[:, :-1]).norm(dim=-1)
     assert steps.max() < 2 * SPACING and (steps.sum(1) > 0.02).all()

@@ -67,6 +67,7 @@ def test_a_bare_mesh_is_a_head(mesh_yaml):
     assert difference[5, 0] == pytest.approx(0.01, abs=1e-6) and np.count_nonzero(np.abs(difference) > 1e-7) == 1
 
 
+@pytest.mark.slow
 def test_landmarks_as_rows_of_face_and_weights(mesh_yaml):
     before = load(mesh_yaml)
     rows = np.column_stack([np.arange(68) * 7, np.full(68, 0.5), np.full(68, 0.3), np.full(68, 0.2)])
@@ -94,6 +95,7 @@ def test_labels_by_vertices_and_faces(mesh_yaml, tmp_path):
     assert np.flatnonzero(names == "hair").tolist() == [0, 1, 2, 3]
 
 
+@pytest.mark.slow
 def test_joint_weights_from_a_file(mesh_yaml, tmp_path):
     count = load(mesh_yaml).vertex_count
     weights = np.linspace(0, 1, count)
@@ -109,6 +111,7 @@ def test_identity_shapes(mesh_yaml):
     torch.testing.assert_close(head.identity_basis, head.expression_basis)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["ply", "glb"])
 def test_ply_and_glb(mesh_yaml, tmp_path, suffix):
     """Written as these formats are: a GLB splits vertices along seams, which are joined again."""
@@ -135,6 +138,7 @@ def test_ply_and_glb(mesh_yaml, tmp_path, suffix):
         assert (load(tmp_path / "other.yaml").face_labels == 1).all()
 
 
+@pytest.mark.slow
 def test_our_mouth_and_eyes_can_be_put_in(mesh_yaml, sculpture):
     faces = sculpture.cut("skin")[1]
     change(mesh_yaml, interior="default")
@@ -152,6 +156,7 @@ def test_our_mouth_and_eyes_can_be_put_in(mesh_yaml, sculpture):
     assert len(head.faces) > len(faces)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("keys", "complaint"),
     [

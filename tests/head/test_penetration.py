@@ -54,6 +54,7 @@ def meter(head) -> PenetrationMeter:
     return PenetrationMeter(head, vertices(head, {}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", POSES)
 def test_no_part_pokes_through_another(head, meter, name):
     depth = meter.measure(vertices(head, POSES[name]))
@@ -61,6 +62,7 @@ def test_no_part_pokes_through_another(head, meter, name):
     assert not too_deep, f"{name}: {too_deep} mm"
 
 
+@pytest.mark.slow
 def test_teeth_pushed_through_the_lip_are_found_with_their_depth(head, meter):
     """The measure itself: the upper row moved 12 mm forwards ends before the skin, 4 mm up it is in the palate."""
     v = vertices(head, {})

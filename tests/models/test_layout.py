@@ -40,6 +40,7 @@ def claims(uv: np.ndarray, size: int) -> np.ndarray:
     return count
 
 
+@pytest.mark.slow
 def test_no_texel_belongs_to_two_faces(head):
     count = claims(head.uvs[head.faces_uv.long()].double().numpy(), 1024)
     assert (count > 1).sum() == 0
@@ -52,6 +53,7 @@ def test_texels_that_two_faces_claim_are_counted():
     assert (claims(np.concatenate([square, square[:1]]), 16) == 2).sum() > 100
 
 
+@pytest.mark.slow
 def test_texel_size_is_that_of_a_known_square(head):
     sizes = texel_size(head, 2048)
     assert set(sizes) == set(head.label_names)

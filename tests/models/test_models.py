@@ -54,6 +54,7 @@ def wedge(**more) -> HeadModel:
     return HeadModel(one | more)
 
 
+@pytest.mark.slow
 def test_the_sheet_has_a_row_for_each_way_of_looking(head, tmp_path):
     contact_sheet(head, tmp_path / "sheet.png", cell=CELL)
     picture = np.asarray(Image.open(tmp_path / "sheet.png").convert("RGB"))
@@ -68,6 +69,7 @@ def test_the_sheet_has_a_row_for_each_way_of_looking(head, tmp_path):
     assert min(np.abs(people[i] - people[j]).mean() for i, j in ((0, 1), (0, 2), (1, 2))) > 1
 
 
+@pytest.mark.slow
 def test_colours_of_parts_and_labels_are_those_of_the_legend(head):
     sheet = Sheet(head, CELL)
     for colours, names, of_face in (
@@ -125,6 +127,7 @@ def test_every_option_is_explained(capsys, verb):
     assert all(action.help for action in on_models.choices[verb]._actions)
 
 
+@pytest.mark.slow
 def test_build_runs_the_recipe_on_the_source(monkeypatch, tmp_path, capfd):
     models = tmp_path / "models"
     (models / "tiny" / "recipe").mkdir(parents=True)

@@ -43,6 +43,7 @@ def run_everything(v: Tensor, faces: Tensor, size: tuple[int, int], channels: in
 
 
 @quickly
+@pytest.mark.slow
 @given(meshes(ordinary), st.sampled_from([torch.float32, torch.float64]), st.integers(0, 9), st.integers(0, 3))
 def test_sane_vertices_give_finite_numbers(
     mesh: tuple[Tensor, Tensor], dtype: torch.dtype, width: int, channels: int
@@ -54,6 +55,7 @@ def test_sane_vertices_give_finite_numbers(
 
 
 @quickly
+@pytest.mark.slow
 @given(meshes(st.one_of(ordinary, st.sampled_from(TRICKY + NO_NUMBERS))), st.integers(0, 3))
 def test_any_vertices_give_a_result(mesh: tuple[Tensor, Tensor], channels: int) -> None:
     v, faces = mesh

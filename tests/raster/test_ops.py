@@ -212,6 +212,7 @@ def test_interior_gradcheck() -> None:
     assert torch.autograd.gradcheck(render, (v, attributes), eps=1e-7, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_normals_and_uv_gradcheck() -> None:
     """World and camera normals and UV of what a turned camera sees, with respect to the vertices in the world."""
     g = torch.Generator().manual_seed(0)
@@ -231,6 +232,7 @@ def test_normals_and_uv_gradcheck() -> None:
     assert torch.autograd.gradcheck(render, world.requires_grad_(), eps=1e-7, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_operators_are_registered_right() -> None:
     v, faces = random_scene(batch=2)
     v = v.requires_grad_()
@@ -251,6 +253,7 @@ def test_operators_are_registered_right() -> None:
     torch.library.opcheck(ops.edge_grad_backward, (image[..., 0].contiguous(), image, image, *mesh, "huber", 0.1))
 
 
+@pytest.mark.slow
 def test_compiled() -> None:
     """One graph, without breaks, from vertices and texture through every operation to the loss; the same gradients."""
     v, faces = random_scene(batch=2)

@@ -37,6 +37,7 @@ def constant_uv(step: float, size: int = 16) -> tuple[Tensor, Tensor]:
 @dtypes
 @pytest.mark.parametrize("texels_per_pixel", [0.3, 1.7, 5.0, 40.0])
 @pytest.mark.parametrize("grouped", [False, True])
+@pytest.mark.slow
 @pytest.mark.parametrize("mips", [1, 4, 6])
 def test_same_as_reference(dtype: torch.dtype, texels_per_pixel: float, grouped: bool, mips: int) -> None:
     texture, uv, index_img, group = pictures(texels_per_pixel)
@@ -83,6 +84,7 @@ def test_a_texture_per_image() -> None:
     assert grad[0].any() and not grad[1].any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("texels_per_pixel", [0.4, 2.5])
 def test_gradient_of_the_texture(texels_per_pixel: float) -> None:
     texture, uv, index_img, group = pictures(texels_per_pixel)
@@ -172,6 +174,7 @@ def test_bit_identical_for_any_number_of_threads(threads: int) -> None:
         torch.set_num_threads(before)
 
 
+@pytest.mark.slow
 def test_as_a_torch_operator() -> None:
     texture, uv, index_img, group = pictures()
     flat = module.pyramid(texture[None], 3).requires_grad_()

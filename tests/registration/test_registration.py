@@ -16,6 +16,8 @@ from headfit.registration import Registration, Target, fit_offsets, fit_paramete
 from headfit.registration.matching import Surface, labelled_faces, match
 from headfit.registration.parameters import _Layout
 
+pytestmark = pytest.mark.slow
+
 GROUPS = ("scale", "identity", "placement", "pose", "expression", "joints")
 
 

@@ -87,6 +87,7 @@ def test_one_hot_classes_and_no_class_below_the_neck(scene):
     assert torch.equal(image[..., 1] > 0, seen.head)
 
 
+@pytest.mark.slow
 def test_colours_pull_the_texture_the_light_and_the_smooth_surface(scene):
     _, renderer, v, cameras = scene
     appearance = Appearance(64, torch.zeros(1, 3))

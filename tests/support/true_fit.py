@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from headfit.capture import Capture
+from headfit.capture import open_capture
 from headfit.fitting.config import FitConfig, RunArgs
 from headfit.fitting.initialise_appearance import initialise_appearance
 from headfit.fitting.module import HeadFit
@@ -16,7 +16,7 @@ from headfit.head.similarity import similarity
 
 def true_fit(config: FitConfig, args: RunArgs) -> HeadFit:
     """A fit with every parameter at the value that the capture was made with."""
-    module = build(replace(config, texture_size=config.texture_size or 128), args, Capture.open(args.capture))
+    module = build(replace(config, texture_size=config.texture_size or 128), args, open_capture(args.capture))
     model = module.model
     model.visited.fill_(True)
     p = model.geometry
@@ -32,6 +32,6 @@ def true_fit(config: FitConfig, args: RunArgs) -> HeadFit:
             )
             p.start_rotation[frame] = torch.from_numpy(rotation)
             p.translation[frame] = torch.from_numpy(translation)
-    initialise_appearance(model, module.data, 1.0)
+    initialise_appearance(model, module.data, resolution=1024)
     model.texture_started.fill_(True)
     return module

@@ -5,11 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from headfit.capture.landmark_files import CONTOUR_COUNT
 from headfit.fitting.config import Stage
 from headfit.fitting.model import FittedHead
 from headfit.fitting.observation import Observation
 from headfit.fitting.terms.term import Term
-from headfit.head.contour import CONTOUR, contour_points
+from headfit.head.contour import contour_points
 
 #: Distance, as a share of the head's size, at which the loss turns from quadratic to linear: 2 px of 290.
 SCALE = 0.007
@@ -19,7 +20,7 @@ def landmark_loss(o: Observation, model: FittedHead, stage: Stage) -> Tensor:
     """Distance of the landmarks in the views; those of the jaw line (iBUG 0-16) to the model's outline."""
     assert model.contour is not None  # see FittedHead.use_landmarks
     outline = contour_points(o.v_views, model.head.faces, *model.contour(o.v_views, o.cameras.centres()))
-    inner = model.head.landmarks(o.v_views)[:, CONTOUR:]
+    inner = model.head.landmarks(o.v_views)[:, CONTOUR_COUNT:]
     points = o.cameras.project(torch.cat([outline, inner], dim=1))[..., :2]
     return point_distance(points, o.batch.landmarks, landmark_weights(o, model), o.head_area)
 

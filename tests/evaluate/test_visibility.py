@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from headfit.capture import Camera
+from headfit.capture.true_meshes import read_true_meshes
 from headfit.errors import HeadfitError
-from headfit.evaluate.ground_truth import GroundTruth, vertex_normals
+from headfit.evaluate.visibility import seen_vertices, vertex_normals
 
 SQUARE = np.array([[-0.05, -0.05, 0], [-0.05, 0.05, 0], [0.05, 0.05, 0], [0.05, -0.05, 0]])
 NEAR, FAR, BESIDE = (SQUARE * scale + np.array(offset) for scale, offset in (
@@ -36,7 +37,7 @@ def write(tmp_path):
         arrays = {"faces": FACES, "face_parts": PARTS, "part_names": np.array(["near", "rest"])} | changes
         np.savez(tmp_path / "topology.npz", **{key: value for key, value in arrays.items() if key not in drop})
         np.savez(tmp_path / "a.npz", vertices=VERTICES.astype(np.float32))
-        return GroundTruth(tmp_path, units)
+        return read_true_meshes(tmp_path, units)
 
     return save
 
@@ -54,33 +55,33 @@ def test_normals_point_at_the_camera():
 
 
 def test_hidden_vertices_are_not_seen(write):
-    assert squares(write().seen(VERTICES, [camera()])) == [ALL, NONE, ALL]
+    assert squares(seen_vertices(write(), VERTICES, [camera()])) == [ALL, NONE, ALL]
 
 
 def test_a_second_camera_sees_behind_the_first_square(write):
     # From 0.6 m to the left, nothing hides behind the near square.
     aside = camera(id="aside", width=500, t=np.array([0.6, 0, 0]))
-    assert squares(write().seen(VERTICES, [camera(), aside])) == [ALL, ALL, ALL]
+    assert squares(seen_vertices(write(), VERTICES, [camera(), aside])) == [ALL, ALL, ALL]
 
 
 def test_backs_are_not_seen(write):
-    assert squares(write(faces=FACES[:, ::-1].copy()).seen(VERTICES, [camera()])) == [NONE, NONE, NONE]
+    assert squares(seen_vertices(write(faces=FACES[:, ::-1].copy()), VERTICES, [camera()])) == [NONE, NONE, NONE]
 
 
 def test_vertices_outside_the_picture_or_behind_the_camera_are_not_seen(write):
-    assert squares(write().seen(VERTICES, [camera(width=110)])) == [[True, True, False, False], NONE, NONE]
-    assert squares(write().seen(VERTICES, [camera(t=np.array([0, 0, -2.0]))])) == [NONE, NONE, NONE]
+    assert squares(seen_vertices(write(), VERTICES, [camera(width=110)])) == [[True, True, False, False], NONE, NONE]
+    assert squares(seen_vertices(write(), VERTICES, [camera(t=np.array([0, 0, -2.0]))])) == [NONE, NONE, NONE]
 
 
 def test_faces_that_no_picture_shows_hide_nothing_and_are_never_seen(write):
     truth = write(face_rendered=np.array([False, False, True, True, True, True]))
-    assert squares(truth.seen(VERTICES, [camera()])) == [NONE, ALL, ALL]
+    assert squares(seen_vertices(truth, VERTICES, [camera()])) == [NONE, ALL, ALL]
 
 
 def test_vertices_under_hair_are_left_out(write):
     hair = np.full(12, -1.0)
     hair[1] = 0.5
-    assert squares(write(field_hair=hair).seen(VERTICES, [camera()]))[0] == [True, False, True, True]
+    assert squares(seen_vertices(write(field_hair=hair), VERTICES, [camera()]))[0] == [True, False, True, True]
 
 
 def test_vertices_come_in_metres_by_frame(write):
@@ -94,7 +95,7 @@ def test_both_spellings_of_the_parts_are_read(write):
 
 
 def test_missing_arrays_and_vertices_are_named(write):
-    with pytest.raises(HeadfitError, match=r"topology\.npz: misses the array part_names"):
+    with pytest.raises(HeadfitError, match=r"topology\.npz: the array 'part_names' is missing"):
         write(drop=("part_names",))
-    with pytest.raises(HeadfitError, match=r"a\.npz: 12 vertices.*up to 99"):
+    with pytest.raises(HeadfitError, match=r"frame a has 12 vertices.*refer to vertex 99"):
         write(faces=np.array([[0, 1, 99]])).vertices("a")

@@ -1,0 +1,108 @@
+"""What the rest of headfit asks of a capture, wherever and however its files are stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headfit.capture.camera import Camera, index_of_camera
+from headfit.capture.decode import DamagedFile
+from headfit.capture.true_meshes import TrueMeshes
+from headfit.errors import HeadfitError
+
+T = TypeVar("T")
+
+
+class CaptureSource(Protocol):
+    """A calibrated multi-view recording of a head. Cameras and frames are addressed by index.
+
+    A source derives from this class and provides the attributes and the methods without a body here; the others
+    have defaults for a source that cannot do better.
+
+    Attributes:
+        name: the capture's name.
+        location: where it was opened, for messages: a path.
+        cameras: the calibrated cameras, positions in metres.
+        frames: frame names in time order.
+        fps: frames per second.
+        label_names: native label name of each mask value; empty when the capture has no masks.
+        metres_per_unit: length of one unit of the recording's own coordinates. Everything that this class returns
+            is in metres already.
+    """
+
+    name: str
+    location: str
+    cameras: list[Camera]
+    frames: list[str]
+    fps: float
+    label_names: dict[int, str]
+    metres_per_unit: float
+
+    def image(self, camera: int, frame: int) -> NDArray[np.uint8] | None:
+        """RGB `[H,W,3]` at the camera's size, or None when there is no image. Raises DamagedFile."""
+
+    def mask(self, camera: int, frame: int) -> NDArray[np.uint8] | None:
+        """Mask values `[H,W]` (see `label_names`), or None when there is no mask. Raises DamagedFile."""
+
+    def landmarks(self, camera: int, frame: int) -> NDArray[np.float64] | None:
+        """68 iBUG points `[68,3]`: x, y in pixels and a confidence in [0, 1], 0 where missing or invisible.
+
+        None when there are none. Raises DamagedFile.
+        """
+
+    def has_image(self, camera: int, frame: int) -> bool:
+        """Whether there is an image, without decoding it: `image` may still raise DamagedFile."""
+
+    def has_mask(self, camera: int, frame: int) -> bool:
+        """Whether there is a mask, without decoding it."""
+
+    def has_landmarks(self, camera: int, frame: int) -> bool:
+        """Whether there are landmarks, without reading them."""
+
+    def expected_images(self, camera: int) -> str:
+        """Where the images of a camera are looked for, for messages."""
+
+    def save_landmarks(self, camera: int, frame: int, landmarks: NDArray[np.float64]) -> None:
+        """Store landmarks `[68,3]` where `landmarks` finds them. Raises HeadfitError where that is impossible."""
+        raise HeadfitError(f"{self.location}: landmarks cannot be written into a capture of this kind")
+
+    def ground_truth(self) -> TrueMeshes | None:
+        """The true meshes that come with the capture, for evaluation only, or None."""
+        return None
+
+    def unreferenced_files(self) -> list[str]:
+        """One warning for each group of files that no camera or frame refers to: usually a misspelt name."""
+        return []
+
+    def camera_index(self, camera_id: str) -> int:
+        """The index of a camera. Raises HeadfitError listing the cameras when none has that id."""
+        return index_of_camera(self.cameras, camera_id, self.location)
+
+    def describe(self, camera: int, frame: int) -> str:
+        """Capture, camera and frame by name, for messages."""
+        return f"{self.location}: camera {self.cameras[camera].id}, frame {self.frames[frame]}"
+
+
+def read_or_none(
+    read: Callable[[int, int], T | None],
+    camera: int,
+    frame: int,
+    on_damage: Callable[[DamagedFile], None] = lambda damage: None,
+) -> T | None:
+    """What `read` (a reading method of a source) returns, or None when the file is damaged.
+
+    Args:
+        read: `source.image`, `source.mask` or `source.landmarks`.
+        camera: index of the camera.
+        frame: index of the frame.
+        on_damage: called with the error. By default damage is ignored: the data module counts and reports it when it
+            serves the view.
+    """
+    try:
+        return read(camera, frame)
+    except DamagedFile as damage:
+        on_damage(damage)
+        return None
