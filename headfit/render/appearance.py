@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from headfit.raster import sample_texture
+
 #: Real spherical harmonics up to degree 2 (Ramamoorthi & Hanrahan 2001), as polynomials of a unit normal; each scaled
 #: so that its largest value on the sphere is near 1, which keeps one step length right for all coefficients.
 SH_COUNT = 9
@@ -20,6 +22,10 @@ GLOSSY = (
     ("skin", "nose", "ears", "neck", "brows", "hair", "upper_lip", "lower_lip", "lips"),
     ("left_eye", "right_eye"),
 )
+
+
+#: Points of a row of the picture that `sample_albedo` makes of them.
+ROW = 512
 
 
 def sh_basis(normal: Tensor) -> Tensor:
@@ -140,10 +146,15 @@ def camera_blends(centres: Tensor, trained: Sequence[int]) -> tuple[Tensor, Tens
 
 
 def sample_albedo(albedo: Tensor, uv: Tensor) -> Tensor:
-    """Bilinear colours `[N,3]` of a texture `[1,3,T,T]` at `uv [N,2]` (u right, v up, [0,1] over texel corners)."""
-    grid = torch.stack([2 * uv[:, 0] - 1, 1 - 2 * uv[:, 1]], -1)
-    out = F.grid_sample(albedo, grid[None, :, None], mode="bilinear", padding_mode="border", align_corners=False)
-    return out[0, :, :, 0].T
+    """Bilinear colours `[N,C]` of a texture `[1,C,T,T]` at `uv [N,2]` (u right, v up, [0,1] over the texture's outline,
+    clamped outside of it)."""
+    # The list of points as a picture: the sampler's threads share its rows.
+    padding = -len(uv) % ROW
+    points = F.pad(uv, (0, 0, 0, padding)).view(1, -1, ROW, 2)
+    visible = torch.zeros(points.shape[:3], dtype=torch.int32, device=uv.device)
+    visible.view(-1)[len(uv) :] = -1
+    sampled = sample_texture(albedo[0].permute(1, 2, 0), points, visible, mips=1)
+    return sampled.view(-1, albedo.shape[1])[: len(uv)]
 
 
 @torch.no_grad()

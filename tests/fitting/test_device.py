@@ -8,7 +8,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from headfit.capture import Capture
+from headfit.capture import open_capture
 from headfit.capture.summary import CaptureSummary
 from headfit.evaluate.health import examine
 from headfit.export import export_meshes, render_pictures

@@ -126,10 +126,22 @@ def pretended_device() -> Iterator[PretendedDevice]:
             stack.enter_context(mock.patch("torch.cuda._lazy_init"))
             stack.enter_context(mock.patch("headfit.raster.api.DEVICES", ("cpu", "cuda")))
             stack.enter_context(_Operators(device))
-            stack.enter_context(_Functions(device))
+            functions = stack.enter_context(_Functions(device))
+            stack.enter_context(mock.patch("torch.autograd._engine_run_backward", _with(functions)))
             yield device
     finally:
         torch.__future__.set_overwrite_module_params_on_conversion(overwrite)
+
+
+def _with(functions: _Functions) -> Callable[..., Any]:
+    """Torch's backward pass, with the mode that torch turns off before it also around derivatives written in Python."""
+    run_backward = torch.autograd._engine_run_backward
+
+    def run(*args: Any, **kwargs: Any) -> Any:
+        with functions:
+            return run_backward(*args, **kwargs)
+
+    return run
 
 
 def is_pretended(device: Any) -> bool:
@@ -268,7 +280,6 @@ class _Functions(TorchFunctionMode):
             Tensor.cpu: lambda x: self._to(x, "cpu"),
             Tensor.cuda: lambda x, device="cuda": self._to(x, device),
             Tensor.numpy: self._numpy,
-            Tensor.backward: self._backward,
             Tensor.tolist: lambda x: self._to(x, "cpu").tolist(),
             Tensor.new_tensor: lambda x, data, **options: self._made(torch.tensor, data, x, options),
             torch.tensor: lambda data, **options: self._made(torch.tensor, data, None, options),
@@ -304,10 +315,6 @@ class _Functions(TorchFunctionMode):
 
     def _numpy(self, x: Tensor, **options: Any) -> Any:
         raise TypeError("can't convert cuda:0 device type tensor to numpy; use .cpu() first")
-
-    def _backward(self, x: Tensor, gradient: Tensor | None = None, **options: Any) -> None:
-        with self:  # also around the derivatives that are written in Python
-            torch.autograd.backward(x, gradient, **options)
 
     def _made(self, make: Callable[..., Tensor], data: Any, like: Tensor | None, options: dict[str, Any]) -> Tensor:
         device = options.pop("device", None if like is None else like.device)
