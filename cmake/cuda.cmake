@@ -15,8 +15,10 @@ add_library(headfit_cuda STATIC csrc/cuda/rasterize.cu csrc/cuda/rasterize_backw
 set_target_properties(headfit_cuda PROPERTIES POSITION_INDEPENDENT_CODE ON CUDA_VISIBILITY_PRESET hidden)
 target_include_directories(headfit_cuda PUBLIC csrc)
 target_link_libraries(headfit_cuda PUBLIC CUDA::cudart_static)
-# The host's compiler meets "#pragma unroll", too.
-target_compile_options(headfit_cuda PRIVATE --expt-relaxed-constexpr -Xcompiler=-Wall,-Wextra,-Wno-unknown-pragmas)
+# The kernels compute the numbers of the CPU, so nothing is contracted into fused multiply-adds: visibility must agree bit for
+# bit, and the area of a collapsed face must be exactly 0, not the rounding error of one of two products.
+# The host compiler also sees "#pragma unroll".
+target_compile_options(headfit_cuda PRIVATE -fmad=false --expt-relaxed-constexpr -Xcompiler=-Wall,-Wextra,-Wno-unknown-pragmas)
 if(HEADFIT_CUDA_REPORT)
   target_compile_options(headfit_cuda PRIVATE -Xptxas=-v)
 else()
@@ -25,5 +27,3 @@ endif()
 if(HEADFIT_WERROR)
   target_compile_options(headfit_cuda PRIVATE -Werror=all-warnings -Xcompiler=-Werror)
 endif()
-# Visibility is decided by the very numbers that the CPU computes.
-set_source_files_properties(csrc/cuda/rasterize.cu PROPERTIES COMPILE_OPTIONS "-fmad=false")

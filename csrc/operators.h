@@ -1,8 +1,9 @@
-// The Python side of the operators, written once for both backends. Arrays arrive through DLPack and outputs are allocated
-// by the caller, so nothing here depends on torch. headfit/raster checks shapes and types before it calls.
+// The Python side of the operators, written once for both backends. Arrays arrive through DLPack and outputs are
+// allocated by the caller, so nothing here depends on torch. headfit/raster checks shapes and types before it calls.
 //
-// A Backend provides Array<T, Dims>, a contiguous array in its memory; data(array); the sizes of workspaces in bytes; and
-// Call(workspace, queue), whose run() is the last argument of its operators: how many threads, or which CUDA stream.
+// A Backend provides Array<T, Dims>, a contiguous array in its memory; data(array); the sizes of workspaces in bytes;
+// and Call(workspace, queue), whose run() is the last argument of its operators: how many threads, or which CUDA
+// stream.
 #pragma once
 
 #include <nanobind/nanobind.h>
@@ -75,14 +76,16 @@ class Operators {
                                     const Array<const T, 4>& grad_bary, const Array<const T, 3>& grad_depth,
                                     const Array<T, 3>& grad_v, const Bytes& workspace, uint64_t queue) {
         const Call call(workspace, queue);
-        rasterize_backward(scene_of(v_pix, faces, index_img), data(grad_bary), data(grad_depth), data(grad_v), call.run());
+        rasterize_backward(scene_of(v_pix, faces, index_img), data(grad_bary), data(grad_depth), data(grad_v),
+                           call.run());
     }
 
     static void interpolate_(const Array<const T, 3>& attributes, const Faces& faces, const Index& index_img,
                              const Array<const T, 4>& bary, const Array<T, 4>& image, const Bytes& workspace,
                              uint64_t queue) {
         const Call call(workspace, queue);
-        interpolate(scene_of(faces, index_img, attributes), attributes_of(attributes), data(bary), data(image), call.run());
+        interpolate(scene_of(faces, index_img, attributes), attributes_of(attributes), data(bary), data(image),
+                    call.run());
     }
 
     static void interpolate_backward_(const Array<const T, 3>& attributes, const Faces& faces, const Index& index_img,
@@ -95,8 +98,8 @@ class Operators {
                              data(grad_image), data(grad_attributes), data(grad_bary), call.run());
     }
 
-    // Without a target, grad [B,H,W,C] is the gradient of the loss with respect to the image. With one, the loss is a sum over
-    // pixels of penalty(image, target), and grad [B,H,W,1] the gradient of the loss with respect to its terms.
+    // Without a target, grad [B,H,W,C] is the gradient of the loss with respect to the image. With one, the loss is a
+    // sum over pixels of penalty(image, target), and grad [B,H,W,1] the gradient of the loss with respect to its terms.
     static void edge_grad_backward_(const Array<const T, 4>& grad, const Array<const T, 4>& image,
                                     const std::optional<Array<const T, 4>>& target, const std::string& penalty,
                                     double scale, const Array<const T, 3>& v_pix, const Faces& faces,
@@ -147,8 +150,8 @@ class Operators {
         const nb::call_guard<nb::gil_scoped_release> unlocked;
         const auto array = [](const char* name) { return nb::arg(name).noconvert(); };
         const auto optional = [](const char* name) { return nb::arg(name).noconvert().none(); };
-        m.def("rasterize", &rasterize_, array("v_pix"), array("faces"), array("index_img"), array("bary"), array("depth"),
-              array("workspace"), "queue"_a, unlocked);
+        m.def("rasterize", &rasterize_, array("v_pix"), array("faces"), array("index_img"), array("bary"),
+              array("depth"), array("workspace"), "queue"_a, unlocked);
         m.def("rasterize_backward", &rasterize_backward_, array("v_pix"), array("faces"), array("index_img"),
               array("grad_bary"), array("grad_depth"), array("grad_v"), array("workspace"), "queue"_a, unlocked);
         m.def("interpolate", &interpolate_, array("attributes"), array("faces"), array("index_img"), array("bary"),
@@ -156,8 +159,8 @@ class Operators {
         m.def("interpolate_backward", &interpolate_backward_, array("attributes"), array("faces"), array("index_img"),
               array("bary"), array("grad_image"), optional("grad_attributes"), optional("grad_bary"),
               array("workspace"), "queue"_a, unlocked);
-        m.def("edge_grad_backward", &edge_grad_backward_, array("grad"), array("image"), optional("target"), "penalty"_a,
-              "scale"_a, array("v_pix"), array("faces"), array("adjacency"), array("group"), array("index_img"),
+        m.def("edge_grad_backward", &edge_grad_backward_, array("grad"), array("image"), optional("target"),
+              "penalty"_a, "scale"_a, array("v_pix"), array("faces"), array("adjacency"), array("group"), array("index_img"),
               array("grad_v"), array("workspace"), "queue"_a, unlocked);
         m.def("sample_texture", &sample_texture_, array("pyramid"), "height"_a, "width"_a, "levels"_a, array("uv"),
               array("index_img"), optional("group"), "faces"_a, array("image"), array("level"), array("workspace"),

@@ -19,9 +19,8 @@ ALLOWED: dict[str, set[str]] = {
     "evaluate": {"capture", "fitting", "raster", "render"},
     "export": {"fitting", "head", "render"},
     "synth": {"capture", "export", "head", "raster", "render"},
-    "models": {"capture", "head", "render", "synth"},
-    "registration": {"evaluate", "fitting", "head"},
-    "commands": {"capture", "evaluate", "export", "fitting", "head", "models", "synth"},
+    "modelling": {"capture", "evaluate", "fitting", "head", "raster", "render", "synth"},
+    "commands": {"capture", "evaluate", "export", "fitting", "head", "modelling", "synth"},
     "cli": {"commands"},
 }
 

@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("room", ["export", "evaluate", "evaluate.health", "fitting.run_folder"])
 def test_results_are_read_without_lightning(room):

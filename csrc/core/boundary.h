@@ -1,7 +1,7 @@
 // The boundary between two neighbouring pixel centres A and B that see different faces, found by walking over the mesh.
 //
-// A's sheet is the surface reached from A's face by crossing edges towards B; it ends at t_a (at a fold or an open border, or
-// 1 if it reaches B). B's sheet is reached from B likewise and begins at t_b. t is 0 at A and 1 at B.
+// A's sheet is the surface reached from A's face by crossing edges towards B; it ends at t_a (at a fold or an open
+// border, or 1 if it reaches B). B's sheet is reached from B likewise and begins at t_b. t is 0 at A and 1 at B.
 #pragma once
 
 #include "core/walk.h"
@@ -45,8 +45,8 @@ HEADFIT_HD inline bool side_by_side(const Surface<Real, Stored>& surface, int32_
     return surface.across(f, k) == g && goes_on(surface, f, k, g, corner_towards(surface, g, f));
 }
 
-// Whether two open borders coincide on screen and in depth: a cut in one surface (duplicated vertices along a UV seam, a
-// T-junction).
+// Whether two open borders coincide on screen and in depth: a cut in one surface (duplicated vertices along a UV seam,
+// a T-junction).
 template <class Real, class Stored>
 HEADFIT_HD inline bool is_seam(const Surface<Real, Stored>& surface, const Boundary<Real>& r, Vec2<Real> A,
                                Vec2<Real> B) {
@@ -58,8 +58,8 @@ HEADFIT_HD inline bool is_seam(const Surface<Real, Stored>& surface, const Bound
     return std::abs(wa.at(P) - wb.at(P)) <= Real(1e-3) * slopes + Real(1e-6) * wa.at(P);
 }
 
-// Finds where w_a = w_b, given w_a - w_b at t_b and at t_a: a secant step, then Newton steps, each with the faces of the two
-// sheets at the current point.
+// Finds where w_a = w_b, given w_a - w_b at t_b and at t_a: a secant step, then Newton steps, each with the faces of
+// the two sheets at the current point.
 template <class Real, class Stored>
 HEADFIT_HD inline void find_intersection(const Surface<Real, Stored>& surface, int32_t a, int32_t b, Vec2<Real> A,
                                          Vec2<Real> B, Real at_tb, Real at_ta, Boundary<Real>& r) {
@@ -89,19 +89,19 @@ HEADFIT_HD inline void find_intersection(const Surface<Real, Stored>& surface, i
 
 // Finds the boundary between A and B. a, b: the faces seen there, different, -1 for background.
 //
-// Ties (a centre exactly on an edge or on an intersection) must be found as jumps, so two sheets are one surface only if the
-// walk ends in a face that shares a vertex with the face seen there; never because their depths are close.
+// Ties (a centre exactly on an edge or on an intersection) must be found as jumps, so two sheets are one surface only
+// if the walk ends in a face that shares a vertex with the face seen there; never because their depths are close.
 //
-// The CPU path skips a pair without calling this (surely_one_surface of cpu/fast_walk.h) if a and b have the same group and
-// either
+// The CPU path skips a pair without calling this (surely_one_surface in cpu/fast_walk.h) if a and b have the same group
+// and either
 //   - side_by_side(a, b), which is the first test below; or
-//   - walk_reaches(a, b). That is true only if the straight path from A along the pair's axis enters b
-//     after at most 8 edges, each crossed through its interior into a face in front of the near plane that does not fold
-//     back. Those are the steps that walk() takes from A towards B, which b covers, so walk() ends as `reached` in b (or,
-//     with B within rounding of an edge of b, in the face on the other side of that edge). Either shares a vertex with b,
-//     and the first turn of the loop below returns `none`.
-// Both shortcuts are one-sided: what they do not recognise comes here. A change to these rules has to keep them true, which
-// tests/raster/test_shortcuts.py checks on random pairs.
+//   - walk_reaches(a, b). That is true only if the straight path from A along the pair's axis enters b after at most 8
+//     edges, each crossed through its interior into a face in front of the near plane that does not fold back. Those
+//     are the steps that walk() takes from A towards B, which b covers, so walk() ends as `reached` in b (or, with B
+//     within rounding of an edge of b, in the face on the other side of that edge). Either shares a vertex with b, and
+//     the first turn of the loop below returns `none`.
+// Both shortcuts are one-sided: what they do not recognise comes here. A change to these rules has to keep them true,
+// which tests/raster/test_shortcuts.py checks on random pairs.
 template <class Real, class Stored>
 HEADFIT_HD inline Boundary<Real> find_boundary(const Surface<Real, Stored>& surface, int32_t a, int32_t b,
                                                Vec2<Real> A, Vec2<Real> B) {
@@ -160,8 +160,8 @@ HEADFIT_HD inline Boundary<Real> find_boundary(const Surface<Real, Stored>& surf
         else
             at_ta = -beyond;
     }
-    // A sheet that reaches the other's centre in front of it, yet is not seen there, has its border exactly on that centre;
-    // unless the sheets intersect there and their depths are equal up to rounding.
+    // A sheet that reaches the other's centre in front of it, yet is not seen there, has its border exactly on that
+    // centre; unless the sheets intersect there and their depths are equal up to rounding.
     constexpr Real kTie = Real(1e-3);
     if (at_tb < 0 && (r.b.end != WalkEnd::reached || -at_tb > kTie * std::abs(at_ta))) {
         r.jump = Jump::b_in_front;

@@ -1,13 +1,14 @@
 // The derivative G of the loss with respect to the position of the boundary between two pixels A and B: dL = G dp.
 //
-// When the boundary moves, A's colour spreads over B's, so G is how much the loss differs between seeing A's colour and seeing
-// B's at the boundary. It is computed in two ways: from the loss gradient g alone, exact up to sampling for squared losses;
-// and, for a loss that is a sum over pixels of phi(colour, target), from phi itself, exact for any phi.
+// When the boundary moves, A's colour spreads over B's, so G is how much the loss differs between seeing A's colour and
+// seeing B's at the boundary. It is computed in two ways: from the loss gradient g alone, exact up to sampling for
+// squared losses; and, for a loss that is a sum over pixels of phi(colour, target), from phi itself, exact for any phi.
 //
 // Both use each side's colour at the boundary, extrapolated away from its outer neighbour A' or B' by `reach` steps:
 //     e_A = I_A + reach_A (I_A - I_A'),   e_B likewise.
-// Both sharpen: averaged over sub-pixel positions, the mean of A and B sees the target through the filter (1/4, 1/2, 1/4),
-// whose second moment is 1/2 px^2; the four taps (-c, 1/2 + c, 1/2 + c, -c) change it by -4c, so c = 1/8 cancels it.
+// Both sharpen: averaged over sub-pixel positions, the mean of A and B sees the target through the filter (1/4, 1/2,
+// 1/4), whose second moment is 1/2 px^2; the four taps (-c, 1/2 + c, 1/2 + c, -c) change it by -4c, so c = 1/8 cancels
+// it.
 #pragma once
 
 #include <cmath>
@@ -41,14 +42,15 @@ struct BoundaryColours {
     }
 };
 
-// G = sum over channels of g (e_A - e_B), with the loss gradient g at the boundary. For a squared loss, g_x = h (I_x - T_x) at
-// pixel x; T has to be sharpened, but I taken at the boundary. With each side's difference d_A = I_A - I_A' that gives
+// G = sum over channels of g (e_A - e_B), with the loss gradient g at the boundary. For a squared loss, g_x = h (I_x -
+// T_x) at pixel x; T has to be sharpened, but I taken at the boundary. With each side's difference d_A = I_A - I_A'
+// that gives
 //     g = (g_A + g_B) / 2 + c [(g_A - g_A') + (g_B - g_B')] + h [(reach_A / 2 - c) d_A + (reach_B / 2 - c) d_B].
-// h is estimated from the jump, assuming that the target has none there: h = (g_A - g_B) / (I_A - I_B), at least 0. Where the
-// target jumps with the image, or a filter blurred the gradient, the estimate is near 0 and the last term vanishes. If the
-// pixel centres are almost equal but the two sides of the boundary are not (J = e_A - e_B), J / 2 is the divisor instead.
-// grad: the loss gradient at the pixels; its outer pixels are null where the image's are. If g_A equals g_B exactly (pixels of
-// one supersampled block), there is nothing to sharpen.
+// h is estimated from the jump, assuming that the target has none there: h = (g_A - g_B) / (I_A - I_B), at least 0.
+// Where the target jumps with the image, or a filter blurred the gradient, the estimate is near 0 and the last term
+// vanishes. If the pixel centres are almost equal but the two sides of the boundary are not (J = e_A - e_B), J / 2 is
+// the divisor instead. grad: the loss gradient at the pixels; its outer pixels are null where the image's are. If g_A
+// equals g_B exactly (pixels of one supersampled block), there is nothing to sharpen.
 template <class Real, class Stored>
 HEADFIT_HD inline Real jump_loss_of_gradient(const BoundaryColours<Real, Stored>& colours,
                                              const FourPixels<Stored>& grad, int channels, bool sharpen) {
@@ -115,8 +117,9 @@ HEADFIT_HD inline Real log_sum_exp(const Side& side, int channels) {
     return largest + log(sum);
 }
 
-// D = phi(e_A, T) - phi(e_B, T): what the loss of a pixel with target T changes by if it sees A's colour instead of B's.
-// For the cross-entropy -sum T log softmax(e), T holds class probabilities and log_z = log_sum_exp(e_A) - log_sum_exp(e_B).
+// D = phi(e_A, T) - phi(e_B, T): what the loss of a pixel with target T changes by if it sees A's colour instead of
+// B's. For the cross-entropy -sum T log softmax(e), T holds class probabilities and log_z = log_sum_exp(e_A) -
+// log_sum_exp(e_B).
 template <class Real, class Stored>
 HEADFIT_HD inline Real occlusion_cost(const BoundaryColours<Real, Stored>& colours, const Stored* target, int channels,
                                       Penalty penalty, Real scale, Real log_z) {

@@ -2,10 +2,10 @@
 //
 // If the boundary between pixels A and B moves by dp along the pair's axis, A's colour spreads over B's:
 //     dL = G dp,   G = g . (I_A - I_B),   all at the boundary; jump_loss.h derives G.
-// Horizontal pairs account for the x component of the boundary's velocity v, vertical pairs for the y component; together they
-// are the contour integral of (jump) (v . n) ds = (jump) v_x dy + (jump) v_y dx.
-// Method: "Rasterized Edge Gradients", Pidhorskyi et al., ECCV 2024 (arXiv 2405.02508). Different here: what moves is found by
-// walking over the mesh, colours are extrapolated to the boundary, and the loss gradient is sharpened.
+// Horizontal pairs account for the x component of the boundary's velocity v, vertical pairs for the y component;
+// together they are the contour integral of (jump) (v . n) ds = (jump) v_x dy + (jump) v_y dx. Method: "Rasterized Edge
+// Gradients", Pidhorskyi et al., ECCV 2024 (arXiv 2405.02508). Different here: what moves is found by walking over the
+// mesh, colours are extrapolated to the boundary, and the loss gradient is sharpened.
 #pragma once
 
 #include "core/boundary.h"
@@ -18,8 +18,9 @@ struct EdgePoint {
     Real weight[2];
 };
 
-// The point nearest to P on screen on the edge opposite `corner`, as weights of the edge's vertices. The weights are linear on
-// screen: that is how the velocities of two vertices combine at P on the line through them, under any perspective.
+// The point nearest to P on screen on the edge opposite `corner`, as weights of the edge's vertices. The weights are
+// linear on screen: that is how the velocities of two vertices combine at P on the line through them, under any
+// perspective.
 template <class Real, class Stored>
 HEADFIT_HD inline EdgePoint<Real> point_on_edge(const Mesh<Real, Stored>& mesh, int32_t face, int corner, Vec2<Real> P) {
     const int32_t i = mesh.vertex_id(face, next_corner(corner)), j = mesh.vertex_id(face, previous_corner(corner));
@@ -27,7 +28,8 @@ HEADFIT_HD inline EdgePoint<Real> point_on_edge(const Mesh<Real, Stored>& mesh, 
     const Vec2<Real> e = screen(q) - screen(p);
     const Real length2 = dot(e, e);
     Real s = length2 > 0 ? dot(P - screen(p), e) / length2 : Real(0.5);
-    // Only rounding takes s out of [0, 1], unless the edge passes behind the camera: its visible part then lies outside.
+    // Only rounding takes s out of [0, 1], unless the edge passes behind the camera: its visible part then lies
+    // outside.
     if (p.z > 0 && q.z > 0) s = s < 0 ? Real(0) : (s > 1 ? Real(1) : s);
     return {{i, j}, {1 - s, s}};
 }
@@ -73,9 +75,9 @@ HEADFIT_HD inline void change_inverse_depth(const Mesh<Real, Stored>& mesh, int3
     }
 }
 
-// Moves the line w_a = w_b, whose velocity is v = -(dw_a - dw_b) g / |g|^2, g = grad(w_a - w_b). |g| is bounded from below for
-// nearly parallel faces: the line moves by at most 100 pixels per pixel that the faces move.
-// face_b < 0: the line w_a = const along which the near plane clips face_a.
+// Moves the line w_a = w_b, whose velocity is v = -(dw_a - dw_b) g / |g|^2, g = grad(w_a - w_b). |g| is bounded from
+// below for nearly parallel faces: the line moves by at most 100 pixels per pixel that the faces move. face_b < 0: the
+// line w_a = const along which the near plane clips face_a.
 template <class Real, class Stored, class Add>
 HEADFIT_HD inline void move_intersection(const Mesh<Real, Stored>& mesh, int32_t face_a, int32_t face_b, Vec2<Real> P,
                                          int axis, Real G, const Add& add) {
@@ -92,9 +94,9 @@ HEADFIT_HD inline void move_intersection(const Mesh<Real, Stored>& mesh, int32_t
         change_inverse_depth(mesh, side == 0 ? face_a : face_b, P, side == 0 ? ga : gb, side == 0 ? scale : -scale, add);
 }
 
-// Calls add(vertex, component, value) with the derivatives of dL = G dp. axis: 0 for a horizontal pair, 1 for a vertical one.
-// What moves is the end of a sheet (its border, its fold, or its intersection with the near plane), a label edge, or the line
-// where two sheets intersect. Two borders that meet get half of G each.
+// Calls add(vertex, component, value) with the derivatives of dL = G dp. axis: 0 for a horizontal pair, 1 for a
+// vertical one. What moves is the end of a sheet (its border, its fold, or its intersection with the near plane), a
+// label edge, or the line where two sheets intersect. Two borders that meet get half of G each.
 template <class Real, class Stored, class Add>
 HEADFIT_HD inline void move_boundary(const Mesh<Real, Stored>& mesh, const Boundary<Real>& r, Vec2<Real> A,
                                      Vec2<Real> B, int axis, Real G, const Add& add) {
@@ -115,10 +117,10 @@ HEADFIT_HD inline void move_boundary(const Mesh<Real, Stored>& mesh, const Bound
     }
 }
 
-// How far beyond its pixel centre the colour of the sheet in front has to be extrapolated to reach the silhouette, in units of
-// the step from the outer neighbour to the centre. `linear` is the distance in pixels. Where the surface turns away from the
-// camera, colour changes with depth rather than with pixels: the result is then the ratio of the steps in inverse depth,
-// clamped to [linear, max_reach].
+// How far beyond its pixel centre the colour of the sheet in front has to be extrapolated to reach the silhouette, in
+// units of the step from the outer neighbour to the centre. `linear` is the distance in pixels. Where the surface turns
+// away from the camera, colour changes with depth rather than with pixels: the result is then the ratio of the steps in
+// inverse depth, clamped to [linear, max_reach].
 template <class Real, class Stored>
 HEADFIT_HD inline Real silhouette_extrapolation(const Mesh<Real, Stored>& mesh, const Walk<Real>& end, Vec2<Real> P,
                                                 int32_t face, Vec2<Real> centre, int32_t outer_face,

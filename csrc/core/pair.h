@@ -32,11 +32,12 @@ HEADFIT_HD inline FourPixels<Stored> four_pixels(const Stored* image, int channe
     return {outer_a ? a - step : nullptr, a, a + step, outer_b ? a + 2 * step : nullptr};
 }
 
-// The colours on both sides of the boundary. max_reach bounds the extrapolation at silhouettes, see silhouette_extrapolation.
+// The colours on both sides of the boundary. max_reach bounds the extrapolation at silhouettes, see
+// silhouette_extrapolation.
 template <class Real, class Stored>
-HEADFIT_HD inline BoundaryColours<Real, Stored> boundary_colours(const RasterView<Real, Stored>& view, const PixelPair& pair,
-                                                                 const Boundary<Real>& r, const Stored* image,
-                                                                 int channels, Real max_reach) {
+HEADFIT_HD inline BoundaryColours<Real, Stored> boundary_colours(const RasterView<Real, Stored>& view,
+                                                                 const PixelPair& pair, const Boundary<Real>& r,
+                                                                 const Stored* image, int channels, Real max_reach) {
     const auto face = [&](int steps) { return view.face(pair.at_x(steps), pair.at_y(steps)); };
     const Vec2<Real> A = centre(view, pair, 0), B = centre(view, pair, 1), P = A + r.t * (B - A);
     Real reach_a = r.t, reach_b = 1 - r.t;
@@ -47,8 +48,8 @@ HEADFIT_HD inline BoundaryColours<Real, Stored> boundary_colours(const RasterVie
         const Real linear = a_in_front ? reach_a : reach_b;
         Walk<Real> end = r.b;
         if (a_in_front) end = r.a;
-        const Real reach = silhouette_extrapolation(view.surface.mesh, end, P, face(own), a_in_front ? A : B, face(outer),
-                                      centre(view, pair, outer), linear, max_reach);
+        const Real reach = silhouette_extrapolation(view.surface.mesh, end, P, face(own), a_in_front ? A : B,
+                                                    face(outer), centre(view, pair, outer), linear, max_reach);
         if (a_in_front)
             reach_a = reach;
         else
@@ -75,7 +76,8 @@ struct LossByGradient {
     }
 };
 
-// G of a loss that is the sum over pixels of weight * penalty(image, target). weight: [B,H,W]; image, target: [B,H,W,C].
+// G of a loss that is the sum over pixels of weight * penalty(image, target). weight: [B,H,W]; image, target:
+// [B,H,W,C].
 template <class Stored>
 struct LossByPenalty {
     const Stored *image, *target, *weight;

@@ -1,7 +1,8 @@
 // Textures with mip levels: the texels that a sample blends, and the level that a pixel's footprint selects.
 //
-// uv: u to the right, v up, the texture covers [0,1]^2; row 0 of the texels is at the top, v = 1. Levels are stored one after
-// the other, each half as high and wide as the one before. Coordinates outside the texture are clamped to its border.
+// uv: u to the right, v up, the texture covers [0,1]^2; row 0 of the texels is at the top, v = 1. Levels are stored one
+// after the other, each half as high and wide as the one before. Coordinates outside the texture are clamped to its
+// border.
 #pragma once
 
 #include <cmath>
@@ -100,8 +101,8 @@ struct TextureView {
         return f >= 0 && g >= 0 && (!group || group[f] == group[g]);
     }
 
-    // The level for a pixel that sees a face. Along each axis, its footprint extends to the neighbour on the same chart that
-    // is nearer on the texture, since the other neighbour may see a different surface.
+    // The level for a pixel that sees a face. Along each axis, its footprint extends to the neighbour on the same chart
+    // that is nearer on the texture, since the other neighbour may see a different surface.
     HEADFIT_HD T level(int64_t pixel, int y, int x) const;
 
   private:
@@ -119,8 +120,8 @@ struct TextureView {
     }
 };
 
-// The fractional level whose texels match the longer side of the pixel's footprint: log2 of its length. NaN, and anything
-// shorter than a texel, select level 0.
+// The fractional level whose texels match the longer side of the pixel's footprint: log2 of its length. NaN, and
+// anything shorter than a texel, select level 0.
 template <class T>
 HEADFIT_HD inline T level_for(const MipSizes& mips, T longest_squared) {
     if (!(longest_squared > T(1))) return T(0);

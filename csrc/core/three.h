@@ -1,5 +1,5 @@
-// Three numbers, one for each corner of a triangle (or for the edge opposite it), with elementwise arithmetic. Code written
-// for Three also compiles with FourLanes (cpu/lanes.h), which fits in one vector register.
+// Three numbers, one for each corner of a triangle (or for the edge opposite it), with elementwise arithmetic. Code
+// written for Three also compiles with FourLanes (cpu/lanes.h), which fits in one vector register.
 #pragma once
 
 #include <cstdint>

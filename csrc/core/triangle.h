@@ -1,11 +1,11 @@
 // One triangle against one pixel centre: coverage, barycentrics, depth, and their derivatives.
 //
-// Let E_k(q) = cross(p_i - q, p_j - q) for the edge (i, j) opposite corner k, with p on screen, and w = 1/z. The point of the
-// face's plane seen at q has perspective-correct barycentrics
+// Let E_k(q) = cross(p_i - q, p_j - q) for the edge (i, j) opposite corner k, with p on screen, and w = 1/z. The point
+// of the face's plane seen at q has perspective-correct barycentrics
 //     b_k = E_k w_k / S,   S = sum E_k w_k,   and depth   z = sum b_k z_k = sum E_k / S.
 // Both are ratios of homogeneous polynomials in (x z, y z, z), so they also hold for vertices behind the camera.
-// q is covered if all b_k >= 0 and z > near: clipping is done per pixel and creates no vertices. With s = sign(area), the
-// conditions z > 0 and b_k >= 0 together are equivalent to  s sign(z_k) E_k >= 0  for each k.
+// q is covered if all b_k >= 0 and z > near: clipping is done per pixel and creates no vertices. With s = sign(area),
+// the conditions z > 0 and b_k >= 0 together are equivalent to  s sign(z_k) E_k >= 0  for each k.
 #pragma once
 
 #include <limits>
@@ -35,9 +35,9 @@ struct Corners {
     }
 };
 
-// Edge functions  t_k(q) = a_k (q.x - x_k) + b_k (q.y - y_k) = s sign(z_k) E_k(q),  with (x_k, y_k) the vertex of the edge that
-// has the lower index. Two faces that share an edge then compute exactly the same number up to sign, because a and b of one
-// are the negated a and b of the other: no pixel centre is covered twice or missed between them.
+// Edge functions  t_k(q) = a_k (q.x - x_k) + b_k (q.y - y_k) = s sign(z_k) E_k(q),  with (x_k, y_k) the vertex of the
+// edge that has the lower index. Two faces that share an edge then compute exactly the same number up to sign, because
+// a and b of one are the negated a and b of the other: no pixel centre is covered twice or missed between them.
 template <class V>
 struct Triangle {
     using T = typename V::Scalar;
@@ -51,8 +51,8 @@ struct Triangle {
     HEADFIT_HD V edges(T qx, T qy) const { return a * (V(qx) - x) + b * (V(qy) - y); }
 };
 
-// Sets up `tri`; false if the face cannot be seen because it has no area or a vertex is not finite. Has no data-dependent
-// branches besides the two returns, since it runs for every face.
+// Sets up `tri`; false if the face cannot be seen because it has no area or a vertex is not finite. Has no
+// data-dependent branches besides the two returns, since it runs for every face.
 template <class V>
 HEADFIT_HD inline bool setup_triangle(const Corners<V>& p, const int32_t id[3], Triangle<V>& tri) {
     using T = typename V::Scalar;
@@ -77,15 +77,16 @@ HEADFIT_HD inline bool setup_triangle(const Corners<V>& p, const int32_t id[3], 
     return true;
 }
 
-// The pixel box of one vertex, clamped to the image: from the first pixel whose centre is not left of (above) it to the last
-// whose centre is not right of (below) it. It is empty by itself; the union of the boxes of a face's vertices contains all
-// pixels that the face may cover. A face with a vertex at or behind the near plane may reach anywhere, so the box of such a
-// vertex is the whole image.
+// The pixel box of one vertex, clamped to the image: from the first pixel whose centre is not left of (above) it to the
+// last whose centre is not right of (below) it. It is empty by itself; the union of the boxes of a face's vertices
+// contains all pixels that the face may cover. A face with a vertex at or behind the near plane may reach anywhere, so
+// the box of such a vertex is the whole image.
 template <class T>
 HEADFIT_HD inline PixelBox vertex_box(Vec3<T> v, int width, int height) {
     if (!(v.z > T(kNear))) return {0, 0, width, height};
-    // The centre of pixel i is i + 1/2. Clamped before the conversion, because a coordinate may be NaN or exceed any int.
-    // The conversion rounds down since nothing negative is left; on baseline x86-64, std::floor and std::ceil are calls.
+    // The centre of pixel i is i + 1/2. Clamped before the conversion, because a coordinate may be NaN or exceed any
+    // int. The conversion rounds down since nothing negative is left; on baseline x86-64, std::floor and std::ceil are
+    // calls.
     const auto clamp = [](T i, int size) { return !(i > 0) ? T(0) : (i < T(size) ? i : T(size)); };
     const auto first = [&](T at, int size) {
         const T i = clamp(at - T(0.5), size);
@@ -109,8 +110,8 @@ HEADFIT_HD inline PixelBox pixel_box(const Corners<V>& p, int width, int height)
     return unite(unite(box(0), box(1)), box(2));
 }
 
-// False only if no pixel centre of the box is covered. Holds exactly in floating point: t_k is monotone in q.x and q.y even
-// after rounding, so its value at the most favourable corner bounds it everywhere in the box.
+// False only if no pixel centre of the box is covered. Holds exactly in floating point: t_k is monotone in q.x and q.y
+// even after rounding, so its value at the most favourable corner bounds it everywhere in the box.
 template <class V>
 HEADFIT_HD inline bool may_touch(const Triangle<V>& tri, const PixelBox& box) {
     using T = typename V::Scalar;
@@ -143,14 +144,13 @@ HEADFIT_HD inline V bary_at(const Triangle<V>& tri, typename V::Scalar qx, typen
     return b * V(total > 0 ? 1 / total : 0);
 }
 
-// Derivatives of  L = sum over pixels of (sum_k grad_bary_k b_k + grad_depth z)  with respect to the face's vertices, for a run
-// of pixels of one row that see the same face. Per pixel, with F_k = E_k w_k:
+// Derivatives of  L = sum over pixels of (sum_k grad_bary_k b_k + grad_depth z)  with respect to the face's vertices,
+// for a run of pixels of one row that see the same face. Per pixel, with F_k = E_k w_k:
 //   depth:  z = sum b_k z_k                        ->  grad b_k += grad_depth z_k,   grad z_k += grad_depth b_k
 //   b_k = F_k / S                                  ->  grad F_k  = (grad b_k - sum_m grad b_m b_m) / S
 //   E_k = cross(p_i - q, p_j - q), w_k = 1 / z_k   ->  grad E_k  = grad F_k w_k,     grad z_k -= grad F_k E_k w_k^2
-// Along the row, at q = (d, 0) from the first pixel, F_k is linear in d, and so is the rest of the chain to p: it needs only
-// sum grad F_k and sum grad F_k d.
-// V: Three or FourLanes, in the precision of the computation.
+// Along the row, at q = (d, 0) from the first pixel, F_k is linear in d, and so is the rest of the chain to p: it needs
+// only sum grad F_k and sum grad F_k d. V: Three or FourLanes, in the precision of the computation.
 template <class V>
 class BaryDepthBackward {
   public:

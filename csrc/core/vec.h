@@ -1,5 +1,5 @@
-// Small vectors. Everything in core/ is plain C++ that works on one triangle, one pixel or one pair of pixels; under nvcc,
-// HEADFIT_HD compiles it for the GPU as well.
+// Small vectors. Everything in core/ is plain C++ that works on one triangle, one pixel or one pair of pixels; under
+// nvcc, HEADFIT_HD compiles it for the GPU as well.
 #pragma once
 
 #ifndef HEADFIT_HD

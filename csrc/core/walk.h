@@ -5,8 +5,8 @@
 
 namespace headfit {
 
-// A mesh with its connectivity. adjacency[f,k] is the face across the edge opposite corner k of face f, or -1 if that edge is
-// open or non-manifold.
+// A mesh with its connectivity. adjacency[f,k] is the face across the edge opposite corner k of face f, or -1 if that
+// edge is open or non-manifold.
 template <class Real, class Stored>
 struct Surface {
     Mesh<Real, Stored> mesh;
@@ -52,8 +52,8 @@ struct Walk {
     Real label_t = 1;
 };
 
-// The side (sign) of the screen line through p and q on which the face with third corner r lies. A corner behind the camera
-// appears mirrored.
+// The side (sign) of the screen line through p and q on which the face with third corner r lies. A corner behind the
+// camera appears mirrored.
 template <class Real>
 HEADFIT_HD inline Real side_of_edge(Vec3<Real> p, Vec3<Real> q, Vec3<Real> r) {
     return cross(screen(q) - screen(p), screen(r) - screen(p)) * front_or_behind(r);
@@ -65,8 +65,8 @@ HEADFIT_HD inline int corner_towards(const Surface<Real, Stored>& surface, int32
     return surface.across(face, 0) == other ? 0 : (surface.across(face, 1) == other ? 1 : 2);
 }
 
-// Whether the surface continues, without folding back on screen, across the edge opposite corner k of `face` into `next`,
-// whose corner opposite that edge is k_next.
+// Whether the surface continues, without folding back on screen, across the edge opposite corner k of `face` into
+// `next`, whose corner opposite that edge is k_next.
 template <class Real, class Stored>
 HEADFIT_HD inline bool goes_on(const Surface<Real, Stored>& surface, int32_t face, int k, int32_t next, int k_next) {
     const Vec3<Real> opposite = surface.mesh.corner(next, k_next);
@@ -85,7 +85,8 @@ HEADFIT_HD inline Walk<Real> walk(const Surface<Real, Stored>& surface, int32_t 
     Real t = 0;
     int entered = -1;
     for (int step = 0; step < kMaxWalk; ++step) {
-        // The edge functions l_k at the start (positive inside) and their decrease c_j - c_i over the segment: l_k at the end is
+        // The edge functions l_k at the start (positive inside) and their decrease c_j - c_i over the segment: l_k at
+        // the end is
         //   cross(r_i - d, r_j - d) = cross(r_i, r_j) - (cross(d, r_j) - cross(d, r_i)),   r = p - from, d = to - from.
         Vec3<Real> p[3];
         Vec2<Real> r[3];

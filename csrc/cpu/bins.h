@@ -33,8 +33,8 @@ struct TileFace {
     uint8_t x0, y0, x1, y1;
 };
 
-// Bins of one image's faces. Chunks of consecutive faces are binned in parallel, each into bins of its own: threads share
-// nothing, and the faces of a tile are visited in ascending order.
+// Bins of one image's faces. Chunks of consecutive faces are binned in parallel, each into bins of its own: threads
+// share nothing, and the faces of a tile are visited in ascending order.
 template <class T>
 class Binning {
   public:

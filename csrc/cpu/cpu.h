@@ -30,8 +30,8 @@ void interpolate_backward(const Scene<T>& scene, const Attributes<T>& attributes
 template <class T, class Loss>
 void edge_grad_backward(const Scene<T>& scene, const Loss& loss, T* grad_v, int threads);
 
-// image [B,H,W,C], 0 on background, from a pyramid that has all levels' texels as rows; level [B,H,W], which the backward
-// pass needs, -1 on background.
+// image [B,H,W,C], 0 on background, from a pyramid that has all levels' texels as rows; level [B,H,W], which the
+// backward pass needs, -1 on background.
 template <class T>
 void sample_texture(const TextureView<T>& view, const Attributes<T>& pyramid, T* image, T* level, int threads);
 

@@ -1,5 +1,6 @@
-// One pass over the rows of pixels. A jump also uses the outer pixels next to its pair, unless there is another jump between.
-// So for each row, first the boundaries between pixels that differ are found, then each jump adds its gradient to the vertices.
+// One pass over the rows of pixels. A jump also uses the outer pixels next to its pair, unless there is another jump
+// between. So for each row, first the boundaries between pixels that differ are found, then each jump adds its gradient
+// to the vertices.
 #include <array>
 #include <vector>
 
@@ -136,11 +137,11 @@ void edge_grad_backward(const Scene<T>& scene, const Loss& loss, T* grad_v, int 
     check_faces(scene);
     check_adjacency(scene);
     const Sizes& sizes = scene.sizes;
-    sum_over_bands(SumSizes{sizes.images, sizes.vertices, 3, false}, sizes.width > 0 ? sizes.height : 0, grad_v, threads,
-                   [&](int64_t image, int y0, int y1, BandSums& sums) {
-                       const Jumps<T> jumps{scene.template view<double>(image), &sizes};
-                       add_band(jumps, image, y0, y1, loss, sums);
-                   });
+    const auto band = [&](int64_t image, int y0, int y1, BandSums& sums) {
+        add_band(Jumps<T>{scene.template view<double>(image), &sizes}, image, y0, y1, loss, sums);
+    };
+    const int rows = sizes.width > 0 ? sizes.height : 0;
+    sum_over_bands(SumSizes{sizes.images, sizes.vertices, 3, false}, rows, grad_v, threads, band);
 }
 
 #define HEADFIT_INSTANTIATE(T)                                                                      \

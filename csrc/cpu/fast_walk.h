@@ -20,7 +20,8 @@ struct ScreenPoint {
         in_front = (p[2] > T(kNear)) & (sum - sum == 0);  // infinity minus itself is NaN
     }
 
-    // Position relative to the path along an axis (0: x, 1: y): on it, or on the side towards which x rotates to become y.
+    // Position relative to the path along an axis (0: x, 1: y): on it, or on the side towards which x rotates to become
+    // y.
     template <int axis>
     HEADFIT_INLINE bool on() const {
         return r[1 - axis] == 0;
@@ -42,13 +43,13 @@ HEADFIT_INLINE double area(const ScreenPoint& a, const ScreenPoint& b, const Scr
     return ab[0] * ac[1] - ab[1] * ac[0];
 }
 
-// Whether the walk from `face`, which covers `start`, along an axis enters `target`, which covers a point further along. Also
-// false in every case that needs the full walk: a border, a fold, the near plane, a vertex exactly on the path, or many faces.
-// core/boundary.h says why a pair for which this is true has no jump.
+// Whether the walk from `face`, which covers `start`, along an axis enters `target`, which covers a point further
+// along. Also false in every case that needs the full walk: a border, a fold, the near plane, a vertex exactly on the
+// path, or many faces. core/boundary.h says why a pair for which this is true has no jump.
 //
-// The path leaves each face by the edge from a vertex `low` to a vertex `high`, which is above the path, and the next face's
-// third vertex has to lie on the far side of that edge. Selects values instead of branching: on a mesh of small faces the
-// branches would be unpredictable.
+// The path leaves each face by the edge from a vertex `low` to a vertex `high`, which is above the path, and the next
+// face's third vertex has to lie on the far side of that edge. Selects values instead of branching: on a mesh of small
+// faces the branches would be unpredictable.
 template <int axis, class T>
 HEADFIT_INLINE bool walk_reaches(const Surface<double, T>& surface, int32_t face, Vec2<double> start,
                                  int32_t target) {
@@ -61,9 +62,9 @@ HEADFIT_INLINE bool walk_reaches(const Surface<double, T>& surface, int32_t face
     const bool tie = p0.on<axis>() | p1.on<axis>() | p2.on<axis>();
     const int above = int(p0.above<axis>()) | int(p1.above<axis>()) << 1 | int(p2.above<axis>()) << 2;
     if (!(p0.in_front & p1.in_front & p2.in_front) | tie | (above == 0) | (above == 7)) return false;
-    // One corner is alone on its side of the path. The path leaves by one of that corner's two edges; if the face is oriented
-    // from x towards y, by the one that rises. `above` has a bit for each corner; this table of 2-bit entries maps it to the
-    // lone corner: 1 and 6 to 0, 2 and 5 to 1, 4 and 3 to 2.
+    // One corner is alone on its side of the path. The path leaves by one of that corner's two edges; if the face is
+    // oriented from x towards y, by the one that rises. `above` has a bit for each corner; this table of 2-bit entries
+    // maps it to the lone corner: 1 and 6 to 0, 2 and 5 to 1, 4 and 3 to 2.
     const int single = 0x690 >> 2 * above & 3;
     const bool positive = area(p0, p1, p2) > 0, single_above = above >> single & 1;
     const int other = wrap(single + (positive == single_above ? 2 : 1));
@@ -91,8 +92,8 @@ HEADFIT_INLINE bool walk_reaches(const Surface<double, T>& surface, int32_t face
     return false;
 }
 
-// Whether there surely is no jump between the pixel that sees face a at A and its neighbour along the axis that sees face b.
-// core/boundary.h says why this agrees with find_boundary.
+// Whether there surely is no jump between the pixel that sees face a at A and its neighbour along the axis that sees
+// face b. core/boundary.h says why this agrees with find_boundary.
 template <int axis, class T>
 HEADFIT_INLINE bool surely_one_surface(const Surface<double, T>& surface, int32_t a, int32_t b, Vec2<double> A) {
     return a >= 0 && b >= 0 && surface.group[a] == surface.group[b] &&

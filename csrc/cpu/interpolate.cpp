@@ -66,8 +66,8 @@ void interpolate(const Scene<T>& scene, const Attributes<T>& attributes, const T
         parallel_for((rows + kRows - 1) / kRows, threads, [&](int64_t block) {
             for (int64_t row = block * kRows; row < std::min((block + 1) * kRows, rows); ++row) {
                 const int64_t first = row * sizes.width;
-                const FaceAttributes<T, fixed()> values{attributes.of_image(row / sizes.height, sizes.vertices), channels,
-                                                        scene.faces};
+                const T* of_image = attributes.of_image(row / sizes.height, sizes.vertices);
+                const FaceAttributes<T, fixed()> values{of_image, channels, scene.faces};
                 for_each_run(scene.index_img + first, sizes, [&](int32_t face, int x0, int x1) {
                     T* out = image + (first + x0) * channels;
                     if (face < 0)

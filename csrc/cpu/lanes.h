@@ -1,12 +1,13 @@
-// SIMD types for several pixels of a row, in the vector extensions shared by GCC and Clang: plain arithmetic, compiled to
-// whatever the target has. They are passed by reference, because passing them by value depends on the instruction set.
+// SIMD types for several pixels of a row, in the vector extensions shared by GCC and Clang: plain arithmetic, compiled
+// to whatever the target has. They are passed by reference, because passing them by value depends on the instruction
+// set.
 #pragma once
 
 #include <cstdint>
 #include <cstring>
 
-// Compiles a function both for AVX2 and for baseline x86-64; the loader chooses. Everything it calls has to be inlined into
-// it, or would be compiled for baseline x86-64 only.
+// Compiles a function both for AVX2 and for baseline x86-64; the loader chooses. Everything it calls has to be inlined
+// into it, or would be compiled for baseline x86-64 only.
 #if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__) && !defined(HEADFIT_SANITIZED)
 #define HEADFIT_CLONES __attribute__((target_clones("avx2", "default"), flatten))
 #else
@@ -46,8 +47,8 @@ struct Lanes {
     }
 };
 
-// Three<T> (core/three.h) in one vector register; the fourth lane repeats the third. Aligned no more strictly than memory from
-// the heap is.
+// Three<T> (core/three.h) in one vector register; the fourth lane repeats the third. Aligned no more strictly than
+// memory from the heap is.
 template <class T>
 struct FourLanes {
     using Scalar = T;

@@ -1,5 +1,5 @@
-// Threads for one call, started here and joined before it returns. Nothing outlives the call, so the library can be used
-// after fork() (in data-loading workers). The price is about 20 microseconds per thread.
+// Threads for one call, started here and joined before it returns. Nothing outlives the call, so the library can be
+// used after fork() (in data-loading workers). The price is about 20 microseconds per thread.
 #pragma once
 
 #include <atomic>
@@ -11,8 +11,8 @@
 
 namespace headfit {
 
-// Calls phase(worker) of each phase once for each worker in [0, workers), each worker on its own thread. All workers finish a
-// phase before any starts the next: new threads for each phase would cost more than a phase of a small image.
+// Calls phase(worker) of each phase once for each worker in [0, workers), each worker on its own thread. All workers
+// finish a phase before any starts the next: new threads for each phase would cost more than a phase of a small image.
 template <class... Phases>
 void run_workers(int workers, const Phases&... phases) {
     std::exception_ptr error;

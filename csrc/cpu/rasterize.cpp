@@ -1,6 +1,6 @@
-// The image is drawn in tiles, each owned by one thread at a time, with its depth buffer in the L1 cache. Faces are drawn in
-// ascending order with a strict depth test, so the lower index wins ties for any number of threads. Barycentrics are computed
-// at the end, for visible faces only.
+// The image is drawn in tiles, each owned by one thread at a time, with its depth buffer in the L1 cache. Faces are
+// drawn in ascending order with a strict depth test, so the lower index wins ties for any number of threads.
+// Barycentrics are computed at the end, for visible faces only.
 #include <limits>
 #include <vector>
 
@@ -39,7 +39,8 @@ struct Tile {
     }
 };
 
-// Draws triangle number `count` into the tile whose first pixel is (left, top). Returns whether it passed any depth test.
+// Draws triangle number `count` into the tile whose first pixel is (left, top). Returns whether it passed any depth
+// test.
 template <class T>
 HEADFIT_INLINE bool draw_rows(Tile<T>& tile, const Triangle<FourLanes<T>>& tri, const TileFace& box, int left,
                               int top) {

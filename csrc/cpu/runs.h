@@ -20,8 +20,8 @@ void for_each_run(const int32_t* row, const Sizes& sizes, const Run& run) {
     }
 }
 
-// Calls work(n) with n a std::integral_constant equal to `channels` for common numbers of channels, so that loops over them
-// unroll and sums stay in registers; otherwise n = 0, and the number of channels is known only at run time.
+// Calls work(n) with n a std::integral_constant equal to `channels` for common numbers of channels, so that loops over
+// them unroll and sums stay in registers; otherwise n = 0, and the number of channels is known only at run time.
 template <class Work>
 void with_channels(int channels, const Work& work) {
     switch (channels) {

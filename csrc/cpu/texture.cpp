@@ -68,8 +68,8 @@ void gradient_of_uv(const TextureView<T>& view, const LevelTable& levels, const 
     }
 }
 
-// Each worker visits all pixels in order and adds to the texel rows it owns: no atomics, and sums that do not depend on the
-// number of workers.
+// Each worker visits all pixels in order and adds to the texel rows it owns: no atomics, and sums that do not depend on
+// the number of workers.
 template <class T>
 void gradient_of_texels(const TextureView<T>& view, const LevelTable& levels, const Attributes<T>& pyramid,
                         const T* level, const T* grad_image, T* grad_pyramid, int worker, int workers) {
@@ -111,7 +111,8 @@ void sample_texture_backward(const TextureView<T>& view, const Attributes<T>& py
 
 #define HEADFIT_INSTANTIATE(T)                                                                        \
     template void sample_texture<T>(const TextureView<T>&, const Attributes<T>&, T*, T*, int);        \
-    template void sample_texture_backward<T>(const TextureView<T>&, const Attributes<T>&, const T*, const T*, T*, T*, int);
+    template void sample_texture_backward<T>(const TextureView<T>&, const Attributes<T>&, const T*,   \
+                                             const T*, T*, T*, int);
 HEADFIT_INSTANTIATE(float)
 HEADFIT_INSTANTIATE(double)
 #undef HEADFIT_INSTANTIATE

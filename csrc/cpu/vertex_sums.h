@@ -1,8 +1,8 @@
 // Scatter-add from pixels to vertices, without atomics and bit-identical for any number of threads.
 //
-// Images are split into bands of rows, independently of the number of threads. Each band accumulates into its worker's buffer
-// [V,C] of doubles, which records the vertices it touched; their sums are then packed and the buffer is cleared for the next
-// band. In the end, the packed sums are added up in the order of the bands.
+// Images are split into bands of rows, independently of the number of threads. Each band accumulates into its worker's
+// buffer [V,C] of doubles, which records the vertices it touched; their sums are then packed and the buffer is cleared
+// for the next band. In the end, the packed sums are added up in the order of the bands.
 #pragma once
 
 #include <algorithm>
@@ -79,8 +79,8 @@ struct SumSizes {
 
 constexpr int kBandRows = 32;
 
-// Calls band(image, y0, y1, sums) for the bands of rows of all images, and writes the totals to out: [images,V,C], or [V,C] if
-// shared. If out is null, nothing is summed.
+// Calls band(image, y0, y1, sums) for the bands of rows of all images, and writes the totals to out: [images,V,C], or
+// [V,C] if shared. If out is null, nothing is summed.
 template <class T, class Band>
 void sum_over_bands(const SumSizes& sizes, int rows, T* out, int threads, const Band& band) {
     const int64_t bands = (rows + kBandRows - 1) / kBandRows, count = sizes.images * bands;

@@ -1,5 +1,6 @@
-// The operators of cpu/cpu.h on a GPU, with pointers to device memory, launched into a stream. No call waits for the device,
-// so values cannot be checked: an index_img value out of range counts as background, and faces must be checked beforehand.
+// The operators of cpu/cpu.h on a GPU, with pointers to device memory, launched into a stream. No call waits for the
+// device, so values cannot be checked: an index_img value out of range counts as background, and faces must be checked
+// beforehand.
 #pragma once
 
 #include "core/pair.h"
@@ -9,12 +10,12 @@
 namespace headfit {
 namespace cuda {
 
-// Bytes of workspace with which an operator that sums into `count` values does so in an order-independent way, bit-identical
-// from run to run. Without workspace, sums are faster.
+// Bytes of workspace with which an operator that sums into `count` values does so in an order-independent way,
+// bit-identical from run to run. Without workspace, sums are faster.
 inline int64_t deterministic_bytes(int64_t count) { return 8 * (count + 1); }
 
-// Bytes of workspace that rasterize should get; it needs at least those of the depth buffer, 8 (B H W + 1), and with few more
-// draws large faces more slowly.
+// Bytes of workspace that rasterize should get; it needs at least those of the depth buffer, 8 (B H W + 1), and with
+// few more draws large faces more slowly.
 int64_t rasterize_bytes(const Sizes& sizes);
 
 template <class T>

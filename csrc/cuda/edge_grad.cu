@@ -1,6 +1,6 @@
-// One thread per pair of pixels. Most pairs see the same face and end at once. A jump has to know whether the pairs before and
-// after it are jumps as well, so its thread finds their boundaries again. Jumps are a few percent of the pairs that differ, so
-// this costs little, while flags in memory would cost another pass over the image.
+// One thread per pair of pixels. Most pairs see the same face and end at once. A jump has to know whether the pairs
+// before and after it are jumps as well, so its thread finds their boundaries again. Jumps are a few percent of the
+// pairs that differ, so this costs little, while flags in memory would cost another pass over the image.
 #include "core/pair.h"
 #include "cuda/cuda.h"
 #include "cuda/vertex_sums.h"
@@ -11,12 +11,14 @@ namespace {
 
 constexpr int kPairs = 128;  // threads per block: few, since each needs many registers
 
-// Resident blocks per multiprocessor to compile for. Without this bound the compiler fits more and spills registers.
-template <class T>
-constexpr int kResidentBlocks = sizeof(T) == 4 ? 5 : 3;
+constexpr int kResidentBlocks = 3;  // per multiprocessor, at least: without this bound the compiler spills registers
 
-template <class Real, class T, class Loss>
-__global__ void __launch_bounds__(kPairs, kResidentBlocks<T>)
+// Computes in double, as the CPU does, also for floats: whether a face is turned away and where a walk leaves it depends on
+// differences of products, and on faces with almost no area floats decide differently. Only pairs that differ pay for it.
+using Real = double;
+
+template <class T, class Loss>
+__global__ void __launch_bounds__(kPairs, kResidentBlocks)
     move_jumps(Scene<T> scene, Loss loss, VertexSums<T> sums) {
     const Sizes& sizes = scene.sizes;
     const int x = int(blockIdx.x * blockDim.x + threadIdx.x), y = int(blockIdx.y * blockDim.y + threadIdx.y);
@@ -63,12 +65,11 @@ template <class T, class Loss>
 void edge_grad_backward(const Scene<T>& scene, const Loss& loss, T* grad_v, const Queue& queue) {
     const Sizes& sizes = scene.sizes;
     const dim3 block(kBlockX, kPairs / kBlockX);
-    dim3 grid = grid_of(sizes.width, sizes.height, 2 * sizes.images);
-    grid.y = blocks_for(sizes.height, int(block.y));
+    const dim3 grid = grid_of(sizes.width, sizes.height, sizes.images, int(block.y), 2);  // layers: pairs along x and along y
     // A pair adds to up to 6 vertices, 3 components each; there are two pairs for each pixel.
     const double contributions = 36.0 * double(sizes.images) * sizes.height * sizes.width;
     sum_to(grad_v, 3 * sizes.images * sizes.vertices, contributions, queue, [&](const VertexSums<T>& sums) {
-        launch(move_jumps<T, T, Loss>, grid, block, queue, scene, loss, sums);
+        launch(move_jumps<T, Loss>, grid, block, queue, scene, loss, sums);
     });
 }
 

@@ -1,5 +1,5 @@
-// Neighbouring threads process neighbouring channels: for any number of channels, images are read and written in whole sectors,
-// and so are gathers from and atomics to the rows of vertices.
+// Neighbouring threads process neighbouring channels: for any number of channels, images are read and written in whole
+// sectors, and so are gathers from and atomics to the rows of vertices.
 #include "cuda/cuda.h"
 #include "cuda/vertex_sums.h"
 
@@ -65,8 +65,8 @@ __global__ void __launch_bounds__(kBlock) to_bary(Sizes sizes, FaceAttributes<T>
 
 template <class T>
 __global__ void __launch_bounds__(kBlock)
-    to_attributes(Sizes sizes, FaceAttributes<T> attributes, const int32_t* index_img, const T* bary, const T* grad_image,
-                  VertexSums<T> sums) {
+    to_attributes(Sizes sizes, FaceAttributes<T> attributes, const int32_t* index_img, const T* bary,
+                  const T* grad_image, VertexSums<T> sums) {
     const int e = int(blockIdx.x * blockDim.x + threadIdx.x);
     const int y0 = int(blockIdx.y * blockDim.y + threadIdx.y) * kRun;
     const int64_t image = blockIdx.z;
@@ -96,7 +96,8 @@ template <class T>
 void interpolate(const Scene<T>& scene, const Attributes<T>& attributes, const T* bary, T* image, const Queue& queue) {
     const Sizes& sizes = scene.sizes;
     launch(blend<T>, grid_of(int64_t(sizes.width) * attributes.channels, sizes.height, sizes.images),
-           dim3(kBlockX, kBlockY), queue, sizes, FaceAttributes<T>{attributes, scene.faces}, scene.index_img, bary, image);
+           dim3(kBlockX, kBlockY), queue, sizes, FaceAttributes<T>{attributes, scene.faces}, scene.index_img, bary,
+           image);
 }
 
 template <class T>
@@ -104,17 +105,15 @@ void interpolate_backward(const Scene<T>& scene, const Attributes<T>& attributes
                           T* grad_attributes, T* grad_bary, const Queue& queue) {
     const Sizes& sizes = scene.sizes;
     const FaceAttributes<T> rows{attributes, scene.faces};
-    const dim3 block(kBlockX, kBlockY);
-    if (grad_bary)
-        launch(to_bary<T>, grid_of(sizes.width, sizes.height, sizes.images), block, queue, sizes, rows,
-               scene.index_img, grad_image, grad_bary);
-    if (!grad_attributes) return;
     const int channels = attributes.channels;
-    const dim3 grid = grid_of(int64_t(sizes.width) * channels, blocks_for(sizes.height, kRun), sizes.images);
+    const dim3 block(kBlockX, kBlockY), per_pixel = grid_of(sizes.width, sizes.height, sizes.images),
+        per_run = grid_of(int64_t(sizes.width) * channels, sizes.height, sizes.images, kBlockY * kRun);
+    if (grad_bary) launch(to_bary<T>, per_pixel, block, queue, sizes, rows, scene.index_img, grad_image, grad_bary);
+    if (!grad_attributes) return;
     const double contributions = 3.0 * double(sizes.images) * sizes.height * sizes.width;  // to one value
     const int64_t count = (attributes.shared ? 1 : sizes.images) * sizes.vertices * channels;
     sum_to(grad_attributes, count, contributions, queue, [&](const VertexSums<T>& sums) {
-        launch(to_attributes<T>, grid, block, queue, sizes, rows, scene.index_img, bary, grad_image, sums);
+        launch(to_attributes<T>, per_run, block, queue, sizes, rows, scene.index_img, bary, grad_image, sums);
     });
 }
 

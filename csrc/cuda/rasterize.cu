@@ -2,8 +2,8 @@
 // 1. draw_faces: one thread per face draws the face if its box is small, else queues the tiles of the box.
 // 2. draw_tiles: one warp per queued tile, one lane per column.
 // 3. resolve: barycentrics and depth of the visible face, once per pixel.
-// Arithmetic and order of operations are those of the CPU, and this file is compiled without contraction into fused
-// multiply-adds, so indices, depths and barycentrics are identical bit for bit.
+// Arithmetic and order of operations are those of the CPU, and nothing is contracted into fused multiply-adds, so
+// indices, depths and barycentrics are identical bit for bit.
 #include "core/triangle.h"
 #include "cuda/atomics.h"
 #include "cuda/cuda.h"
@@ -19,8 +19,8 @@ constexpr int kResidentBlocks = 4;  // per multiprocessor, at least: without thi
 constexpr int kItemsPerTile = 128;      // capacity of the queue per tile of the image: a byte per pixel
 constexpr unsigned kMaxBlocks = 1024;   // of draw_tiles: enough for any GPU, since each strides over the queue
 
-// Depth and face in one word, ordered by depth and, at equal depth, by face: the bits of positive floats are ordered like the
-// numbers.
+// Depth and face in one word, ordered by depth and, at equal depth, by face: the bits of positive floats are ordered
+// like the numbers.
 struct DepthAndFace {
     Bits64* words;  // [B,H,W], all ones for background
 
@@ -62,7 +62,7 @@ struct Tiles {
 
     explicit Tiles(const Sizes& sizes)
         : columns((sizes.width + kTile - 1) / kTile), rows((sizes.height + kTile - 1) / kTile) {}
-    HEADFIT_HD int per_image() const { return columns * rows; }
+    HEADFIT_HD int64_t per_image() const { return int64_t(columns) * rows; }
 };
 
 template <class T>
@@ -120,7 +120,7 @@ __global__ void __launch_bounds__(kThreads, kResidentBlocks)
     for (int i = 0; i < parts; ++i) {
         const int column = c0 + i % columns, row = r0 + i / columns;
         if (large && first + i < queue.capacity)
-            queue.items[first + i] = {face, image * tiles.per_image() + row * tiles.columns + column};
+            queue.items[first + i] = {face, int32_t(image * tiles.per_image()) + row * tiles.columns + column};
         else
             draw(f.triangle, face, large ? overlap(box, tile_box(column, row)) : box, pixels, sizes.width, target);
     }
@@ -135,7 +135,7 @@ __global__ void __launch_bounds__(kThreads, kResidentBlocks)
     const Bits64 step = Bits64(gridDim.x) * (blockDim.x / kTile);
     for (Bits64 i = Bits64(blockIdx.x) * (blockDim.x / kTile) + threadIdx.x / kTile; i < count; i += step) {
         const auto [face, tile] = queue.items[i];
-        const int image = tile / tiles.per_image(), place = tile % tiles.per_image();
+        const int per_image = int(tiles.per_image()), image = tile / per_image, place = tile % per_image;
         const Face<T> f(scene.template mesh<T>(image), face, sizes.width, sizes.height);
         const PixelBox part = overlap(f.box, tile_box(place % tiles.columns, place / tiles.columns));
         if (!may_touch(f.triangle, part)) continue;
@@ -179,22 +179,20 @@ void draw_all(const Scene<T>& scene, const Target& target, const TileQueue& tile
            Tiles(sizes), target, tiles);
 }
 
-void draw_and_resolve(const Scene<float>& scene, const Raster<float>& out, Bits64* words, const TileQueue& tiles,
+void draw_and_resolve(const Scene<float>& scene, const Raster<float>& out, Bits64* words, const TileQueue& tiles, dim3 grid,
                       const Queue& queue) {
     const DepthAndFace target{words};
     draw_all(scene, target, tiles, queue);
-    launch(resolve<float, DepthAndFace>, grid_of(scene.sizes.width, scene.sizes.height, scene.sizes.images),
-           dim3(kBlockX, kBlockY), queue, scene, target, out);
+    launch(resolve<float, DepthAndFace>, grid, dim3(kBlockX, kBlockY), queue, scene, target, out);
 }
 
-void draw_and_resolve(const Scene<double>& scene, const Raster<double>& out, Bits64* words, const TileQueue& tiles,
+void draw_and_resolve(const Scene<double>& scene, const Raster<double>& out, Bits64* words, const TileQueue& tiles, dim3 grid,
                       const Queue& queue) {
     fill_bytes(out.index_img, 0xff, pixels_of(scene.sizes) * int64_t(sizeof(int32_t)), queue);
     const FaceAtDepth target{words, reinterpret_cast<unsigned*>(out.index_img)};
     draw_all(scene, Depth{words}, tiles, queue);
     draw_all(scene, target, tiles, queue);
-    launch(resolve<double, FaceAtDepth>, grid_of(scene.sizes.width, scene.sizes.height, scene.sizes.images),
-           dim3(kBlockX, kBlockY), queue, scene, target, out);
+    launch(resolve<double, FaceAtDepth>, grid, dim3(kBlockX, kBlockY), queue, scene, target, out);
 }
 
 }  // namespace
@@ -207,6 +205,7 @@ template <class T>
 void rasterize(const Scene<T>& scene, const Raster<T>& out, const Queue& queue) {
     const int64_t pixels = pixels_of(scene.sizes);
     if (pixels == 0) return;
+    const dim3 grid = grid_of(scene.sizes.width, scene.sizes.height, scene.sizes.images);
     if (queue.workspace_bytes < 8 * (pixels + 1)) throw std::invalid_argument("rasterize: the workspace is too small");
     if (scene.sizes.images * Tiles(scene.sizes).per_image() > std::numeric_limits<int32_t>::max())
         throw std::invalid_argument("rasterize: too many pixels for one call");
@@ -214,7 +213,7 @@ void rasterize(const Scene<T>& scene, const Raster<T>& out, const Queue& queue) 
     fill_bytes(words, 0xff, 8 * pixels, queue);
     TileQueue::Item* items = reinterpret_cast<TileQueue::Item*>(words + pixels + 1);
     const TileQueue tiles{words + pixels, items, Bits64(queue.workspace_bytes / 8 - pixels - 1)};
-    draw_and_resolve(scene, out, words, tiles, queue);
+    draw_and_resolve(scene, out, words, tiles, grid, queue);
 }
 
 template void rasterize<float>(const Scene<float>&, const Raster<float>&, const Queue&);

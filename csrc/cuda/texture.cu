@@ -1,4 +1,5 @@
-// One thread per pixel selects the level first; then, as in interpolate.cu, neighbouring threads process neighbouring channels.
+// One thread per pixel selects the level first; then, as in interpolate.cu, neighbouring threads process neighbouring
+// channels.
 #include "cuda/cuda.h"
 #include "cuda/vertex_sums.h"
 
@@ -80,27 +81,25 @@ __global__ void __launch_bounds__(kBlock)
 template <class T>
 void sample_texture(const TextureView<T>& view, const Attributes<T>& pyramid, T* image, T* level, const Queue& queue) {
     const Sizes& sizes = view.sizes;
-    const dim3 block(kBlockX, kBlockY);
-    launch(choose_level<T>, grid_of(sizes.width, sizes.height, sizes.images), block, queue, view, level);
-    launch(sample<T>, grid_of(int64_t(sizes.width) * pyramid.channels, sizes.height, sizes.images), block, queue, view,
-           pyramid, static_cast<const T*>(level), image);
+    const dim3 block(kBlockX, kBlockY), per_pixel = grid_of(sizes.width, sizes.height, sizes.images),
+        per_channel = grid_of(int64_t(sizes.width) * pyramid.channels, sizes.height, sizes.images);
+    launch(choose_level<T>, per_pixel, block, queue, view, level);
+    launch(sample<T>, per_channel, block, queue, view, pyramid, static_cast<const T*>(level), image);
 }
 
 template <class T>
 void sample_texture_backward(const TextureView<T>& view, const Attributes<T>& pyramid, const T* level,
                              const T* grad_image, T* grad_pyramid, T* grad_uv, const Queue& queue) {
     const Sizes& sizes = view.sizes;
-    const dim3 block(kBlockX, kBlockY);
-    if (grad_uv)
-        launch(to_uv<T>, grid_of(sizes.width, sizes.height, sizes.images), block, queue, view, pyramid, level,
-               grad_image, grad_uv);
-    if (!grad_pyramid) return;
     const int channels = pyramid.channels;
-    const dim3 grid = grid_of(int64_t(sizes.width) * channels, sizes.height, sizes.images);
+    const dim3 block(kBlockX, kBlockY), per_pixel = grid_of(sizes.width, sizes.height, sizes.images),
+        per_channel = grid_of(int64_t(sizes.width) * channels, sizes.height, sizes.images);
+    if (grad_uv) launch(to_uv<T>, per_pixel, block, queue, view, pyramid, level, grad_image, grad_uv);
+    if (!grad_pyramid) return;
     const double contributions = 8.0 * double(sizes.images) * sizes.height * sizes.width;  // to one value
     const int64_t count = (pyramid.shared ? 1 : sizes.images) * view.mips.texels() * channels;
     sum_to(grad_pyramid, count, contributions, queue, [&](const VertexSums<T>& sums) {
-        launch(to_texels<T>, grid, block, queue, view, pyramid, level, grad_image, sums);
+        launch(to_texels<T>, per_channel, block, queue, view, pyramid, level, grad_image, sums);
     });
 }
 

@@ -1,10 +1,10 @@
 // Scatter-add from pixels to vertices.
 //
-// Fast: floating-point atomics, whose order, and hence rounding, changes from run to run. Deterministic: integer atomics in
-// fixed point. Integer sums do not depend on the order, so the result is bit-identical from run to run. The unit is a power of
-// two chosen from the data: the kernel first runs once to find the largest contribution (a maximum does not depend on the
-// order either). With an upper bound on the number of contributions, that determines the finest unit that cannot overflow: for
-// 2^20 pixels 2^-37 of the largest contribution, or finer.
+// Fast: floating-point atomics, whose order, and hence rounding, changes from run to run. Deterministic: integer
+// atomics in fixed point. Integer sums do not depend on the order, so the result is bit-identical from run to run. The
+// unit is a power of two chosen from the data: the kernel first runs once to find the largest contribution (a maximum
+// does not depend on the order either). With an upper bound on the number of contributions, that determines the finest
+// unit that cannot overflow: for 2^20 pixels 2^-37 of the largest contribution, or finer.
 #pragma once
 
 #include "cuda/atomics.h"
@@ -45,8 +45,8 @@ struct VertexSums {
     }
 };
 
-// Converts fixed point to floating point. A contribution that is not finite makes all sums NaN, because in fixed point it is
-// unknown which sum it belongs to.
+// Converts fixed point to floating point. A contribution that is not finite makes all sums NaN, because in fixed point
+// it is unknown which sum it belongs to.
 template <class T>
 __global__ void __launch_bounds__(kBlock) finish_sums(VertexSums<T> sums, int64_t count) {
     const int64_t i = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
@@ -55,8 +55,8 @@ __global__ void __launch_bounds__(kBlock) finish_sums(VertexSums<T> sums, int64_
     sums.out[i] = T(finite ? double((long long)(sums.fixed[i])) / sums.units() : from_bits(~Bits64(0)));
 }
 
-// Overwrites out[count] with the sums of what run(sums) adds, in at most `contributions` calls of add: deterministically if the
-// queue has a workspace, else the fast way.
+// Overwrites out[count] with the sums of what run(sums) adds, in at most `contributions` calls of add:
+// deterministically if the queue has a workspace, else the fast way.
 template <class T, class Run>
 void sum_to(T* out, int64_t count, double contributions, const Queue& queue, const Run& run) {
     if (count == 0) return;

@@ -1,5 +1,5 @@
-// Compares the shortcuts of the CPU path (cpu/fast_walk.h) with the rule (core/boundary.h) on every pair of pixels of an image.
-// Built and called by tests/raster/test_shortcuts.py.
+// Compares the shortcuts of the CPU path (cpu/fast_walk.h) with the rule (core/boundary.h) on every pair of pixels of
+// an image. Built and called by tests/raster/test_shortcuts.py.
 #include "cpu/fast_walk.h"
 #include "core/scene.h"
 

@@ -1,6 +1,6 @@
-// Runs every operator under the sanitizers on scenes meant to break it: random, degenerate, huge, NaN and infinite coordinates,
-// vertices at and behind the camera, non-manifold meshes, empty inputs. Its own checks are few: indices are in range, and
-// gradients are finite unless vertices are extreme.
+// Runs every operator under the sanitizers on scenes meant to break it: random, degenerate, huge, NaN and infinite
+// coordinates, vertices at and behind the camera, non-manifold meshes, empty inputs. Its own checks are few: indices
+// are in range, and gradients are finite unless vertices are extreme.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -147,7 +147,8 @@ bool sample_and_back(Random& random, const Sizes& sizes, const std::vector<int32
     const headfit::Attributes<T> texels{pyramid.data(), channels, shared};
     headfit::sample_texture(view, texels, image.data(), level.data(), threads);
     std::vector<T> grad_pyramid(pyramid.size()), grad_uv(uv.size());
-    headfit::sample_texture_backward(view, texels, level.data(), image.data(), grad_pyramid.data(), grad_uv.data(), threads);
+    headfit::sample_texture_backward(view, texels, level.data(), image.data(), grad_pyramid.data(), grad_uv.data(),
+                                     threads);
     return all_finite(image) && all_finite(level) && all_finite(grad_pyramid) && all_finite(grad_uv);
 }
 
@@ -178,8 +179,8 @@ bool run(Random& random, Kind kind) {
     const headfit::Attributes<T> attributes{values.data(), channels, shared};
     std::vector<T> image(pixels * channels), grad_attributes(values.size()), grad_bary(3 * pixels);
     headfit::interpolate(scene, attributes, bary.data(), image.data(), threads);
-    headfit::interpolate_backward(scene, attributes, bary.data(), image.data(), grad_attributes.data(), grad_bary.data(),
-                                  threads);
+    headfit::interpolate_backward(scene, attributes, bary.data(), image.data(), grad_attributes.data(),
+                                  grad_bary.data(), threads);
 
     const std::vector<int32_t> adjacency = find_adjacency(mesh.faces);
     std::vector<int32_t> group(sizes.faces);

@@ -1,4 +1,4 @@
-"""Where the eyes, the lips and the head are in space, from masks alone: the start without landmarks."""
+"""Triangulated centres of the eyes, the lips and the head from masks, which place a head without landmarks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from headfit.capture.labels import LABELS
 from headfit.capture.source import CaptureSource, read_or_none
 from headfit.capture.triangulate import triangulate
 
-# What is triangulated, and the labels it consists of.
+#: The regions that are triangulated, and their labels.
 REGIONS = {
     "left_eye": {"left_eye"},
     "right_eye": {"right_eye"},
@@ -20,24 +20,27 @@ REGIONS = {
     "head": set(LABELS) - {"background", "neck", "clothes", "ignore"},
 }
 
-# The centroids of a region's pictures are not pictures of one point: they wander by some per cent of the
-# head's size as the view turns. Share of the image diagonal within which they count as agreeing.
-_TOLERANCE = 0.03
-
-# Islands smaller than this share of a region's largest one are a segmenter's mistakes.
-_SMALLEST_ISLAND = 0.2
+#: Share of the image diagonal within which centroids count as agreeing. The centroids of a region's silhouettes are not
+#: projections of one point: they move by some per cent of the head's size from view to view.
+TOLERANCE = 0.03
+#: Connected components smaller than this share of a region's largest one are segmentation errors.
+MIN_COMPONENT = 0.2
 
 
 def label_centroids(
     capture: CaptureSource, frame: int, cameras: Sequence[int] | None = None
 ) -> dict[str, NDArray[np.float64]]:
-    """The centres [3] (world, metres) of the regions that masks of two or more agreeing cameras show.
+    """Centres `[3]` (world, metres) of the regions on which the masks of two or more cameras agree.
 
-    Keys: "left_eye", "right_eye" (the visible eyeball between the lids), "lips" (without the mouth's
-    inside) and "head" (everything that is not neck, clothes or background; rough, since masks often count
-    the neck as skin). cameras: indices of the cameras to use, default all. A view's weight is the solid
-    angle the region fills in it: profile views, whose centroids are biased, see eyes and lips
-    foreshortened. Damaged masks are passed over.
+    Keys: "left_eye", "right_eye" (the visible eyeball between the lids), "lips" (without the inside of the mouth) and
+    "head" (all that is not neck, clothes or background; rough, since masks often label the neck as skin). A view's
+    weight is the solid angle that the region covers in it, which is small in profile views, whose centroids are biased.
+    Damaged masks are skipped.
+
+    Args:
+        capture: the capture.
+        frame: index of the frame.
+        cameras: indices of the cameras to use; default: all.
     """
     chosen = range(len(capture.cameras)) if cameras is None else cameras
     masks = [(capture.cameras[camera], read_or_none(capture.mask, camera, frame)) for camera in chosen]
@@ -45,14 +48,14 @@ def label_centroids(
     if len(seen) < 2:
         return {}
     views = [camera for camera, _ in seen]
-    tolerance = _TOLERANCE * max(np.hypot(camera.width, camera.height) for camera in views)
+    tolerance = TOLERANCE * max(camera.diagonal for camera in views)
     centres = {}
     for region, labels in REGIONS.items():
         belongs = np.zeros(256, dtype=np.uint8)
         belongs[[value for value, name in capture.label_names.items() if name in labels]] = 1
         pictures = [_centroid_and_area(belongs[mask]) for _, mask in seen]
         pixels = np.array([centroid for centroid, _ in pictures])
-        angles = [area / (view.K[0, 0] * view.K[1, 1]) for view, (_, area) in zip(views, pictures, strict=True)]
+        angles = [area / view.focal**2 for view, (_, area) in zip(views, pictures, strict=True)]
         weights = np.array(angles) / max(*angles, 1e-12)
         point = triangulate(views, pixels, weights, tolerance).points
         if np.isfinite(point).all():
@@ -61,11 +64,11 @@ def label_centroids(
 
 
 def _centroid_and_area(region: NDArray[np.uint8]) -> tuple[tuple[float, float], float]:
-    """Centroid (pixels from the corner) and pixel count of a region's large islands; (0, 0), 0 if none."""
+    """Centroid (pixels from the corner) and pixel count of a region's large components; (0, 0) and 0 if it is empty."""
     _, _, stats, centroids = cv2.connectedComponentsWithStats(region)
     areas = stats[1:, cv2.CC_STAT_AREA].astype(np.float64)  # the first is the background
     if not areas.size:
         return (0.0, 0.0), 0.0
-    areas[areas < _SMALLEST_ISLAND * areas.max()] = 0.0
+    areas[areas < MIN_COMPONENT * areas.max()] = 0.0
     x, y = areas @ centroids[1:] / areas.sum() + 0.5
     return (x, y), float(areas.sum())

@@ -1,4 +1,4 @@
-"""`headfit check`: decode every file of a capture and say what is wrong with which."""
+"""`headfit check`: decode every file of a capture and report what is wrong."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from headfit.capture.centroids import REGIONS, label_centroids
@@ -17,15 +16,20 @@ from headfit.capture.native import open_capture
 from headfit.capture.rig import Rig, describe_rig, rig_warnings
 from headfit.capture.source import CaptureSource, read_or_none
 from headfit.errors import some_of
+from headfit.sampling import evenly_spaced
+from headfit.types import Int
 
-_ENTRIES_SHOWN = 50
+#: Most errors or warnings that are listed.
+MAX_ENTRIES = 50
+#: Frames whose masks are triangulated to find swapped eyes.
+SAMPLED_FRAMES = 5
 
 T = TypeVar("T")
 
 
 @dataclass
 class Tally:
-    """How many files of one kind are good, and which frames are missing or damaged."""
+    """Number of good files of one kind, and names of the frames whose file is missing or damaged."""
 
     good: int = 0
     missing: list[str] = field(default_factory=list)
@@ -41,10 +45,13 @@ class Tally:
 
 @dataclass
 class CameraReport:
-    """What there is of one camera.
+    """The files of one camera.
 
-    label_pixels [256]: pixels of each mask value over all frames.
-    head_widths: the head's width in pixels, one for each mask.
+    Attributes:
+        id, width, height: the camera's.
+        images, masks, landmarks: its files.
+        label_pixels: `[256]` pixels of each mask value over all frames.
+        head_widths: width of the head in pixels, one for each mask.
     """
 
     id: str
@@ -53,14 +60,21 @@ class CameraReport:
     images: Tally = field(default_factory=Tally)
     masks: Tally = field(default_factory=Tally)
     landmarks: Tally = field(default_factory=Tally)
-    label_pixels: NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, np.int64))
+    label_pixels: Int = field(default_factory=lambda: np.zeros(256, np.int64))
     head_widths: list[int] = field(default_factory=list)
 
 
 @dataclass
 class CheckReport:
-    """The findings. errors: what training must skip or stops at; warnings: what is allowed but looks like
-    a mistake. Each names its file, camera or frames."""
+    """The findings.
+
+    Attributes:
+        capture: the capture.
+        cameras: its files, by camera.
+        rig: the geometry of its cameras.
+        errors: what training must skip or stops at. Each names its file, camera or frames.
+        warnings: what is allowed but looks like a mistake.
+    """
 
     capture: CaptureSource
     cameras: list[CameraReport]
@@ -70,15 +84,14 @@ class CheckReport:
 
     @property
     def exit_status(self) -> int:
-        """0: no image is missing, and every file that is there can be used. 1 otherwise. Warnings do not
-        count."""
+        """0 when no image is missing and every file can be used, else 1. Warnings do not count."""
         return 1 if self.errors else 0
 
 
 def check(path: Path | str) -> CheckReport:
-    """Decode every file of the capture, with a progress bar.
+    """The findings about the capture in the folder `path`, after decoding every file with a progress bar.
 
-    Raises HeadfitError when capture.json itself cannot be used: then there is nothing to check yet.
+    Raises HeadfitError when capture.json itself cannot be used.
     """
     capture = open_capture(path)
     cameras = [CameraReport(camera.id, camera.width, camera.height) for camera in capture.cameras]
@@ -133,26 +146,25 @@ def _missing_images(camera: CameraReport, expected: str) -> list[str]:
 
 
 def _swapped_eyes(capture: CaptureSource) -> list[str]:
-    """Whether left_eye and right_eye are the viewer's instead of the subject's, told by the handedness of
-    the head.
+    """A warning when left_eye and right_eye are the viewer's left and right instead of the subject's.
 
-    With x from the right to the left eye, down from the eyes to the lips, and back from the eyes into the
-    head, (x cross down) . back is positive for the subject's own left and right.
+    With `across` from the right to the left eye, `down` from the eyes to the lips and `back` from the eyes into the
+    head, (across x down) . back is positive when left and right are the subject's own.
     """
     volumes = []
-    for frame in np.unique(np.linspace(0, len(capture.frames) - 1, 5).astype(int)):
+    for frame in evenly_spaced(len(capture.frames), SAMPLED_FRAMES).tolist():
         at = label_centroids(capture, frame)
         if len(at) == len(REGIONS):
-            middle = (at["left_eye"] + at["right_eye"]) / 2
-            across = np.cross(at["left_eye"] - at["right_eye"], at["lips"] - middle)
-            volumes.append(across @ (at["head"] - middle))
+            eyes = (at["left_eye"] + at["right_eye"]) / 2
+            across, down, back = at["left_eye"] - at["right_eye"], at["lips"] - eyes, at["head"] - eyes
+            volumes.append(np.cross(across, down) @ back)
     if volumes and np.median(volumes) < 0:
-        return ["left_eye and right_eye look swapped in the masks: left is the subject's own left"]
+        return ["left_eye and right_eye seem to be swapped in the masks: left is the subject's own left"]
     return []
 
 
 def format_report(report: CheckReport) -> str:
-    """The report as text: tables of files and label shares, the rig, errors and warnings."""
+    """The report as text: tables of files and of label shares, the rig, errors and warnings."""
     capture = report.capture
     frames = f"{len(capture.frames)} frames at {capture.fps:g} fps"
     lines = [f"{capture.name}: {len(report.cameras)} cameras, {frames} ({capture.location})", ""]
@@ -181,17 +193,17 @@ def format_report(report: CheckReport) -> str:
     lines += ["", *_rig_lines(report.rig)]
     for title, entries in (("errors", report.errors), ("warnings", report.warnings)):
         if entries:
-            lines += ["", f"{title} ({len(entries)}):", *(f"  {entry}" for entry in entries[:_ENTRIES_SHOWN])]
-            if len(entries) > _ENTRIES_SHOWN:
-                lines.append(f"  and {len(entries) - _ENTRIES_SHOWN} more")
+            lines += ["", f"{title} ({len(entries)}):", *(f"  {entry}" for entry in entries[:MAX_ENTRIES])]
+            if len(entries) > MAX_ENTRIES:
+                lines.append(f"  and {len(entries) - MAX_ENTRIES} more")
     if not report.errors and not report.warnings:
-        lines += ["", "nothing to complain about"]
+        lines += ["", "no problems found"]
     return "\n".join(lines)
 
 
 def _rig_lines(rig: Rig) -> list[str]:
     if not np.isfinite(rig.look_at).all():
-        return ["rig: the optical axes have no common point"]
+        return ["rig: the optical axes do not meet"]
     x, y, z = rig.look_at
     return [
         f"rig: looks at ({x:.3f}, {y:.3f}, {z:.3f}) m",

@@ -1,7 +1,7 @@
 """A capture as batches of views for Lightning.
 
-Everything is decoded in this process: one thread works some batches ahead, and a bounded cache keeps decoded
-views, so a short capture is decoded once per image scale.
+Everything is decoded in this process: one thread decodes some batches ahead, and a cache of bounded size keeps decoded
+views, so a short capture is decoded once per framing.
 """
 
 from __future__ import annotations
@@ -26,10 +26,14 @@ BATCHES_AHEAD = 2
 
 @dataclass(frozen=True)
 class Chunk:
-    """The training steps of one Lightning epoch: `steps` of them from `first_step`.
+    """The training steps of one Lightning epoch.
 
-    framings: how each camera's pictures are framed. frames: those to draw from; None: all.
-    Of `processes` that work together, number `rank` gets its consecutive share of each step's views.
+    Attributes:
+        first_step, steps: the first step and their number.
+        framings: how the images of each camera are framed.
+        frames_per_step, views_per_frame: frames in a step, and cameras for each of them.
+        frames: indices of the frames to draw from; None: all.
+        rank, processes: of so many processes, this one gets its consecutive share of each step's views.
     """
 
     first_step: int
@@ -45,9 +49,15 @@ class Chunk:
 class CaptureData(pl.LightningDataModule):
     """Serves a capture's views. Set `chunk` before each epoch (Trainer: reload_dataloaders_every_n_epochs=1).
 
-    hold_out: ids of cameras that training never sees. seed: it and the step alone decide what is drawn.
-    cache_bytes: bound on the memory that decoded views take.
-    Raises HeadfitError for an unknown hold-out camera, and when nothing is left to train on.
+    Args:
+        capture: the capture.
+        classes: the label classes that masks are converted to.
+        hold_out: ids of cameras that training never sees.
+        seed: together with the step it determines what is drawn.
+        cache_bytes: most memory that decoded views may take.
+
+    Raises:
+        HeadfitError: a held-out camera is unknown, or nothing is left to train on.
     """
 
     def __init__(
@@ -70,7 +80,7 @@ class CaptureData(pl.LightningDataModule):
 
     @property
     def skipped(self) -> dict[str, list[str]]:
-        """What could not be used so far, by kind; see ViewReader."""
+        """What could not be used so far, by kind; see `ViewReader`."""
         return self._reader.skipped
 
     def train_dataloader(self) -> ChunkBatches:
@@ -80,16 +90,16 @@ class CaptureData(pl.LightningDataModule):
         return ChunkBatches(self, self.chunk)
 
     def view_batch(self, pairs: Sequence[Pair], framings: Sequence[Framing]) -> ViewBatch:
-        """Any views (frame index, camera index), held-out cameras included, framed as `framings` says per camera."""
+        """Any views (frame index, camera index), held-out cameras included; `framings` has an entry for each camera."""
         return self._reader.batch(pairs, framings)
 
     def batches(self, plan: Iterable[Sequence[Pair]], framings: Sequence[Framing]) -> Iterator[ViewBatch]:
-        """`view_batch` for every entry of the plan, decoded ahead of its use."""
+        """`view_batch` of every entry of `plan`, decoded in advance."""
         return _computed_ahead(partial(self.view_batch, pairs, framings) for pairs in plan)
 
 
 class ChunkBatches:
-    """The training batches of a chunk: an iterable with a length is all that Lightning asks of a loader."""
+    """The training batches of a chunk: an iterable with a length, which is all that Lightning needs of a loader."""
 
     def __init__(self, data: CaptureData, chunk: Chunk):
         self._data = data
@@ -112,7 +122,7 @@ class ChunkBatches:
 
 
 def _computed_ahead(tasks: Iterable[Callable[[], ViewBatch]]) -> Iterator[ViewBatch]:
-    """The results of the tasks in order, computed in one thread that keeps some tasks ahead of the reader."""
+    """The results of the tasks in order, computed in one thread that stays some tasks ahead of the reader."""
     pending: deque[Future[ViewBatch]] = deque()
     thread = ThreadPoolExecutor(max_workers=1)
     try:
@@ -128,12 +138,12 @@ def _computed_ahead(tasks: Iterable[Callable[[], ViewBatch]]) -> Iterator[ViewBa
 
 def _require_something_to_fit(capture: CaptureSource, cameras: Sequence[int]) -> None:
     if not cameras:
-        raise HeadfitError(f"{capture.location}: every camera is held out, none is left to train on")
+        raise HeadfitError(f"{capture.location}: every camera is held out, so none is left to train on")
     for camera in cameras:
         for frame in range(len(capture.frames)):
             if capture.has_image(camera, frame) or capture.has_mask(camera, frame):
                 return
     raise HeadfitError(
-        f"{capture.location}: no image and no mask was found for the training cameras. Expected "
+        f"{capture.location}: the training cameras have neither images nor masks. Expected "
         f"{capture.expected_images(cameras[0])}; `headfit check` lists what is there."
     )

@@ -1,7 +1,7 @@
-"""Decoding of image files, with damage found instead of painted over.
+"""Decoding of image files that finds damage instead of hiding it.
 
-Some versions of OpenCV decode a cut-off JPEG without an error: the missing rows come out grey, and a fit
-would chase them. So the bytes of a file are checked for completeness before they are decoded.
+Some versions of OpenCV decode a truncated JPEG without an error: the missing rows come out grey, and would be fitted.
+So a file is checked for completeness before it is decoded.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from headfit.errors import HeadfitError
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-# In entropy-coded JPEG data FF is followed by 00 (a stuffed FF), D0..D7 (restart) or FF (fill): anything else
-# is the next marker (ITU-T T.81, B.1.1).
+# In entropy-coded JPEG data FF is followed by 00 (a stuffed FF), D0..D7 (restart) or FF (fill). Anything else is the
+# next marker (ITU-T T.81, B.1.1).
 _JPEG_NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _JPEG_END_OF_IMAGE = 0xD9
 
@@ -28,7 +28,7 @@ _JPEG_END_OF_IMAGE = 0xD9
 class DamagedFile(HeadfitError):
     """A file that cannot be used. `reason` says what is wrong, without the path.
 
-    Training counts such a file, shows it, and goes on without it.
+    Training counts and reports such a file and continues without it.
     """
 
     def __init__(self, path: Path | str, reason: str):
@@ -38,13 +38,15 @@ class DamagedFile(HeadfitError):
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
-    """A JPEG or PNG as RGB [H,W,3] uint8, its pixels as stored (an EXIF rotation is not applied: calibrations
-    speak of stored pixels). Raises DamagedFile."""
+    """A JPEG or PNG as RGB `[H,W,3]` uint8. Raises DamagedFile.
+
+    Pixels are as stored: an EXIF rotation is not applied, since calibrations refer to stored pixels.
+    """
     return _decode(path, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
 
 
 def read_label_image(path: Path) -> NDArray[np.uint8]:
-    """A single-channel 8-bit PNG of class values [H,W]. Raises DamagedFile."""
+    """The class values `[H,W]` of a single-channel 8-bit PNG. Raises DamagedFile."""
     mask = _decode(path, cv2.IMREAD_UNCHANGED)
     if mask.ndim != 2 or mask.dtype != np.uint8:
         channels = 1 if mask.ndim == 2 else mask.shape[2]
@@ -71,7 +73,7 @@ def _decode(path: Path, flags: int) -> NDArray[Any]:
 
 
 def find_damage(data: bytes) -> str | None:
-    """What is wrong with the bytes of a JPEG or PNG file, or None when they are complete."""
+    """What is wrong with the bytes of a JPEG or PNG file; None when they are complete."""
     if not data:
         return "empty file"
     if data.startswith(b"\xff\xd8"):
@@ -82,8 +84,11 @@ def find_damage(data: bytes) -> str | None:
 
 
 def _jpeg_is_complete(data: bytes) -> bool:
-    """Walk the markers to the end of the image. Bytes after it (padding, appended previews) do no harm, and
-    an end marker inside an embedded thumbnail does not count: segments are skipped by their length."""
+    """Whether walking the markers reaches the end of the image.
+
+    Bytes after it (padding, appended previews) do no harm, and an end marker inside an embedded thumbnail does not
+    count: segments are skipped by their length.
+    """
     position = 2
     while True:
         marker = _JPEG_NEXT_MARKER.search(data, position)
@@ -94,13 +99,13 @@ def _jpeg_is_complete(data: bytes) -> bool:
             return True
         if marker.end() + 2 > len(data):
             return False
-        # Every other marker that can stand here begins a segment with its length. Entropy-coded data follow
-        # a start-of-scan segment: the search runs over them.
+        # Any other marker here starts a segment that begins with its length. The entropy-coded data after a
+        # start-of-scan segment are skipped by the search.
         position = marker.end() + struct.unpack(">H", data[marker.end() : marker.end() + 2])[0]
 
 
 def _png_damage(data: bytes) -> str | None:
-    """Walk the chunks: length, type, data, CRC (PNG specification, 5.3)."""
+    """What is wrong with a PNG, found by walking its chunks: length, type, data, CRC (PNG specification, 5.3)."""
     position = len(_PNG_SIGNATURE)
     while position + 12 <= len(data):
         (length,) = struct.unpack_from(">I", data, position)

@@ -1,12 +1,12 @@
-"""Label classes by name, and the classes on which a mask and a rendered label image are compared.
+"""Label names, and the classes on which a mask and a rendered label image are compared.
 
-A mask loss compares at the finest level that the capture and the head model both know. Each native label has
-a chain from fine to coarse, and falls to the first class of its chain that BOTH sides know:
+They are compared at the finest level that the capture and the head model both know. Each native label has
+a chain of classes from fine to coarse, and becomes the first class of its chain that BOTH sides know:
 
     native label                    chain of classes
     background                      background
-    skin, hair, brows, ears,        skin            (their borders are painted on our skin, not anatomical,
-      neck, nose                                     so they must not pull on the shape)
+    skin, hair, brows, ears,        skin            (the borders between these are painted on our model's skin and not
+      neck, nose                                     anatomical, so they must not pull on the shape)
     upper_lip, lower_lip            itself, lips, skin
     lips                            lips, skin
     upper_teeth, lower_teeth        itself, teeth, mouth, lips, skin
@@ -16,8 +16,8 @@ a chain from fine to coarse, and falls to the first class of its chain that BOTH
     left_eye, right_eye             itself, skin
     clothes, ignore                 ignored (-1): no loss there
 
-A side knows `lips` when it names `lips`, or both `upper_lip` and `lower_lip`; it knows those two apart when
-it names both and does not also call something just `lips`. Likewise for teeth. It knows `mouth` when it names
+A side knows `lips` when it names `lips`, or both `upper_lip` and `lower_lip`; it distinguishes these two when
+it names both and does not also name `lips`. The same holds for teeth. It knows `mouth` when it names
 `mouth_cavity`, and `tongue`, `left_eye`, `right_eye` when it names them. Left and right are the subject's.
 """
 
@@ -28,9 +28,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from headfit.errors import HeadfitError
+from headfit.types import Int
 
 LABELS = (
     "background",
@@ -100,21 +100,22 @@ _CLASSES = tuple(dict.fromkeys(name for chain in _CHAINS.values() for name in ch
 class LabelClasses:
     """The classes on which masks are compared.
 
-    names: class names; class 0 is the background.
-    from_model [len(model labels)] int64: the class of each of the model's labels, -1 where ignored.
-    from_capture [256] int64: the class of each mask value, -1 where ignored or unused.
+    Attributes:
+        names: class names; class 0 is the background.
+        from_model: `[L]` int64, the class of each of the model's L labels, -1 where ignored.
+        from_capture: `[256]` int64, the class of each mask value, -1 where ignored or unused.
     """
 
     names: tuple[str, ...]
-    from_model: NDArray[np.int64]
-    from_capture: NDArray[np.int64]
+    from_model: Int
+    from_capture: Int
 
     def __len__(self) -> int:
         return len(self.names)
 
 
 def native_name(name: str) -> str:
-    """The native name of a label, through `ALIASES`; case, blanks and dashes do not matter.
+    """The native name of a label or of one of its `ALIASES`; case, and blanks or dashes for underscores, do not matter.
 
     Raises HeadfitError with the known names and the nearest guess when the name is unknown.
     """
@@ -133,8 +134,12 @@ def native_name(name: str) -> str:
 def label_classes(model_labels: Sequence[str], capture_labels: Mapping[int, str]) -> LabelClasses:
     """The finest classes that both sides know, by the table at the top of this file.
 
-    model_labels: the model's label names, in its order. capture_labels: mask value (0..255) to name.
-    Raises HeadfitError for an unknown name.
+    Args:
+        model_labels: the model's label names, in its order.
+        capture_labels: label name of each mask value (0 to 255).
+
+    Raises:
+        HeadfitError: a name is unknown.
     """
     model = [native_name(name) for name in model_labels]
     capture = {value: native_name(name) for value, name in capture_labels.items()}

@@ -7,17 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from headfit.capture.decode import DamagedFile
-from headfit.files import write_atomically
+from headfit.errors import HeadfitError
+from headfit.files import make_folder, read_text, write_atomically
+from headfit.types import Float
 
 LANDMARK_COUNT = 68
 #: The first points run along the jaw line. They lie on the silhouette of each view and are no fixed points of the skin.
 CONTOUR_COUNT = 17
 
 
-def read_landmarks(path: Path) -> NDArray[np.float64]:
+def read_landmarks(path: Path) -> Float:
     """Landmarks `[68,3]` (x, y in pixels, confidence) of a file in either form:
 
         [[x, y, visible], ...]                                           visible: 0/1 or a confidence
@@ -26,7 +27,7 @@ def read_landmarks(path: Path) -> NDArray[np.float64]:
     A point with a coordinate or confidence that is null becomes (0, 0, 0). Raises DamagedFile.
     """
     try:
-        content: Any = json.loads(path.read_text(encoding="utf-8-sig"))
+        content: Any = json.loads(read_text(path))
         if isinstance(content, dict):
             if content.get("scheme", "ibug68") != "ibug68":
                 raise DamagedFile(path, f"landmark scheme {content['scheme']!r}: only 'ibug68' can be read")
@@ -35,7 +36,9 @@ def read_landmarks(path: Path) -> NDArray[np.float64]:
             landmarks = np.column_stack([points, visible])
         else:
             landmarks = _as_floats(content)
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except DamagedFile:
+        raise
+    except (OSError, ValueError, TypeError, KeyError, HeadfitError) as error:
         raise DamagedFile(path, f"not a landmark file ({type(error).__name__}: {error})") from error
     if landmarks.shape != (LANDMARK_COUNT, 3):
         raise DamagedFile(path, f"expected {LANDMARK_COUNT} points with x, y, visible; found {landmarks.shape}")
@@ -44,17 +47,17 @@ def read_landmarks(path: Path) -> NDArray[np.float64]:
     return landmarks
 
 
-def write_landmarks(path: Path, landmarks: NDArray[np.float64]) -> None:
+def write_landmarks(path: Path, landmarks: Float) -> None:
     """Write landmarks `[68,3]` as [[x, y, confidence], ...], making the folder.
 
     Coordinates are rounded to 1/1000 pixel, confidences to 4 digits.
     """
     if landmarks.shape != (LANDMARK_COUNT, 3):
         raise ValueError(f"expected landmarks [{LANDMARK_COUNT},3], got {list(landmarks.shape)}")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     rows = np.column_stack([landmarks[:, :2].round(3), landmarks[:, 2].round(4)])
     write_atomically(path, json.dumps(rows.tolist()))
 
 
-def _as_floats(rows: Any) -> NDArray[np.float64]:
+def _as_floats(rows: Any) -> Float:
     return np.array(rows, dtype=np.float64)  # null becomes nan

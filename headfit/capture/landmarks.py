@@ -1,4 +1,4 @@
-"""Detecting 68 facial landmarks in every view and writing them where the capture's format wants them."""
+"""Detection of 68 facial landmarks in every view of a capture."""
 
 from __future__ import annotations
 
@@ -15,17 +15,16 @@ from tqdm import tqdm
 from headfit.capture.landmark_files import LANDMARK_COUNT
 from headfit.capture.source import CaptureSource, read_or_none
 from headfit.errors import HeadfitError
+from headfit.types import Float
 
-Float = NDArray[np.float64]
-
-# From an RGB image [H,W,3] uint8 to 68 iBUG points [68,2], pixels from the top-left corner, with
-# confidences [68] in [0, 1]; None where no face is found.
+#: From an RGB image `[H,W,3]` uint8 to 68 iBUG points `[68,2]`, pixels from the top-left corner, and confidences `[68]`
+#: in [0, 1]; None when no face is found.
 Detector = Callable[[NDArray[np.uint8]], tuple[Float, Float] | None]
 
 
 @dataclass
 class DetectionSummary:
-    """How many views got landmarks, showed no face, were left as they were, or had no usable image."""
+    """Numbers of views: landmarks written, no face found, landmarks already present, no usable image."""
 
     written: int = 0
     without_face: int = 0
@@ -42,11 +41,15 @@ class DetectionSummary:
 def detect_landmarks(
     capture: CaptureSource, detector: Detector | None = None, overwrite: bool = False
 ) -> DetectionSummary:
-    """Write landmarks/<camera>/<frame>.json, [[x, y, confidence], ...], for every view, with a progress bar.
+    """Detect landmarks in every view and store them in the capture, with a progress bar.
 
-    detector: default the face-alignment package's, see `face_alignment_detector`. overwrite: also views
-    that have a landmark file; otherwise an interrupted run continues where it stopped.
-    Raises HeadfitError when the detector's weights cannot be had.
+    Args:
+        capture: where images are read and landmarks are stored.
+        detector: default: `face_alignment_detector`.
+        overwrite: also process views that have landmarks; otherwise an interrupted run continues where it stopped.
+
+    Raises:
+        HeadfitError: the detector's weights cannot be loaded, or landmarks cannot be written.
     """
     detector = detector or face_alignment_detector()
     summary = DetectionSummary()
@@ -82,16 +85,16 @@ def face_alignment_detector() -> Detector:
     """The 2D network of the face-alignment package, on the GPU when there is one.
 
     Bulat and Tzimiropoulos, How far are we from solving the 2D & 3D face alignment problem?, ICCV 2017. The
-    weights are downloaded on first use; raises HeadfitError when they cannot be.
+    weights are downloaded on first use. Raises HeadfitError when they cannot be loaded.
     """
-    import face_alignment  # here: it takes seconds, and only this needs it
+    import face_alignment  # not at the top: the import takes seconds
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             network = face_alignment.FaceAlignment(face_alignment.LandmarksType.TWO_D, device=device, compile=False)
-    # No network, a server's refusal, a connection cut off; torch.hub tells a damaged file by RuntimeError.
+    # No network, a refusal by the server, a lost connection; torch.hub reports a damaged file as RuntimeError.
     except (OSError, http.client.HTTPException, RuntimeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise HeadfitError(
@@ -100,7 +103,7 @@ def face_alignment_detector() -> Detector:
 
     def detect(image: NDArray[np.uint8]) -> tuple[Float, Float] | None:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it warns of every image without a face
+            warnings.simplefilter("ignore")  # it warns about every image without a face
             faces, scores, boxes = network.get_landmarks_from_image(
                 image, return_bboxes=True, return_landmark_score=True
             )
@@ -113,13 +116,13 @@ def face_alignment_detector() -> Detector:
 
 
 def from_face_alignment(points: Float, scores: Float) -> tuple[Float, Float]:
-    """The package's points [68,2] and scores [68] as pixels from the corner and confidences in [0, 1].
+    """The package's points `[68,2]` and scores `[68]` as pixels from the corner and confidences in [0, 1].
 
-    Read from its source (face_alignment 1.5, utils.py): the peak of a heat map at index i is taken to lie at
-    i + 1/2 of the map's pixels, counted from the corner. Scaled and shifted into the image (`transform_np`)
-    it is cut to whole numbers. So the result is the pixel that the point falls into, and that pixel's centre,
-    one half further, estimates the point. (Measured with blobs in place of faces: what remains is 0.2 pixels
-    of the 256-pixel face crop, towards the corner, from the crop's own rounding.)
-    A score is the peak of the sum of two heat maps, of the image and its mirror image, each at most about 1.
+    From its source (face_alignment 1.5, utils.py): a heat map's peak at index i is taken to be at i + 1/2 pixels of
+    the map, from the corner. Scaled and shifted into the image (`transform_np`), the coordinates are truncated to
+    whole numbers. So the result is the index of the pixel that contains the point, and the best estimate of the point
+    is that pixel's centre, 1/2 further. (Measured with blobs instead of faces: the remaining error is 0.2 pixels of
+    the 256-pixel face crop, towards the corner, and comes from the rounding of the crop itself.)
+    A score is the peak of the sum of two heat maps, for the image and its mirror image, each at most about 1.
     """
     return np.asarray(points, dtype=np.float64) + 0.5, np.clip(np.asarray(scores, dtype=np.float64) / 2, 0, 1)

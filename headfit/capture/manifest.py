@@ -1,28 +1,30 @@
-"""capture.json: reading it and saying exactly what is wrong with it."""
+"""capture.json: reading it, with exact messages about what is wrong, and the entries of its cameras."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from headfit.capture.camera import NO_DISTORTION, Camera
+from headfit.capture.camera import Camera
 from headfit.capture.labels import native_name
+from headfit.capture.lenses import DEFAULT_LENS, LENSES, Lens
 from headfit.errors import HeadfitError
+from headfit.files import read_text
+from headfit.types import Float
 
 METRES_PER_UNIT = {"m": 1.0, "cm": 0.01, "mm": 0.001}
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """The content of capture.json, validated; camera positions converted to metres."""
+    """The validated content of capture.json; camera positions are in metres. Fields as in `CaptureSource`."""
 
     name: str
     fps: float
@@ -33,14 +35,14 @@ class Manifest:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Read `folder`/capture.json. Raises HeadfitError naming the file, the camera and the field."""
+    """The content of `folder`/capture.json. Raises HeadfitError naming the file, the camera and the field."""
     file = folder / "capture.json"
     if not folder.is_dir():
         raise HeadfitError(f"{folder}: no such capture folder")
     if not file.is_file():
         raise HeadfitError(f"{file}: missing. A capture is a folder with a capture.json (see data/README.md).")
     try:
-        content = json.loads(file.read_text())
+        content = json.loads(read_text(file))
     except (OSError, ValueError) as error:
         raise HeadfitError(f"{file}: cannot be read as JSON ({error})") from error
     if not isinstance(content, dict):
@@ -73,7 +75,7 @@ def _units(content: dict[str, Any]) -> float:
     return METRES_PER_UNIT[units]
 
 
-def _positive(content: dict[str, Any], field: str, meaning: str) -> float:
+def _positive(content: Mapping[str, Any], field: str, meaning: str) -> float:
     if field not in content:
         raise HeadfitError(f"'{field}' is missing: {meaning}")
     value = content[field]
@@ -101,12 +103,27 @@ def _cameras(content: dict[str, Any], metres_per_unit: float) -> list[Camera]:
         if not isinstance(entry, dict) or not isinstance(entry.get("id"), str) or not entry["id"]:
             raise HeadfitError(f"camera number {index} has no 'id' (a string, its folder name)")
         with _prefixed(f"camera {entry['id']}: "):
-            cameras.append(_camera(entry, metres_per_unit))
+            cameras.append(read_camera(entry, metres_per_unit))
     _require_unique([camera.id for camera in cameras], "camera id")
     return cameras
 
 
-def _camera(entry: dict[str, Any], metres_per_unit: float) -> Camera:
+def camera_entry(camera: Camera) -> dict[str, Any]:
+    """A camera as an entry of capture.json in metres: the inverse of `read_camera`."""
+    entry = {"id": camera.id, "width": camera.width, "height": camera.height}
+    entry |= {name: getattr(camera, name).tolist() for name in ("K", "R", "t")}
+    if camera.lens.name != DEFAULT_LENS:
+        entry["lens"] = camera.lens.name
+    return entry | {"dist": camera.lens.coefficients.tolist()}
+
+
+def read_camera(entry: Mapping[str, Any], metres_per_unit: float = 1.0) -> Camera:
+    """The camera of an entry of capture.json. Raises HeadfitError naming the field.
+
+    Args:
+        entry: a camera with an id.
+        metres_per_unit: the unit of its 't'.
+    """
     size = {field: _positive(entry, field, "the image size in pixels") for field in ("width", "height")}
     if any(value != int(value) for value in size.values()):
         raise HeadfitError(f"'width' and 'height' must be whole numbers of pixels, found {size}")
@@ -125,20 +142,26 @@ def _camera(entry: dict[str, Any], metres_per_unit: float) -> Camera:
         K=K,
         R=R,
         t=_matrix(entry, "t", (3,)) * metres_per_unit,
-        dist=_distortion(entry),
+        lens=_lens(entry),
     )
 
 
-def _distortion(entry: dict[str, Any]) -> NDArray[np.float64]:
-    if "dist" not in entry:
-        return NO_DISTORTION
-    dist = _floats(entry, "dist")
-    if dist.ndim != 1 or dist.size not in (0, 4, 5):
-        raise HeadfitError(f"'dist' must be [k1,k2,p1,p2] or [k1,k2,p1,p2,k3], found shape {dist.shape}")
-    return np.pad(dist, (0, 5 - dist.size))
+def _lens(entry: Mapping[str, Any]) -> Lens:
+    name = entry.get("lens", DEFAULT_LENS)
+    model = LENSES.get(name) if isinstance(name, str) else None
+    if model is None:
+        raise HeadfitError(f"'lens' {name!r} is unknown. Known lens models: {', '.join(LENSES)}.")
+    coefficients = _floats(entry, "dist") if "dist" in entry else np.zeros(0)
+    if coefficients.ndim != 1 or coefficients.size not in model.coefficient_counts:
+        forms = [f"[{','.join(model.coefficient_names[:count])}]" for count in model.coefficient_counts if count]
+        raise HeadfitError(
+            f"'dist' must be {' or '.join(forms)} for lens {name!r}, found {coefficients.size} numbers"
+            + (f" of shape {coefficients.shape}" if coefficients.ndim != 1 else "")
+        )
+    return model.of(coefficients)
 
 
-def _matrix(entry: dict[str, Any], field: str, shape: tuple[int, ...]) -> NDArray[np.float64]:
+def _matrix(entry: Mapping[str, Any], field: str, shape: tuple[int, ...]) -> Float:
     if field not in entry:
         raise HeadfitError(f"'{field}' is missing, expected {'x'.join(map(str, shape))} numbers")
     matrix = _floats(entry, field)
@@ -147,7 +170,7 @@ def _matrix(entry: dict[str, Any], field: str, shape: tuple[int, ...]) -> NDArra
     return matrix
 
 
-def _floats(entry: dict[str, Any], field: str) -> NDArray[np.float64]:
+def _floats(entry: Mapping[str, Any], field: str) -> Float:
     try:
         values = np.array(entry[field], dtype=np.float64)
     except (TypeError, ValueError) as error:

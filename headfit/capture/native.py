@@ -17,6 +17,7 @@ from headfit.capture.source import CaptureSource
 from headfit.capture.true_meshes import TrueMeshes, read_true_meshes
 from headfit.capture.video import Video
 from headfit.errors import some_of
+from headfit.types import Float
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".PNG", ".JPG", ".JPEG")
 
@@ -66,7 +67,7 @@ class NativeCapture(CaptureSource):
             raise DamagedFile(path, f"holds class values that capture.json does not name: {unknown.tolist()}")
         return mask
 
-    def landmarks(self, camera: int, frame: int) -> NDArray[np.float64] | None:
+    def landmarks(self, camera: int, frame: int) -> Float | None:
         path = self._landmark_path(camera, frame)
         return read_landmarks(path) if path.is_file() else None
 
@@ -83,7 +84,7 @@ class NativeCapture(CaptureSource):
         name = self.cameras[camera].id
         return f"images/{name}/<frame>.jpg or .png, or videos/{name}.mp4"
 
-    def save_landmarks(self, camera: int, frame: int, landmarks: NDArray[np.float64]) -> None:
+    def save_landmarks(self, camera: int, frame: int, landmarks: Float) -> None:
         write_landmarks(self._landmark_path(camera, frame), landmarks)
 
     def ground_truth(self) -> TrueMeshes | None:

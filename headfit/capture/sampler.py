@@ -1,6 +1,6 @@
-"""Which views a training step looks at: a pure function of the seed and the step.
+"""Which views a training step uses: a pure function of the seed and the step.
 
-Nothing is carried from step to step, so a resumed run draws exactly what an unbroken one would have drawn.
+No state is carried from step to step, so a resumed run draws exactly what an uninterrupted one draws.
 """
 
 from __future__ import annotations
@@ -37,16 +37,22 @@ class ViewSampler:
     def sample_views(
         self, step: int, frames_per_step: int, views_per_frame: int, frames: Sequence[int] | None = None
     ) -> list[Pair]:
-        """Distinct ones of `frames` (default: all), each with distinct cameras; fewer where there are not enough.
+        """The views of a step: distinct frames, each with distinct cameras; fewer where there are not enough.
 
-        Frames go in rounds: a round is one shuffle of them, cut into steps, the last of which is filled
-        up from the first when the numbers do not divide. Each frame goes through the cameras in the same way.
+        Frames are drawn in rounds: a round is one permutation of them, cut into steps. When the numbers do not divide,
+        the last step is filled up from the start of the permutation. The cameras of each frame are drawn the same way.
+
+        Args:
+            step: number of the training step.
+            frames_per_step: frames to draw.
+            views_per_frame: cameras to draw for each of them.
+            frames: indices to draw from; default: all.
         """
         frames = range(self._frames) if frames is None else frames
         views = []
         for index, is_filler in self._draw((_Stream.FRAMES, 0), len(frames), frames_per_step, step):
             frame = frames[index]
-            # A frame is drawn once a round, so the round counts its visits. Fillers have their own count.
+            # A frame is drawn once per round, so the round counts its visits. Fillers are counted separately.
             round_of_frames = step // _draws_per_round(len(frames), frames_per_step)
             key = (_Stream.CAMERAS, 0, frame, int(is_filler))
             drawn = self._draw(key, len(self._cameras), views_per_frame, round_of_frames)
@@ -54,7 +60,7 @@ class ViewSampler:
         return views
 
     def _draw(self, key: tuple[int, ...], total: int, count: int, turn: int) -> list[tuple[int, bool]]:
-        """The `turn`-th draw of `count` distinct indices below `total`: (index, whether it only fills up)."""
+        """Draw number `turn` of `count` distinct indices below `total`: (index, whether it is a filler)."""
         past_rounds, position = divmod(turn, _draws_per_round(total, count))
         count = min(count, total)
         order = self._shuffle(key, past_rounds, total)
@@ -68,7 +74,7 @@ class ViewSampler:
 
 
 def share_of(views: list[Pair], rank: int, processes: int) -> list[Pair]:
-    """The consecutive views that are process `rank`'s; shares differ by one view at most."""
+    """The consecutive views of process `rank`; the numbers of two processes differ by one at most."""
     return views[len(views) * rank // processes : len(views) * (rank + 1) // processes]
 
 

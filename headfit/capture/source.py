@@ -12,6 +12,7 @@ from headfit.capture.camera import Camera, index_of_camera
 from headfit.capture.decode import DamagedFile
 from headfit.capture.true_meshes import TrueMeshes
 from headfit.errors import HeadfitError
+from headfit.types import Float
 
 T = TypeVar("T")
 
@@ -47,7 +48,7 @@ class CaptureSource(Protocol):
     def mask(self, camera: int, frame: int) -> NDArray[np.uint8] | None:
         """Mask values `[H,W]` (see `label_names`), or None when there is no mask. Raises DamagedFile."""
 
-    def landmarks(self, camera: int, frame: int) -> NDArray[np.float64] | None:
+    def landmarks(self, camera: int, frame: int) -> Float | None:
         """68 iBUG points `[68,3]`: x, y in pixels and a confidence in [0, 1], 0 where missing or invisible.
 
         None when there are none. Raises DamagedFile.
@@ -65,7 +66,7 @@ class CaptureSource(Protocol):
     def expected_images(self, camera: int) -> str:
         """Where the images of a camera are looked for, for messages."""
 
-    def save_landmarks(self, camera: int, frame: int, landmarks: NDArray[np.float64]) -> None:
+    def save_landmarks(self, camera: int, frame: int, landmarks: Float) -> None:
         """Store landmarks `[68,3]` where `landmarks` finds them. Raises HeadfitError where that is impossible."""
         raise HeadfitError(f"{self.location}: landmarks cannot be written into a capture of this kind")
 

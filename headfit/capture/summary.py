@@ -6,27 +6,33 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from headfit.capture.camera import Camera, index_of_camera
+from headfit.capture.manifest import camera_entry, read_camera
 from headfit.capture.source import CaptureSource
+from headfit.capture.world import WorldFrame
 from headfit.errors import some_of
 
 
 @dataclass(frozen=True)
 class CaptureSummary:
-    """Names, cameras (metres) and labels of a capture, in its order; see `CaptureSource`."""
+    """Names, cameras and labels of a capture, in its order; see `CaptureSource`.
+
+    The cameras are in the fit's local frame; `world` says where that is in the capture's world.
+    """
 
     name: str
     frames: list[str]
     fps: float
     cameras: list[Camera]
     label_names: dict[int, str]
+    world: WorldFrame
 
     @classmethod
-    def of(cls, capture: CaptureSource) -> CaptureSummary:
-        """The summary of a capture."""
-        return cls(capture.name, list(capture.frames), capture.fps, list(capture.cameras), dict(capture.label_names))
+    def of(cls, capture: CaptureSource, world: WorldFrame | None = None) -> CaptureSummary:
+        """The summary of a capture whose cameras are in the local frame `world` already (default: the world itself)."""
+        world = world or WorldFrame.identity()
+        names, labels = list(capture.frames), dict(capture.label_names)
+        return cls(capture.name, names, capture.fps, list(capture.cameras), labels, world)
 
     def camera_index(self, camera_id: str) -> int:
         """The index of a camera. Raises HeadfitError listing the cameras when none has that id."""
@@ -34,20 +40,14 @@ class CaptureSummary:
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values, for a checkpoint."""
-        cameras = [
-            {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in vars(camera).items()}
-            for camera in self.cameras
-        ]
-        return {**vars(self), "cameras": cameras}
+        cameras = [camera_entry(camera) for camera in self.cameras]
+        return {**vars(self), "cameras": cameras, "world": self.world.to_dict()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> CaptureSummary:
         """The inverse of `to_dict`."""
-        cameras = [
-            Camera(**{k: np.array(v) if isinstance(v, list) else v for k, v in camera.items()})  # type: ignore[arg-type]
-            for camera in values["cameras"]
-        ]
-        return cls(**{**values, "cameras": cameras})
+        cameras = [read_camera(camera) for camera in values["cameras"]]
+        return cls(**{**values, "cameras": cameras, "world": WorldFrame.from_dict(values["world"])})
 
     def differences(self, other: CaptureSummary) -> list[str]:
         """What `other` lacks or has in addition, one sentence each; empty when frames and camera ids are the same."""

@@ -1,4 +1,4 @@
-"""Robust points in space from their pictures in several calibrated views."""
+"""Robust triangulation of points from their pixels in several calibrated views."""
 
 from __future__ import annotations
 
@@ -7,45 +7,47 @@ from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from headfit.capture.camera import Camera
+from headfit.types import Bool, Float
 
-Float = NDArray[np.float64]
-
-# More pairs of views than this are thinned out: the best pair needs only to be a good start.
-_MAX_PAIRS = 300
-_REFINEMENTS = 8
+#: Most pairs of views that are tried: the best one only has to be a good start.
+MAX_PAIRS = 300
+REFINEMENTS = 8
+#: Cosine to the optical axis below which the error of a ray is measured perpendicular to the ray.
+MIN_COSINE = 0.2
 
 
 class Triangulation(NamedTuple):
-    """What V views say about a point, or about N points (then [..., N]).
+    """A point, or N points, triangulated from V views.
 
-    points [..., 3]: world, metres; nan where fewer than two views agree.
-    residuals [V, ...]: undistorted pixels between observation and point; nan without an observation.
-    inliers [V, ...] bool: the views that agree. Two views nearly always agree with each other: only a
-    third one confirms a point.
+    Attributes:
+        points: `[3]` or `[N,3]`, world, metres; nan where fewer than two views agree.
+        residuals: `[V]` or `[V,N]`, undistorted pixels between observation and point; nan without an observation.
+        inliers: bool `[V]` or `[V,N]`, the views that agree. Two views nearly always agree with each other, so only a
+            third one confirms a point.
     """
 
     points: Float
     residuals: Float
-    inliers: NDArray[np.bool_]
+    inliers: Bool
 
 
 def triangulate(
     cameras: Sequence[Camera], pixels: Float, weights: Float | None = None, tolerance: float | None = None
 ) -> Triangulation:
-    """Triangulate one or many points, dropping views that disagree with the others.
-
-    cameras: V of them.
-    pixels [V,2] or [V,N,2]: observed pixels, with the lens distortion that is in the image.
-    weights [V] or [V,N]: confidence of each observation, 0 for none. Default: all one.
-    tolerance: pixels within which a view agrees with a point. Default: 1 % of the largest image's diagonal.
+    """Triangulate one or many points without the views that disagree with the others.
 
     Every pair of views proposes a point (linear triangulation: Hartley and Zisserman, Multiple View Geometry,
-    12.2). The proposal with the smallest weighted, truncated squared error over all views wins. It is
+    12.2). The proposal with the smallest weighted, truncated squared error over all views is kept, and
     refined on its inliers to the least squared pixel error by reweighting the linear equations with
-    1/depth (Hartley and Sturm, Triangulation, 1997). A point behind a camera does not agree with it.
+    1/depth (Hartley and Sturm, Triangulation, 1997). A view does not agree with a point behind its camera.
+
+    Args:
+        cameras: V of them.
+        pixels: `[V,2]` or `[V,N,2]` observed pixels, as in the image, with lens distortion.
+        weights: `[V]` or `[V,N]` confidence of each observation, 0 for none; default: 1.
+        tolerance: pixels within which a view agrees with a point; default: 1 % of the largest image diagonal.
     """
     pixels = np.asarray(pixels, dtype=np.float64)
     single = pixels.ndim == 2
@@ -54,9 +56,10 @@ def triangulate(
     views, count = pixels.shape[:2]
     confidence = np.ones((views, count)) if weights is None else np.asarray(weights).reshape(views, count)
     if tolerance is None:
-        tolerance = 0.01 * max(np.hypot(camera.width, camera.height) for camera in cameras)
+        tolerance = 0.01 * max(camera.diagonal for camera in cameras)
 
     rays = _Rays(cameras, np.where(confidence[..., None] > 0, pixels, 0.0))
+    confidence = np.where(rays.seen, confidence, 0.0)
     best = np.full((count, 3), np.nan)
     lowest = np.full(count, np.inf)
     for pair in _pairs(views):
@@ -70,7 +73,7 @@ def triangulate(
         better = cost < lowest
         best[better], lowest[better] = proposal[better], cost[better]
 
-    for _ in range(_REFINEMENTS):
+    for _ in range(REFINEMENTS):
         inliers = (rays.residuals(best) < tolerance) & (confidence > 0)
         best = rays.solve(confidence * inliers / rays.depths(best) ** 2)
     residuals = rays.residuals(best)
@@ -85,33 +88,44 @@ def triangulate(
 
 def _pairs(views: int) -> list[tuple[int, int]]:
     pairs = list(combinations(range(views), 2))
-    if len(pairs) > _MAX_PAIRS:
-        chosen = np.random.default_rng(0).choice(len(pairs), _MAX_PAIRS, replace=False)
+    if len(pairs) > MAX_PAIRS:
+        chosen = np.random.default_rng(0).choice(len(pairs), MAX_PAIRS, replace=False)
         pairs = [pairs[index] for index in chosen]
     return pairs
 
 
 class _Rays:
-    """The observations as undistorted coordinates at depth one, and the linear equations they give.
+    """The observations as unit rays in their cameras, and the linear equations that they give.
 
-    A point X is seen at (u, v) where R0.X + t0 = u (R2.X + t2), and the same with R1, t1 and v.
+    With n the normal of a plane and e1, e2 orthonormal directions in it, a point X with camera coordinates
+    x = R X + t is on the ray when e_k.x = (e_k.ray / n.ray) (n.x), k = 1, 2. The difference of both sides, divided by
+    the depth n.x and times the focal length, is the point's distance from the ray in pixels.
+
+    The plane is the camera's image plane, so that errors are those of its pixels, except for rays so far off the axis
+    that they hit that plane at a grazing angle or not at all: there it is perpendicular to the ray.
     """
 
     def __init__(self, cameras: Sequence[Camera], pixels: Float):
         self.rotations = np.stack([camera.R for camera in cameras])
         self.translations = np.stack([camera.t for camera in cameras])
-        self.focals = np.array([[np.sqrt(camera.K[0, 0] * camera.K[1, 1])] for camera in cameras])
-        self.plane = np.stack([camera.to_plane(view) for camera, view in zip(cameras, pixels, strict=True)])
-        u, t = self.plane[..., None], self.translations[:, None, :, None]
-        rows = self.rotations[:, None, :2] - u * self.rotations[:, None, 2:]
-        rights = u[..., 0] * t[:, :, 2] - t[:, :, :2, 0]
+        self.focals = np.array([[camera.focal] for camera in cameras])
+        rays = np.stack([camera.rays(view) for camera, view in zip(cameras, pixels, strict=True)])
+        self.seen: Bool = np.asarray(np.isfinite(rays).all(axis=-1))
+        rays = np.where(self.seen[..., None], rays, [0.0, 0.0, 1.0])
+        planes = _planes(rays)
+        axes, self.normals = planes[..., :2, :], planes[..., 2, :]
+        # Row k of an observation, to be multiplied with x: e_k - (e_k.ray / n.ray) n.
+        slopes = np.einsum("vnki,vni->vnk", axes, rays) / np.einsum("vni,vni->vn", self.normals, rays)[..., None]
+        self.rows = axes - slopes[..., None] * self.normals[..., None, :]
+        in_world = np.einsum("vnki,vij->vnkj", self.rows, self.rotations)
+        rights = -np.einsum("vnki,vi->vnk", self.rows, self.translations)
         # Per observation, the normal equations of its two rows, in pixels once divided by depth squared.
         squared = self.focals[..., None] ** 2
-        self.normal = squared[..., None] * np.einsum("vnki,vnkj->vnij", rows, rows)
-        self.right = squared * np.einsum("vnki,vnk->vni", rows, rights)
+        self.normal = squared[..., None] * np.einsum("vnki,vnkj->vnij", in_world, in_world)
+        self.right = squared * np.einsum("vnki,vnk->vni", in_world, rights)
 
     def solve(self, weights: Float) -> Float:
-        """The points [N,3] of least squared error under the weights [V,N]; nan where they leave it open."""
+        """The points `[N,3]` of least squared error under the weights `[V,N]`; nan where they are undetermined."""
         weights = np.nan_to_num(weights, posinf=0.0)
         normal = np.einsum("vn,vnij->nij", weights, self.normal)
         right = np.einsum("vn,vni->ni", weights, self.right)
@@ -124,12 +138,24 @@ class _Rays:
         return np.einsum("vij,nj->vni", self.rotations, points) + self.translations[:, None]
 
     def depths(self, points: Float) -> Float:
-        return self._in_camera(points)[..., 2]
+        """Depths `[V,N]` along the normals of the observations' planes, metres."""
+        return np.einsum("vni,vni->vn", self.normals, self._in_camera(points))
 
     def residuals(self, points: Float) -> Float:
-        """Distances [V,N] in undistorted pixels; infinite behind a camera and where there is no point."""
-        in_camera = self._in_camera(points)
+        """Distances `[V,N]` in undistorted pixels; infinite behind a camera and where there is no point."""
+        depths = self.depths(points)
+        offset = np.einsum("vnki,vni->vnk", self.rows, self._in_camera(points))
         with np.errstate(divide="ignore", invalid="ignore"):
-            offset = in_camera[..., :2] / in_camera[..., 2:] - self.plane
-            distance = self.focals * np.linalg.norm(offset, axis=-1)
-        return np.where(in_camera[..., 2] > 0, distance, np.inf)
+            distance = self.focals * np.linalg.norm(offset, axis=-1) / depths
+        return np.where(depths > 0, distance, np.inf)
+
+
+def _planes(rays: Float) -> Float:
+    """Orthonormal e1, e2, n `[V,N,3,3]` (rows) of the plane in which the error of each ray `[V,N,3]` is measured."""
+    planes = np.broadcast_to(np.eye(3), (*rays.shape, 3)).copy()
+    far = rays[..., 2] < MIN_COSINE
+    n = rays[far]
+    across = np.stack([n[:, 1], -n[:, 0], np.zeros(len(n))], axis=-1)  # not 0: the ray is far off the z axis
+    across /= np.linalg.norm(across, axis=-1, keepdims=True)
+    planes[far] = np.stack([across, np.cross(n, across), n], axis=1)
+    return planes

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from headfit.errors import HeadfitError
-
-Float = NDArray[np.float64]
+from headfit.types import Bool, Float, Int
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,11 +27,11 @@ class TrueMeshes:
     """
 
     source: str
-    faces: NDArray[np.int64]
-    face_parts: NDArray[np.int64]
+    faces: Int
+    face_parts: Int
     part_names: list[str]
-    face_rendered: NDArray[np.bool_]
-    under_hair: NDArray[np.bool_] | None
+    face_rendered: Bool
+    under_hair: Bool | None
     read_vertices: Callable[[str], Float | None]
 
     def vertices(self, frame: str) -> Float | None:
@@ -49,7 +47,7 @@ class TrueMeshes:
             )
         return vertices
 
-    def part_vertices(self, part: int) -> NDArray[np.int64]:
+    def part_vertices(self, part: int) -> Int:
         """Indices of the vertices of one part (an index into `part_names`)."""
         return np.unique(self.faces[self.face_parts == part])
 

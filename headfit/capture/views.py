@@ -1,4 +1,4 @@
-"""Views decoded and brought to an image scale, as tensors: single, cached, and stacked into batches."""
+"""Views decoded and framed, as tensors: single, cached, and stacked into batches."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from headfit.capture.labels import IGNORED, LabelClasses
 from headfit.capture.landmark_files import LANDMARK_COUNT
 from headfit.capture.source import CaptureSource, read_or_none
 
-# A view is one camera at one time: (frame index, camera index).
+#: A view is one camera at one time: (frame index, camera index).
 Pair = tuple[int, int]
 
 T = TypeVar("T")
@@ -40,6 +40,7 @@ class View:
 
     @property
     def nbytes(self) -> int:
+        """Memory of its tensors, bytes."""
         return sum(getattr(self, field.name).nbytes for field in fields(self))
 
 
@@ -47,16 +48,17 @@ class View:
 class ViewBatch:
     """B framed views, of any sizes; smaller ones are padded to `[H,W]` at their right and lower sides.
 
-    frame, camera: `[B]` int64, indices into the capture's frames and cameras. framings: how each view is cut out of its
-        picture and resized.
-    image: `[B,H,W,3]` uint8 RGB, area-averaged; black where there is none.
-    image_valid: `[B,H,W]` bool, false in the padding and where the image is missing or damaged.
-    label_prob: `[B,H,W,C]` uint8, 255 times each class's share of the pixel's area, ignored parts left out. That is
-        what a point drawn in the pixel shows on average: lips thinner than a pixel keep their weight.
-    label_weight: `[B,H,W]` uint8, 255 times the share of the pixel's area that is not ignored; 0 in the padding and
-        without a mask.
-    landmarks: `[B,68,2]` float32, pixels of the framed view from its top-left corner.
-    landmark_weight: `[B,68]` float32, confidence in [0, 1]; 0 where missing or invisible.
+    Attributes:
+        frame, camera: `[B]` int64, indices into the capture's frames and cameras.
+        framings: how each view is cut out of its image and resized.
+        image: `[B,H,W,3]` uint8 RGB, area-averaged; black where there is none.
+        image_valid: `[B,H,W]` bool, false in the padding and where the image is missing or damaged.
+        label_prob: `[B,H,W,C]` uint8, 255 times each class's share of the pixel's area that is not ignored. This is
+            what a point sample of the pixel shows on average: lips thinner than a pixel keep their weight.
+        label_weight: `[B,H,W]` uint8, 255 times the share of the pixel's area that is not ignored; 0 in the padding
+            and without a mask.
+        landmarks: `[B,68,2]` float32, pixels of the framed view from its top-left corner.
+        landmark_weight: `[B,68]` float32, confidence in [0, 1]; 0 where missing or invisible.
     """
 
     frame: Tensor
@@ -78,12 +80,14 @@ class ViewBatch:
 class ViewReader:
     """Decodes views of a capture on demand and keeps the most recently used ones, up to `cache_bytes`.
 
-    skipped: what could not be used, by kind ("damaged image", "missing mask", ...); each entry names the file
-    and the reason. It fills up as views are read. Landmarks are optional: a missing file of them is no entry.
+    Args:
+        capture: the capture.
+        classes: the label classes that masks are converted to.
+        cache_bytes: most memory that the kept views may take.
     """
 
     def __init__(self, capture: CaptureSource, classes: LabelClasses, cache_bytes: int):
-        self._skipped: dict[str, dict[str, None]] = {}  # the inner ones are sets that keep their order
+        self._skipped: dict[str, dict[str, None]] = {}  # the inner dicts are ordered sets
         self._capture = capture
         self._classes = classes
         self._cache = ByteBoundedCache(cache_bytes)
@@ -91,13 +95,17 @@ class ViewReader:
 
     @property
     def skipped(self) -> dict[str, list[str]]:
+        """What could not be used in the views read so far, by kind ("damaged image", "missing mask", ...); each entry
+        names the file and the reason. Missing landmarks are not listed, since they are optional."""
         with self._skip_lock:
             return {kind: list(entries) for kind, entries in self._skipped.items()}
 
     def batch(self, pairs: Sequence[Pair], framings: Sequence[Framing]) -> ViewBatch:
-        """The views, each framed as its camera says in `framings` (one for each camera of the capture).
+        """A batch of views. Safe to call from several threads.
 
-        Safe to call from several threads.
+        Args:
+            pairs: (frame index, camera index) of each view.
+            framings: one for each camera of the capture.
         """
         framed = tuple(framings[camera] for _, camera in pairs)
         views = [
@@ -152,7 +160,7 @@ class ViewReader:
 
 
 def _padded(value: Tensor, size: tuple[int, int], name: str) -> Tensor:
-    """An image `[h,w,...]` of a view padded with zeros to `size` [H,W]; landmarks as they are."""
+    """An image `[h,w,...]` of a view padded with zeros to `size` (H, W); landmarks unchanged."""
     if name.startswith("landmark") or value.shape[:2] == size:
         return value
     padded = value.new_zeros((*size, *value.shape[2:]))
@@ -163,7 +171,7 @@ def _padded(value: Tensor, size: tuple[int, int], name: str) -> Tensor:
 def label_shares(
     mask: NDArray[np.uint8] | None, classes: LabelClasses, size: tuple[int, int]
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """`label_prob` [h,w,C] and `label_weight` [h,w] (see ViewBatch) of a mask [H,W] at size (w, h)."""
+    """`label_prob [h,w,C]` and `label_weight [h,w]` (see `ViewBatch`) of a mask `[H,W]` resized to `size` (w, h)."""
     width, height = size
     if mask is None:
         return np.zeros((height, width, len(classes)), np.uint8), np.zeros((height, width), np.uint8)
@@ -177,12 +185,12 @@ def label_shares(
 
 
 def _area_average(pixels: NDArray, size: tuple[int, int]) -> NDArray:
-    """Each target pixel becomes the mean over the area it covers, parts of source pixels included."""
+    """An image resized so that each pixel is the mean over the area it covers, fractions of source pixels included."""
     return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
 
 
 class ByteBoundedCache:
-    """The most recently used views, whose sizes together stay within a number of bytes."""
+    """A cache of the most recently used views that stays within `capacity` bytes."""
 
     def __init__(self, capacity: int):
         self.nbytes = 0
@@ -191,7 +199,7 @@ class ByteBoundedCache:
         self._lock = threading.Lock()
 
     def get(self, key: Hashable, read: Callable[[], View]) -> View:
-        """The view under `key`, read if need be (outside the lock: two threads may then both read it)."""
+        """The view of `key`, read when it is not cached (outside the lock, so two threads may both read it)."""
         with self._lock:
             if key in self._views:
                 self._views.move_to_end(key)

@@ -9,7 +9,7 @@ from headfit.commands.command import HEAD_HELP, Command
 
 
 def _list(args: argparse.Namespace) -> None:
-    from headfit.models import format_list
+    from headfit.modelling import format_list
 
     print(format_list())
 
@@ -21,7 +21,7 @@ def _add_show_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _show(args: argparse.Namespace) -> None:
     from headfit.head import load
-    from headfit.models import contact_sheet
+    from headfit.modelling import contact_sheet
 
     contact_sheet(load(args.name), args.out)
     print(f"wrote {args.out}")
@@ -40,7 +40,7 @@ def _add_build_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _build(args: argparse.Namespace) -> None:
-    from headfit.models import build
+    from headfit.modelling import build
 
     print(f"built {build(args.name, args.source, args.out)}")
 

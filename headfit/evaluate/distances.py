@@ -112,6 +112,7 @@ def surface_distances(model: FittedHead, truth: TrueMeshes, regions: list[Region
         vertices = truth.vertices(frame)
         if vertices is None:
             continue
+        vertices = model.capture.world.to_local(vertices)
         seen = seen_vertices(truth, vertices, model.capture.cameras)
         fitted = model.vertices(index).cpu().numpy().astype(np.float64)
         for target in targets:

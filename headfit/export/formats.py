@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -23,15 +24,29 @@ from headfit.render.geometry import VertexNormals
 @dataclass(frozen=True)
 class MeshSequence:
     """What all frames share: topology, texture `[T,T,3]` uint8 RGB (row 0 is v = 1), frame names in order, and frames
-    per second."""
+    per second.
+
+    origin: `[3]` metres, what formats of 32-bit floats subtract from vertices; 0 unless the world's origin is so far
+    away that they could not hold them to a tenth of a millimetre.
+    """
 
     topology: MeshTopology
     texture: np.ndarray
     frames: list[str]
     fps: float
+    origin: np.ndarray
+
+    @property
+    def coordinates(self) -> str:
+        """The coordinates of the vertices in formats that subtract the origin, in words."""
+        if not self.origin.any():
+            return "metres, world axes of the capture"
+        return "metres, world axes of the capture; add ({:.0f}, {:.0f}, {:.0f}) for world coordinates".format(
+            *self.origin
+        )
 
 
-#: Writes one frame: its name, its vertices `[V,3]` (metres, world) and their unit normals `[V,3]`.
+#: Writes one frame: its name, its vertices `[V,3]` (metres, world, float64) and their unit normals `[V,3]`.
 FrameWriter = Callable[[str, np.ndarray, np.ndarray], None]
 #: Prepares a folder and yields the writer of frames; a format with one file per sequence finishes it at the end.
 FormatWriter = Callable[[Path, MeshSequence], AbstractContextManager[FrameWriter]]
@@ -39,11 +54,13 @@ FormatWriter = Callable[[Path, MeshSequence], AbstractContextManager[FrameWriter
 
 @contextmanager
 def npz_writer(folder: Path, sequence: MeshSequence) -> Iterator[FrameWriter]:
-    """`topology.npz`, and for each frame `<frame>.npz` with `vertices` `[V,3]` float32."""
+    """`topology.npz`, and for each frame `<frame>.npz` with `vertices` `[V,3]`: float32, or float64 for a world whose
+    origin is far away."""
     sequence.topology.save(folder / "topology.npz")
+    dtype = np.float64 if sequence.origin.any() else np.float32
 
     def write(frame: str, vertices: np.ndarray, normals: np.ndarray) -> None:
-        np.savez_compressed(folder / f"{frame}.npz", vertices=vertices.astype(np.float32))
+        np.savez_compressed(folder / f"{frame}.npz", vertices=vertices.astype(dtype))
 
     yield write
 
@@ -54,7 +71,7 @@ def ply_writer(folder: Path, sequence: MeshSequence) -> Iterator[FrameWriter]:
     faces = sequence.topology.faces
 
     def write(frame: str, vertices: np.ndarray, normals: np.ndarray) -> None:
-        mesh = trimesh.Trimesh(vertices, faces, vertex_normals=normals, process=False)
+        mesh = trimesh.Trimesh(vertices - sequence.origin, faces, vertex_normals=normals, process=False)
         mesh.export(folder / f"{frame}.ply", vertex_normal=True)
 
     yield write
@@ -75,11 +92,11 @@ def obj_writer(folder: Path, sequence: MeshSequence) -> Iterator[FrameWriter]:
     uvs = "".join(f"vt {u:.6f} {v:.6f}\n" for u, v in topology.uvs.tolist())
 
     def write(frame: str, vertices: np.ndarray, normals: np.ndarray) -> None:
-        positions = "".join(f"v {x:.7f} {y:.7f} {z:.7f}\n" for x, y, z in vertices.tolist())
+        positions = "".join(f"v {x:.7f} {y:.7f} {z:.7f}\n" for x, y, z in (vertices - sequence.origin).tolist())
         directions = "".join(f"vn {x:.5f} {y:.5f} {z:.5f}\n" for x, y, z in normals.tolist())
         write_text(
             folder / f"{frame}.obj",
-            f"# metres, world axes of the capture\nmtllib head.mtl\n{positions}{uvs}{directions}usemtl head\n{faces}",
+            f"# {sequence.coordinates}\nmtllib head.mtl\n{positions}{uvs}{directions}usemtl head\n{faces}",
         )
 
     yield write
@@ -110,9 +127,8 @@ def glb_writer(folder: Path, sequence: MeshSequence) -> Iterator[FrameWriter]:
 
     def write(frame: str, vertices: np.ndarray, normals: np.ndarray) -> None:
         of_vertex = split[:, 0]
-        mesh = trimesh.Trimesh(
-            vertices[of_vertex], split_faces, vertex_normals=normals[of_vertex], visual=visual, process=False
-        )
+        shifted = vertices[of_vertex] - sequence.origin
+        mesh = trimesh.Trimesh(shifted, split_faces, vertex_normals=normals[of_vertex], visual=visual, process=False)
         mesh.export(folder / f"{frame}.glb", include_normals=True)
 
     yield write
@@ -129,7 +145,8 @@ FORMATS: dict[str, FormatWriter] = {
 def export_meshes(model: FittedHead, out: Path, formats: Sequence[str]) -> None:
     """Write every fitted frame to the folder `out`, once in each of `formats` (keys of FORMATS).
 
-    Vertices are in metres in the world axes of the capture; the texture's first row is v = 1. Normals are area-weighted
+    Vertices are in metres in the world axes of the capture; where its origin is far away, formats other than npz
+    subtract what `origin.json` then says. The texture's first row is v = 1. Normals are area-weighted
     over the faces of the model, whose vertices are not split at UV seams.
 
     Raises:
@@ -142,12 +159,15 @@ def export_meshes(model: FittedHead, out: Path, formats: Sequence[str]) -> None:
         )
     make_folder(out)
     frames = model.capture.frames
-    sequence = MeshSequence(MeshTopology.of(model.head), model.texture_image(), frames, model.capture.fps)
+    origin = model.capture.world.origin
+    sequence = MeshSequence(MeshTopology.of(model.head), model.texture_image(), frames, model.capture.fps, origin)
+    if origin.any():
+        write_text(out / "origin.json", json.dumps({"subtracted_metres": origin.tolist(), "formats": "ply, obj, glb"}))
     normals_of = VertexNormals(model.head.faces, model.head.vertex_count)
     with ExitStack() as stack, failures_named(out):
         writers = [stack.enter_context(FORMATS[name](out, sequence)) for name in dict.fromkeys(formats)]
         for index, frame in enumerate(tqdm(frames, desc="export", unit="frame")):
-            vertices = model.vertices(index).cpu().numpy()
+            vertices = model.world_vertices(index)
             normals = _unit_normals(normals_of, vertices)
             for write in writers:
                 write(frame, vertices, normals)
@@ -155,6 +175,6 @@ def export_meshes(model: FittedHead, out: Path, formats: Sequence[str]) -> None:
 
 def _unit_normals(normals_of: VertexNormals, vertices: np.ndarray) -> np.ndarray:
     """Normals `[V,3]`, (0, 0, 1) where no face has an area: glTF allows unit vectors only."""
-    local = vertices.astype(np.float64) - vertices.mean(axis=0, dtype=np.float64)  # float32 is too coarse far away
+    local = vertices - vertices.mean(axis=0)  # float32 is too coarse far away
     normals = normals_of(torch.from_numpy(local).float()[None])[0].numpy()
     return np.where(np.abs(normals).max(axis=1, keepdims=True) > 0, normals, np.array([0, 0, 1], np.float32))

@@ -191,14 +191,19 @@ class FittedHead(nn.Module):
 
     @torch.no_grad()
     def vertices(self, frame: int) -> Tensor:
-        """World vertices `[V,3]` (metres) of one frame."""
+        """Vertices `[V,3]` (metres) of one frame in the fit's local frame; see `world_vertices`."""
         return self.geometry(torch.tensor([frame], device=self.device))[0][0]
+
+    def world_vertices(self, frame: int) -> NDArray[np.float64]:
+        """Vertices `[V,3]` of one frame in the capture's world, in metres by the capture's units."""
+        return self.capture.world.to_world(self.vertices(frame).cpu().numpy())
 
     @torch.no_grad()
     def render(self, camera: Camera, frame: int) -> dict[str, NDArray[Any]]:
         """Layers of one frame in a camera, as numpy without batch dimension: see `HeadRenderer.layers`; rgb is uint8.
 
-        Colours take the gain of the capture's camera of that id; a camera that is not in the capture takes the mean.
+        The camera is in the fit's local frame, like those of `capture.cameras`. Colours take the gain of the capture's
+        camera of that id; a camera that is not in the capture takes the mean.
         """
         ids = [known.id for known in self.capture.cameras]
         index = ids.index(camera.id) if camera.id in ids else -1

@@ -31,7 +31,7 @@ def fixed_views(frames: list[int], cameras: list[int], count: int = 3, views: in
 def view_sheet(model: FittedHead, capture: CaptureSource) -> Iterator[tuple[str, Picture]]:
     """(frame name, picture) for some views of frames that have been fitted, one row per camera:
     target, render, label borders, error."""
-    by_angle = sorted(range(len(capture.cameras)), key=lambda i: tuple(capture.cameras[i].centre))
+    by_angle = sorted(range(len(capture.cameras)), key=lambda i: tuple(model.capture.cameras[i].centre))
     for frame, cameras in fixed_views(model.visited.nonzero()[:, 0].tolist(), by_angle):
         rows = [_row(model, capture, frame, camera) for camera in cameras]
         width = max(row.shape[1] for row in rows)
@@ -40,7 +40,7 @@ def view_sheet(model: FittedHead, capture: CaptureSource) -> Iterator[tuple[str,
 
 
 def _row(model: FittedHead, capture: CaptureSource, frame: int, index: int) -> Picture:
-    full = capture.cameras[index]
+    full = model.capture.cameras[index]
     camera = full.scaled(min(1.0, TILE / full.longest_side))
     layers = model.render(camera, frame)
     size = camera.size

@@ -19,12 +19,14 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from headfit.capture import CaptureSource, open_capture
 from headfit.capture.data import CaptureData
 from headfit.capture.summary import CaptureSummary
+from headfit.capture.world import WorldFrame
 from headfit.errors import HeadfitError
 from headfit.files import write_atomically
 from headfit.fitting.callbacks import KeepLast, Pictures, StageProgress
-from headfit.fitting.checkpoints import CHECKPOINT, find_checkpoint
+from headfit.fitting.checkpoints import CHECKPOINT, find_checkpoint, load_checkpoint
 from headfit.fitting.config import FitConfig, RunArgs
 from headfit.fitting.initialise_pose import initialise_pose
+from headfit.fitting.local_frame import enter_local_frame
 from headfit.fitting.model import FittedHead
 from headfit.fitting.module import HeadFit
 from headfit.fitting.parallel import ManualGradientSync
@@ -66,7 +68,10 @@ def fit(
     keep_freed_memory()
     # Deterministic mode would fill all new memory, which nothing reads, at a tenth of a step's cost.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    module = build(config, args, capture, terms)
+    world = enter_local_frame(capture, config, load_checkpoint(run) if checkpoint else None)
+    if not world.is_identity:
+        print(f"{capture.location}: {world}", file=sys.stderr)
+    module = build(config, args, capture, terms, world)
     _require_a_view_each(module, _processes(args))
     trainer = _trainer(module, run, args, callbacks)
     if trainer.is_global_zero:
@@ -86,14 +91,22 @@ def fit(
     return Run(run, module.model, args)
 
 
-def build(config: FitConfig, args: RunArgs, capture: CaptureSource, terms: Mapping[str, Term] = TERMS) -> HeadFit:
+def build(
+    config: FitConfig,
+    args: RunArgs,
+    capture: CaptureSource,
+    terms: Mapping[str, Term] = TERMS,
+    world: WorldFrame | None = None,
+) -> HeadFit:
     """The module of a fit with its data, parameters at their initial values.
+
+    `capture` is in the local frame `world` already (see `enter_local_frame`).
 
     Raises:
         HeadfitError: the head cannot be loaded, a held-out camera is unknown, or nothing is left to train on.
     """
     pl.seed_everything(config.seed, workers=True, verbose=False)
-    model = FittedHead.build(config, CaptureSummary.of(capture))
+    model = FittedHead.build(config, CaptureSummary.of(capture, world))
     data = CaptureData(
         capture,
         model.classes,
@@ -128,7 +141,7 @@ def texture_size_for(capture: CaptureSource) -> int:
     The default layout draws the face at about 0.8 mm a texel at 512, which is what a pixel shows when a head fills a
     picture of 512. Texels finer than pixels are seen by few of them and learn their noise.
     """
-    longer_side = int(np.median([max(camera.width, camera.height) for camera in capture.cameras]))
+    longer_side = int(np.median([camera.longest_side for camera in capture.cameras]))
     return min(MAX_TEXTURE_SIZE, 1 << max(8, (longer_side - 1).bit_length()))
 
 

@@ -1,4 +1,4 @@
-"""The arrays a head model is made of, whoever makes them: names, shapes, and one check for all of them."""
+"""The arrays that make up a head model: their names and shapes, and a check for all of them."""
 
 from collections.abc import Callable, Mapping
 
@@ -36,9 +36,9 @@ INDICES = {
 NAMES = ("label_names", "part_names", "joint_names", "expression_names", "rigid_part_names")
 OTHER = ("joint_parents", "subdivision_data", "subdivision_indices", "subdivision_indptr")
 REQUIRED_ARRAYS = frozenset((*FLOATS, *INDICES, *NAMES, *OTHER))
-#: Limits of a joint that has none: half a turn, a metre.
+#: Limits of a joint that has none: half a turn (radians), one metre.
 UNLIMITED = np.array([np.pi] * 3 + [1.0] * 3)
-#: Arrays that a head model may lack, and what then stands for them.
+#: Arrays that a head model may lack, and their defaults.
 OPTIONAL_FLOATS: dict[str, Callable[[Arrays], np.ndarray]] = {
     "pose_correctives": lambda arrays: np.zeros((0, len(arrays["mean"]), 3)),
     "combination_basis": lambda arrays: np.zeros((0, len(arrays["mean"]), 3)),
@@ -53,25 +53,25 @@ OPTIONAL_INDICES: dict[str, Callable[[Arrays], np.ndarray]] = {
 
 
 def check_arrays(arrays: Arrays, source: str) -> None:
-    """Every array of a head model is there, fits the others, is finite, and points at what exists.
+    """Check that every array of a head model is present, has the shape the others imply, is finite and within range.
 
-    Raises HeadfitError, which begins with `source` and names the array.
+    Raises HeadfitError, which starts with `source` and names the array.
     """
     missing = sorted(REQUIRED_ARRAYS - arrays.keys())
     if missing:
-        raise HeadfitError(f"{source}: not a head model, lacks {', '.join(missing)}")
-    for name, wanted in _shapes(arrays).items():
-        if name in arrays and arrays[name].shape != wanted:
-            raise HeadfitError(f"{source}: {name} has shape {arrays[name].shape}, expected {wanted}")
+        raise HeadfitError(f"{source}: not a head model: missing {', '.join(missing)}")
+    for name, expected in _shapes(arrays).items():
+        if name in arrays and arrays[name].shape != expected:
+            raise HeadfitError(f"{source}: {name} has shape {arrays[name].shape}, expected {expected}")
     for name in (*FLOATS, *OPTIONAL_FLOATS):
         if name in arrays and not np.isfinite(arrays[name]).all():
-            raise HeadfitError(f"{source}: {name} holds values that are not finite")
+            raise HeadfitError(f"{source}: {name} contains values that are not finite")
     for name, (least, count) in _ranges(arrays).items():
         if name not in arrays:
             continue
         values = arrays[name].astype(np.int64)
         if values.size and (values.min() < least or values.max() >= count):
-            raise HeadfitError(f"{source}: {name} points outside {least} to {count - 1}")
+            raise HeadfitError(f"{source}: {name} holds indices outside {least} to {count - 1}")
     if any(parent >= joint for joint, parent in enumerate(arrays["joint_parents"].astype(np.int64))):
         raise HeadfitError(f"{source}: joint_parents: a joint must come after its parent")
     if len(arrays["landmark_faces"]) not in (0, LANDMARK_COUNT):
@@ -115,7 +115,7 @@ def _shapes(arrays: Arrays) -> dict[str, tuple[int, ...]]:
 
 
 def _ranges(arrays: Arrays) -> dict[str, tuple[int, int]]:
-    """Per index array: the least value, and one more than the largest."""
+    """Per index array: the smallest allowed value, and one more than the largest."""
     vertices, cage = len(arrays["subdivision_indptr"]) - 1, len(arrays["mean"])
     return {
         "faces": (0, vertices),

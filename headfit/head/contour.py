@@ -1,37 +1,38 @@
-"""The jaw line's landmarks (iBUG 0-16) as points of the face's outline, which depend on the view.
+"""The jaw-line landmarks (iBUG 0-16) as points of the face's silhouette, which depend on the view.
 
-Annotators and detectors put these points on the visible edge of the face: at the jaw where they see it, else at the
-cheek's horizon. So each of them may wander along an arc of the skin, from its place on the jaw towards the front of
-the face, to the first point that the camera sees from outside ("landmark marching", Zhu et al. 2015, with arcs from
-the mesh itself instead of its rows of vertices).
+Annotators and detectors put these points on the visible edge of the face: on the jaw where it is visible, otherwise on
+the silhouette of the cheek. So each point may slide along an arc of the skin, from its place on the jaw towards the
+front of the face, to the first point that faces the camera ("landmark marching", Zhu et al. 2015; here the arcs are
+cut from the mesh instead of following its rows of vertices).
 """
 
 from __future__ import annotations
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from headfit.capture.landmark_files import CONTOUR_COUNT
 from headfit.head.model import HeadModel
+from headfit.types import Float, Int
 
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
-
-#: Landmarks by which the front of the face is found: below the nose, and the corners of the mouth.
+#: Landmarks that give the front of the face: below the nose, and the corners of the mouth.
 SUBNASAL, MOUTH = 33, (48, 54)
-#: Distance of neighbouring points of an arc (metres), and their number: arcs end after 8 cm.
+#: Distance between neighbouring points of an arc (metres), and their number: arcs end after 8 cm.
 SPACING, POINTS = 0.001, 81
-#: Arcs end at this share of the way, seen from the front, from the jaw to the middle of the face.
+#: Arcs end after this fraction of the way, seen from the front, from the jaw to the middle of the face.
 INWARD = 0.85
-NUDGE = 0.02  # of the way to the face's middle
+#: Arcs start this fraction of the way from the landmark to the centroid of its mesh face.
+NUDGE = 0.02
+#: Number of neighbouring arc points whose orientation is averaged.
+SMOOTHED_POINTS = 5
 
 
 class JawContour(nn.Module):
-    """Candidates of the 17 contour points of a head model: `arc_faces [17,M]` and `arc_bary [17,M,3]`, point 0 of each
-    arc where the model has its landmark, then inwards every millimetre of the mean head; short arcs repeat their end.
+    """Chooses the 17 contour points of a head model in each view.
 
+    The candidates are `arc_faces [17,M]` and `arc_bary [17,M,3]`: point 0 of each arc is the model's landmark, the
+    others follow inwards, one every millimetre of the mean head; short arcs repeat their last point.
     Raises ValueError for a head without landmarks.
     """
 
@@ -50,10 +51,10 @@ class JawContour(nn.Module):
 
     @torch.no_grad()
     def forward(self, v_world: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:
-        """Where the contour is in each view: faces `[B,17]` and bary `[B,17,3]`.
+        """Faces `[B,17]` and barycentric weights `[B,17,3]` of the contour points in each view.
 
         Args:
-            v_world: heads `[B,V,3]`, one a view.
+            v_world: vertices `[B,V,3]` of one head per view.
             centres: optical centres `[B,3]` in the same frame and unit.
         """
         triangles = v_world[:, self.corners]  # [B,17,M,3,3]
@@ -62,34 +63,41 @@ class JawContour(nn.Module):
             triangles[..., 1, :] - triangles[..., 0, :], triangles[..., 2, :] - triangles[..., 0, :], dim=-1
         )
         facing = (torch.nn.functional.normalize(normal, dim=-1) * (centres[:, None, None] - points)).sum(-1)
-        # Facets are flat: a short mean along the arc gives the surface's own turn.
-        facing = torch.nn.functional.avg_pool1d(facing, 5, 1, 2, count_include_pad=False)
-        seen = facing > 0
-        # The first point that is seen; where none is, the whole arc is beyond the horizon: its end is nearest to it.
-        first = torch.where(seen.any(-1), seen.long().argmax(-1), seen.shape[-1] - 1)
+        # Facets are flat; averaging along the arc approximates the orientation of the smooth surface.
+        facing = torch.nn.functional.avg_pool1d(
+            facing, SMOOTHED_POINTS, 1, SMOOTHED_POINTS // 2, count_include_pad=False
+        )
+        visible = facing > 0
+        # The first point that faces the camera. If none does, the last point is the one closest to the silhouette.
+        first = torch.where(visible.any(-1), visible.long().argmax(-1), visible.shape[-1] - 1)
         arc = torch.arange(CONTOUR_COUNT, device=first.device)
         return self.arc_faces[arc, first], self.arc_bary[arc, first]
 
 
 def contour_points(v_world: Tensor, faces: Tensor, contour_faces: Tensor, contour_bary: Tensor) -> Tensor:
-    """Points `[B,17,3]` of heads `v_world [B,V,3]` with `faces [F,3]`, differentiable in the vertices."""
+    """Contour points `[B,17,3]` of heads, differentiable in the vertices.
+
+    Args:
+        v_world: vertices `[B,V,3]`.
+        faces: `[F,3]`.
+        contour_faces: faces `[B,17]` from JawContour.
+        contour_bary: barycentric weights `[B,17,3]` from JawContour.
+    """
     corners = faces[contour_faces].long()
     view = torch.arange(len(v_world), device=v_world.device)[:, None, None]
     return (v_world[view, corners] * contour_bary[..., None]).sum(2)
 
 
 def _arcs(head: HeadModel) -> tuple[Int, Float]:
-    """Arcs of the mean head, faces `[17,M]` and bary `[17,M,3]`.
+    """Arcs on the mean head: faces `[17,M]` and barycentric weights `[17,M,3]`.
 
-    Beside the mouth an arc runs level towards the middle of the face; below, it runs towards the mouth: it lies in the
-    plane of the front axis (z) and the direction outwards from the middle.
+    From landmarks at or above the height of the mouth an arc runs level to the middle of the face, from those below it
+    runs towards the mouth. It lies in the plane spanned by the front axis (z) and the direction outwards from there.
     """
-    rest = (torch.zeros(len(head.identity_basis)), torch.zeros(1, len(head.expression_names)))
-    with torch.no_grad():
-        vertices = head(*rest, torch.zeros(1, len(head.joint_names), 6))[0].double().numpy()
+    vertices = head.rest().double().numpy()
     faces = head.faces.long().numpy()
     start_faces, start_bary = head.landmark_faces.numpy(), head.landmark_bary.double().numpy()
-    points = np.einsum("lc,lcd->ld", start_bary, vertices[faces[start_faces]])
+    points = head.landmarks(torch.from_numpy(vertices)).numpy()
     mouth = points[list(MOUTH)].mean(0)
     part = head.face_parts.numpy()
     walker = _Walker(vertices, faces, np.flatnonzero(part == part[start_faces[SUBNASAL]]))
@@ -101,48 +109,61 @@ def _arcs(head: HeadModel) -> tuple[Int, Float]:
         outward[2] = 0.0
         reach = np.linalg.norm(outward)
         outward /= reach
-        # From just inside the face: a plane through its very corner may miss it.
+        # Start inside the mesh face: a plane through one of its corners may miss it.
         begin = here + NUDGE * (vertices[faces[start_faces[number]]].mean(0) - here)
         path = walker.walk(
             int(start_faces[number]), begin, np.cross(outward, [0.0, 0.0, 1.0]), -outward, INWARD * reach
         )
-        found_faces[number], found_bary[number] = _every_millimetre(path, vertices, faces)
+        found_faces[number], found_bary[number] = _resampled(path, vertices, faces)
         found_faces[number, 0], found_bary[number, 0] = start_faces[number], start_bary[number]
     return found_faces, found_bary
 
 
 class _Walker:
-    """Walks over the faces `among` of a mesh, in a plane."""
+    """Follows the intersection of a plane with some faces of a mesh.
+
+    Args:
+        vertices: `[V,3]`.
+        faces: `[F,3]`.
+        among: indices `[N]` of the faces to walk on.
+    """
 
     def __init__(self, vertices: Float, faces: Int, among: Int) -> None:
         self.vertices, self.faces = vertices, faces
-        self.beside: dict[tuple[int, int], list[int]] = {}
+        self.faces_at: dict[tuple[int, int], list[int]] = {}
         for face in among:
             a, b, c = sorted(faces[face].tolist())
             for edge in ((a, b), (b, c), (a, c)):
-                self.beside.setdefault(edge, []).append(int(face))
+                self.faces_at.setdefault(edge, []).append(int(face))
 
     def walk(self, face: int, start: Float, normal: Float, heading: Float, reach: float) -> list[tuple[int, Float]]:
-        """The path from `start [3]` on a face, in the plane with `normal [3]`, at first along `heading [3]`: faces, and
-        the point where the path leaves each. It ends at a border, or `reach` along `heading`, or when it closes."""
+        """The path in a plane over the mesh: its faces, and the point where it leaves each (first, the start).
+
+        Args:
+            face: index of the face to start on.
+            start: point `[3]` on it.
+            normal: normal `[3]` of the plane through `start`.
+            heading: direction `[3]` to take at first.
+            reach: length along `heading` after which the path ends; it also ends at a border, or when it closes.
+        """
         path = [(face, start)]
-        came_by: tuple[int, int] | None = None
+        entered_by: tuple[int, int] | None = None
         visited: set[int] = set()
         while face not in visited:
             visited.add(face)
-            exits = [exit for exit in self._crossings(face, start, normal) if exit[0] != came_by]
+            exits = [exit for exit in self._crossings(face, start, normal) if exit[0] != entered_by]
             if not exits:
                 break
             edge, point = max(exits, key=lambda exit: float((exit[1] - path[-1][1]) @ heading))
             path.append((face, point))
-            following = [other for other in self.beside[edge] if other != face]
+            following = [other for other in self.faces_at[edge] if other != face]
             if not following or (point - start) @ heading > reach:
                 break
-            face, came_by = following[0], edge
+            face, entered_by = following[0], edge
         return path
 
     def _crossings(self, face: int, origin: Float, normal: Float) -> list[tuple[tuple[int, int], Float]]:
-        """Where the plane crosses a face's edges. A vertex on the plane counts as above it."""
+        """Edges of a face that the plane crosses, and where. A vertex on the plane counts as above it."""
         corners = sorted(self.faces[face].tolist())
         height = {corner: float((self.vertices[corner] - origin) @ normal) for corner in corners}
         found = []
@@ -153,8 +174,8 @@ class _Walker:
         return found
 
 
-def _every_millimetre(path: list[tuple[int, Float]], vertices: Float, faces: Int) -> tuple[Int, Float]:
-    """`POINTS` points, `SPACING` apart along a path, as faces and bary; short paths repeat their end."""
+def _resampled(path: list[tuple[int, Float]], vertices: Float, faces: Int) -> tuple[Int, Float]:
+    """`POINTS` points every `SPACING` along a path: faces `[M]` and weights `[M,3]`; short paths repeat their end."""
     points = np.array([point for _, point in path])
     length = np.r_[0.0, np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))]
     at = np.minimum(np.arange(POINTS) * SPACING, length[-1])
@@ -162,12 +183,12 @@ def _every_millimetre(path: list[tuple[int, Float]], vertices: Float, faces: Int
     before = np.maximum(segment - 1, 0)
     share = (at - length[before]) / np.maximum(length[segment] - length[before], 1e-12)
     here = points[before] + share[:, None] * (points[segment] - points[before])
-    face = np.array([number for number, _ in path])[segment]  # path[k] is left on its own face, so segment k lies there
+    face = np.array([number for number, _ in path])[segment]  # segment k ends where the path leaves face k
     return face, _barycentric(here, vertices[faces[face]])
 
 
 def _barycentric(points: Float, corners: Float) -> Float:
-    """Weights `[N,3]` of points `[N,3]` in the planes of triangles `[N,3,3]`."""
+    """Barycentric weights `[N,3]`, clamped to [0,1], of points `[N,3]` in the planes of triangles `[N,3,3]`."""
     a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
     normal = np.cross(b - a, c - a)
     scale = np.maximum((normal**2).sum(1), 1e-30)

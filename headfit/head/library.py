@@ -1,4 +1,4 @@
-"""Finding and reading a head model: ours by name, ours from an npz file, or somebody else's."""
+"""Loading head models: by name, from an npz file in our layout, or from other makers' files."""
 
 import zipfile
 from pathlib import Path
@@ -14,9 +14,9 @@ from headfit.head.model import HeadModel
 def load(name: str | Path = "default") -> HeadModel:
     """A head model by the name of its folder under `models/`, or by a path.
 
-    A path may be an npz in our own layout, or a model of another maker (docs/other-heads.md): an ICT-FaceKit folder,
-    a FLAME pickle or npz, a GNM Head npz, or a YAML file that describes a mesh.
-    Raises HeadfitError where there is no such model, or where the file is damaged or not a head model.
+    A path may be an npz in our own layout, or another maker's model (docs/other-heads.md): an ICT-FaceKit folder, a
+    FLAME pickle or npz, a GNM Head npz, or a YAML file that describes a mesh.
+    Raises HeadfitError if there is no such model, or if the file is damaged or not a head model.
     """
     path = _find(name)
     arrays = _read_npz(path) if str(name) in _known() else _read_any(path)
@@ -25,7 +25,7 @@ def load(name: str | Path = "default") -> HeadModel:
 
 
 def _read_any(path: Path) -> Arrays:
-    from headfit.head.adapters import import_head  # only now: its mesh readers take a second to import
+    from headfit.head.importers import import_head  # imported on use: its mesh readers take a second to import
 
     imported = import_head(path)
     return imported.arrays() if imported else _read_npz(path)
@@ -40,15 +40,16 @@ def _read_npz(path: Path) -> Arrays:
 
 
 def resolve(name: str | Path) -> str:
-    """The name of a head model as any folder understands it: a name under `models/`, or an absolute path.
+    """The name of a head model independent of the working directory: a name under `models/`, or an absolute path.
 
-    Raises HeadfitError where there is no such model.
+    Raises HeadfitError if there is no such model.
     """
     path = _find(name)
     return str(name) if str(name) in _known() else str(path.resolve())
 
 
 def _known() -> list[str]:
+    """Names of the models under `models/`."""
     return sorted(path.parent.name for path in asset_path("models").glob("*/head.npz"))
 
 
@@ -61,5 +62,5 @@ def _find(name: str | Path) -> Path:
     if Path(name).suffix or len(Path(name).parts) > 1:
         raise HeadfitError(f"head model {name}: no such file or folder")
     raise HeadfitError(
-        f"no head model named {str(name)!r}: known are {', '.join(known)}, or give a path (docs/other-heads.md)"
+        f"no head model named {str(name)!r}; known: {', '.join(known)}. Or give a path (docs/other-heads.md)"
     )

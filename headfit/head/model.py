@@ -1,8 +1,8 @@
 """The head model: a differentiable function from parameters to vertices.
 
-Frame: metres, x = the subject's left, y up, z front, origin inside the skull. The model works on a *cage* (the
-control mesh): identity, expression, free offsets and skinning move its Vc vertices, and one constant sparse matrix
-takes them to the V vertices of the fine mesh (Catmull-Clark for skin, cavity and tongue, the identity for solids).
+Frame: metres, x the subject's left, y up, z front, origin inside the skull. The model works on a *cage* (control mesh):
+identity, expression, free offsets and skinning move its Vc vertices, and one constant sparse matrix maps them to the
+V vertices of the fine mesh (Catmull-Clark for skin, cavity and tongue; the identity matrix for teeth, gums and eyes).
 """
 
 import difflib
@@ -22,24 +22,33 @@ from headfit.head.sparse import SparseMatrix
 
 
 class HeadModel(nn.Module):
-    """Buffers only, nothing trainable; not part of a checkpoint, since it is rebuilt from its file.
+    """A head model made of buffers only: nothing is trainable, and nothing is stored in checkpoints, since the model is
+    rebuilt from its file. A head may have no identity components, expression units, joints or rigid parts.
 
-    Topology: `faces` [F,3], `faces_uv` [F,3] into `uvs` [T,2] (u right, v up), `face_labels` [F] into `label_names`,
-    `face_parts` [F] into `part_names`, `neck_loop` [N] fine vertices round the open neck, in order; empty for a
-    closed head.
-    Landmarks: `landmark_faces` [68], `landmark_bary` [68,3], iBUG order (point 0 on the subject's right); none for a
-    head whose landmarks are unknown.
-    Cage: `mean` [Vc,3], `cage_faces` [Fc,3], `cage_stiffness` [Vc] relative resistance to free offsets,
-    `cage_rigid_part` [Vc] index into `rigid_part_names` or -1.
-    Units: `expression_lowest` [E] is 0 for an activation and -1 for one that acts both ways.
-    `combination_units` [C,2], `combination_basis` [C,Vc,3]: metres per product of two units' weights (of one with
-    itself: a path that is not straight).
-    `pivot_expression_basis` [E,J,3]: what units do to the joints' pivots, metres.
-    `pose_correctives` [K,Vc,3]: metres per entry of (R - I) of a joint's rotation R; `corrective_entries` [K] says
-    which of the 9 J entries (joint by joint, row by row). The others do nothing.
-    `joint_lowest`, `joint_highest` [J,6]: the range of each joint, radians and metres.
-    Names: `expression_names` (ARKit units in the default head), `joint_names`, `rigid_part_names`.
-    Any of identity components, units, joints and rigid parts may be none.
+    Attributes:
+        faces: `[F,3]` of the fine mesh.
+        faces_uv: `[F,3]` into `uvs [T,2]` (u right, v up, in [0,1]).
+        face_labels: `[F]` into `label_names`.
+        face_parts: `[F]` into `part_names`.
+        neck_loop: `[N]` fine vertices around the open neck, in order; empty for a closed head.
+        landmark_faces: `[68]`, with barycentric weights `landmark_bary [68,3]`, in iBUG order (point 0 on the subject's
+            right); empty if the landmarks are unknown.
+        mean: `[Vc,3]` cage vertices of the mean head, metres.
+        cage_faces: `[Fc,3]`.
+        cage_stiffness: `[Vc]` relative resistance to free offsets.
+        cage_rigid_part: `[Vc]` into `rigid_part_names`, or -1.
+        identity_basis: `[I,Vc,3]` metres per standard deviation.
+        expression_basis: `[E,Vc,3]` metres at full activation; units are named in `expression_names` (ARKit names in
+            the default head).
+        expression_lowest: `[E]` lowest weight: 0, or -1 for a unit that acts both ways.
+        combination_basis: `[C,Vc,3]` metres per product of the weights of the two units `combination_units [C,2]`
+            (the same unit twice: a path that is not straight).
+        skinning_weights: `[Vc,1+J]`, column 0 for the skull; joints are named in `joint_names`.
+        pivots: `[J,3]` metres, moved by `pivot_basis [I,J,3]` and `pivot_expression_basis [E,J,3]`.
+        joint_lowest: `[J,6]`, with `joint_highest [J,6]` the range of each joint, radians and metres.
+        pose_correctives: `[K,Vc,3]` metres per entry of (R - I) of a joint's rotation R; `corrective_entries [K]` tells
+            which of the 9J entries (joint by joint, row by row). The other entries have no effect.
+        part_centres: `[R,3]` metres of the rigid parts, moved by `part_centre_basis [I,R,3]`.
     """
 
     mean: Tensor
@@ -76,10 +85,10 @@ class HeadModel(nn.Module):
     rigid_part_names: tuple[str, ...]
 
     def __init__(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """`arrays`: the contents of a head model's npz (see models/default/card.md), checked by `check_arrays`."""
+        """Build the model from the arrays of its npz (models/default/card.md), already checked by `check_arrays`."""
         super().__init__()
         for name in (*FLOATS, *OPTIONAL_FLOATS):
-            # Bases are stored as integers times a step.
+            # Bases may be stored as integers times a step.
             given = arrays[name] if name in arrays else OPTIONAL_FLOATS[name](arrays)
             values = given.astype(np.float32) * np.float32(arrays.get(f"{name}_step", 1.0))
             self.register_buffer(name, torch.from_numpy(values), persistent=False)
@@ -101,12 +110,12 @@ class HeadModel(nn.Module):
 
     @property
     def vertex_count(self) -> int:
-        """V, of the fine mesh."""
+        """Number V of vertices of the fine mesh."""
         return self._to_fine.shape[0]
 
     @property
     def cage_count(self) -> int:
-        """Vc, of the cage."""
+        """Number Vc of vertices of the cage."""
         return len(self.mean)
 
     @property
@@ -116,7 +125,7 @@ class HeadModel(nn.Module):
 
     @property
     def fingerprint(self) -> str:
-        """A hash of all arrays and names: two heads with one fingerprint are the same function."""
+        """A hash of all arrays and names: heads with equal fingerprints are the same function."""
         digest = hashlib.sha256(repr([getattr(self, name) for name in (*NAMES, "joint_parents")]).encode())
         for name, values in sorted(self.named_buffers()):
             digest.update(f"{name} {tuple(values.shape)}".encode())
@@ -125,7 +134,7 @@ class HeadModel(nn.Module):
 
     @property
     def subdivision(self) -> Tensor:
-        """The cage -> fine matrix [V, Vc], sparse CSR; rows sum to 1."""
+        """The matrix `[V,Vc]` from the cage to the fine mesh, sparse CSR; rows sum to 1."""
         return self._to_fine.matrix
 
     def rest(self) -> Tensor:
@@ -202,14 +211,17 @@ class HeadModel(nn.Module):
         offsets: Tensor | None = None,
         placement: Tensor | None = None,
     ) -> Tensor:
-        """Fine vertices [B,V,3] in the head frame, metres. Differentiable in every argument.
+        """Fine vertices `[B,V,3]` in the head frame, metres. Differentiable in every argument.
 
-        identity: [I] or [B,I], ~ N(0,1). expression: [B,E], 0 rest, 1 full.
-        joints: [B,J,6]: axis-angle (radians) about the joint's pivot, which follows identity (in some heads expression
-            too), then translation (metres), both in the frame of the parent joint or, without one, of the head.
-        offsets: [Vc,3] or [B,Vc,3] metres, added to the cage before anything moves it.
-        placement: [R,9] per rigid part: translation (metres), axis-angle (radians) and log-scale about the part's
-            centre, applied before expression and skinning.
+        Args:
+            identity: `[I]` or `[B,I]`, in standard deviations.
+            expression: `[B,E]` weights, 0 rest, 1 full.
+            joints: `[B,J,6]`, per joint an axis-angle (radians) about its pivot, which follows identity (in some heads
+                expression too), then a translation (metres), both in the frame of the parent joint or, without one, of
+                the head.
+            offsets: `[Vc,3]` or `[B,Vc,3]` metres, added to the cage before anything moves it.
+            placement: `[R,9]` per rigid part: translation (metres), axis-angle (radians) and log-scales about the
+                part's centre, applied before expression and skinning.
         """
         rest = self.mean + torch.tensordot(identity, self.identity_basis, 1)
         if offsets is not None:
@@ -226,7 +238,7 @@ class HeadModel(nn.Module):
         return fine
 
     def _place(self, rest: Tensor, identity: Tensor, placement: Tensor) -> Tensor:
-        """Move the rigid parts of the cage [..., Vc, 3]."""
+        """The cage `[...,Vc,3]` with its rigid parts moved."""
         centres = self.part_centres + torch.tensordot(identity, self.part_centre_basis, 1)
         member = self.cage_rigid_part >= 0
         part = self.cage_rigid_part[member]
@@ -238,8 +250,8 @@ class HeadModel(nn.Module):
         return rest.index_copy(-2, member.nonzero()[:, 0], placed)
 
     def _skin(self, cage: Tensor, pivots: Tensor, joints: Tensor) -> Tensor:
-        """Linear blend skinning of the cage [B,Vc,3] by joints [B,J,6] about pivots [B,J,3]; the skull is the fixed
-        root."""
+        """The cage `[B,Vc,3]` after linear blend skinning by joints `[B,J,6]` about pivots `[B,J,3]`; the skull is the
+        fixed root."""
         if not self.joint_parents:
             return cage
         rotations = axis_angle_to_matrix(joints[..., :3])
@@ -257,14 +269,14 @@ class HeadModel(nn.Module):
                 rotation = world_rotations[parent] @ rotation
             world_rotations.append(rotation)
             world_shifts.append(shift)
-        # Motion relative to the root: R - I and t, so that the skull's weight needs no transform of its own.
+        # Blend R - I and t, the motion relative to the fixed skull, so that the skull needs no transform of its own.
         transform = torch.cat([torch.stack(world_rotations, 1) - eye, torch.stack(world_shifts, 1)[..., None]], -1)
         blended = torch.einsum("vj,bjrc->bvrc", self.skinning_weights[:, 1:], transform)
         return cage + (blended[..., :3] @ cage[..., None])[..., 0] + blended[..., 3]
 
 
 def _index(kind: str, name: str, known: Sequence[str]) -> int:
-    """Where `name` is among the known names of its kind; HeadfitError with the nearest one if it is not there."""
+    """Index of `name` among the known names of its kind; HeadfitError, suggesting the nearest one, if it is unknown."""
     if name in known:
         return known.index(name)
     guess = difflib.get_close_matches(name, known, n=1, cutoff=0.5)

@@ -5,10 +5,10 @@ from torch import Tensor
 
 
 def axis_angle_to_matrix(axis_angle: Tensor) -> Tensor:
-    """Rotation matrices [..., 3, 3] of axis-angle vectors [..., 3] in radians (Rodrigues' formula).
+    """Rotation matrices `[...,3,3]` of axis-angle vectors `[...,3]` in radians (Rodrigues' formula).
 
-    R = I + a K + b K^2 with K the cross-product matrix, a = sin(t)/t, b = (1 - cos t)/t^2. Near t = 0, where those
-    quotients and the derivative of t itself are undefined, their Taylor series are used: gradients at 0 are exact.
+    R = I + a K + b K^2 with K the cross-product matrix, t the angle, a = sin(t)/t and b = (1 - cos t)/t^2. Near t = 0,
+    where these quotients and the derivative of t are undefined, their Taylor series are used: gradients at 0 are exact.
     """
     squared = (axis_angle**2).sum(-1)
     small = squared < 1e-4

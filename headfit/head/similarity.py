@@ -1,20 +1,26 @@
-"""The similarity transform between two sets of corresponding points."""
+"""Similarity transforms between two sets of corresponding points."""
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Float = NDArray[np.float64]
+from headfit.types import Float
 
-#: Distance (metres) at which a point counts half in the robust alignment.
-POINT_SCALE = 0.006
+#: Distance (metres) at which the Cauchy weight of a point is one half.
+CAUCHY_SCALE = 0.006
 
 
 def similarity(source: Float, target: Float, weight: Float, scale: float | None = None) -> tuple[float, Float, Float]:
-    """Scale s, rotation R `[3,3]` and translation t that best take `source [N,3]` to `target [N,3]` (Umeyama 1991).
+    """The weighted least-squares similarity transform from `source` to `target` (Umeyama 1991).
 
-    A given `scale` is kept.
+    Args:
+        source: `[N,3]`.
+        target: `[N,3]`.
+        weight: `[N]`.
+        scale: keep this scale instead of estimating it.
+
+    Returns:
+        Scale s, rotation R `[3,3]` and translation t `[3]`: target = s R source + t.
     """
     w = weight / weight.sum()
     a, b = w @ source, w @ target
@@ -30,10 +36,11 @@ def similarity(source: Float, target: Float, weight: Float, scale: float | None 
 def robust_similarity(
     source: Float, target: Float, weight: Float, scale: float | None = None
 ) -> tuple[float, Float, Float]:
-    """`similarity` with points that lie off counting less (Cauchy weights, `POINT_SCALE`)."""
+    """`similarity`, robust against outliers by Cauchy weights (iteratively reweighted, `CAUCHY_SCALE`); points in
+    metres."""
     w = weight
     for _ in range(10):
         s, rotation, t = similarity(source, target, w, scale)
         distance = np.linalg.norm(s * source @ rotation.T + t - target, axis=1)
-        w = weight / (1 + (distance / POINT_SCALE) ** 2)
+        w = weight / (1 + (distance / CAUCHY_SCALE) ** 2)
     return s, rotation, t

@@ -1,4 +1,4 @@
-"""A constant sparse matrix times dense vertices, differentiable in the vertices."""
+"""Products of a constant sparse matrix with dense vertices, differentiable in the vertices."""
 
 import warnings
 from typing import Any
@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 
 class SparseMatrix(nn.Module):
-    """A constant matrix [M,N] that multiplies vertices [B,N,3].
+    """A constant matrix `[M,N]` that multiplies vertices `[B,N,3]`.
 
-    Torch differentiates a CSR product only through a dense or re-sorted transpose; keeping it ready-made keeps the
-    backward pass as cheap as the forward one. Both are stored as their three arrays, not as sparse tensors, so that
-    .to(), broadcasting and deep copies treat them as any buffers; they are not part of a checkpoint.
+    Torch differentiates a CSR product only through a dense or re-sorted transpose; storing the transpose makes the
+    backward pass as cheap as the forward pass. Both are stored as their three arrays rather than as sparse tensors, so
+    that .to(), broadcasting and deep copies treat them like any buffer; they are not part of a checkpoint.
     """
 
     def __init__(self, matrix: sp.spmatrix) -> None:
@@ -37,7 +37,7 @@ class SparseMatrix(nn.Module):
         return self._csr("forward", self.shape)
 
     def forward(self, vertices: Tensor) -> Tensor:
-        """The product [B,M,3] with `vertices [B,N,3]`, in float32 or the vertices' own type."""
+        """The product `[B,M,3]` with vertices `[B,N,3]`, in the vertices' dtype."""
         transposed = self._csr("backward", self.shape[::-1])
         return apply_to_vertices(self.matrix.to(vertices.dtype), transposed.to(vertices.dtype), vertices)
 
@@ -55,7 +55,8 @@ class _Product(torch.autograd.Function):
 
 
 def apply_to_vertices(matrix: Tensor, transposed: Tensor, vertices: Tensor) -> Tensor:
-    """`matrix` [M, N] sparse CSR times vertices [B, N, 3] -> [B, M, 3]; `transposed` is its transpose, also CSR."""
+    """The product `[B,M,3]` of a sparse CSR `matrix [M,N]` and `vertices [B,N,3]`; `transposed [N,M]` is its transpose,
+    also CSR."""
     batch, count, _ = vertices.shape
     columns = vertices.transpose(0, 1).reshape(count, batch * 3)
     product: Tensor = _Product.apply(columns, matrix, transposed)

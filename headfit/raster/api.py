@@ -1,20 +1,20 @@
 """The differentiable rasterizer: `rasterize`, `interpolate`, `edge_grad`, `pixel_loss`.
 
-Coordinates: a vertex of `v_pix` is (x, y, z); x, y in pixels from the image's top-left corner (the centre of
-pixel [row i, column j] is (j + 1/2, i + 1/2)), z the depth in camera units, positive in front of the camera.
-A vertex stands for the point (x z, y z, z) up to the camera matrix: project a vertex behind the camera as any
-other, by dividing by its (negative) depth. Surface at a depth of less than `NEAR` is clipped away; faces with
-a vertex that is NaN, infinite, or at z = 0 are not drawn.
+Coordinates: a vertex of `v_pix` is (x, y, z): x and y in pixels from the image's top-left corner (the centre of the
+pixel in row i and column j is (j + 1/2, i + 1/2)), z the depth in camera units, positive in front of the camera. Up to
+the camera matrix, a vertex is the point (x z, y z, z), so a vertex behind the camera is projected like any other, by
+dividing by its (negative) depth. Surface nearer than the depth `NEAR` is clipped away; faces with a vertex that is NaN,
+infinite, or at z = 0 are not drawn.
 
-Gradients: `bary` and `depth` are differentiable at fixed visibility; what changes when visibility changes is
-added by `edge_grad`. float16 and bfloat16 inputs are worked on, and answered, in float32. A render is therefore
+Gradients: `bary` and `depth` are differentiable at fixed visibility; `edge_grad` adds the gradient of changes in
+visibility. float16 and bfloat16 inputs are converted, and results are float32. A render looks like this:
 
     index_img, bary, depth = rasterize(v_pix, faces, (H, W))
     image = shade(interpolate(attributes, faces, index_img, bary))
     image = edge_grad(image, v_pix, faces, index_img)
 
-`edge_grad` knows of the loss only its gradient: exact for squared losses of the image. For a robust loss of each pixel,
-leave it out and use `pixel_loss(image, target, v_pix, faces, index_img, kind="charbonnier", scale=0.02)`.
+`edge_grad` knows only the gradient of the loss, which is exact for squared losses of the image. For a robust loss per
+pixel, use `pixel_loss(image, target, v_pix, faces, index_img, kind="charbonnier", scale=0.02)` instead.
 """
 
 from typing import Literal, get_args
@@ -30,21 +30,21 @@ from headfit.raster.topology import Topology, check_vertex_ids
 def rasterize(v_pix: Tensor, faces: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
     """Finds the nearest face at every pixel centre.
 
-    Centres on an edge belong to the face to whose top or left the edge is; of faces at equal depth the first
-    wins.
+    A pixel centre on an edge belongs to the face of which it is a top or left edge; of faces at equal depth, the one
+    with the lowest index is visible.
 
     Args:
-        v_pix: [B,V,3] float32 or float64, projected vertices.
-        faces: [F,3] int32 vertex indices; both sides are visible.
+        v_pix: `[B,V,3]` float32 or float64, projected vertices.
+        faces: `[F,3]` int32 vertex indices; both sides are visible.
         size: (H, W) in pixels.
 
     Returns:
-        index_img [B,H,W] int32: visible face, -1 for background.
-        bary [B,H,W,3]: perspective-correct barycentrics, 0 on background; differentiable.
-        depth [B,H,W]: z of the visible point, 0 on background; differentiable.
+        index_img `[B,H,W]` int32: the visible face, -1 for background.
+        bary `[B,H,W,3]`: perspective-correct barycentrics, 0 on background; differentiable.
+        depth `[B,H,W]`: z of the visible point in camera units, 0 on background; differentiable.
 
     Raises:
-        ValueError: shape, type, device or size is wrong, or a face refers to a vertex that does not exist.
+        ValueError: a shape, type, device or size is wrong, or a face refers to a vertex that does not exist.
     """
     v_pix = single(v_pix)
     _check_v_pix(v_pix)
@@ -56,17 +56,17 @@ def rasterize(v_pix: Tensor, faces: Tensor, size: tuple[int, int]) -> tuple[Tens
 
 
 def interpolate(attributes: Tensor, faces: Tensor, index_img: Tensor, bary: Tensor) -> Tensor:
-    """Blends vertex attributes over the visible faces.
+    """Interpolates vertex attributes over the visible faces.
 
     Args:
-        attributes: [B,V,C], or [V,C] for all images; type as bary.
-        faces: [F,3] int32 rows of attributes; may be another list than was rasterized (say, of UV vertices)
-            if its faces correspond.
-        index_img: [B,H,W] int32, from `rasterize`.
-        bary: [B,H,W,3], from `rasterize`.
+        attributes: `[B,V,C]`, or `[V,C]` for all images; type as bary.
+        faces: `[F,3]` int32 rows of attributes; may differ from the faces that were rasterized (for example, indices of
+            UV vertices) as long as the faces correspond.
+        index_img: `[B,H,W]` int32, from `rasterize`.
+        bary: `[B,H,W,3]`, from `rasterize`.
 
     Returns:
-        [B,H,W,C], 0 on background; differentiable with respect to attributes and bary.
+        `[B,H,W,C]`, 0 on background; differentiable with respect to attributes and bary.
 
     Raises:
         ValueError: shapes, types or devices do not fit, or an index is out of range.
@@ -97,24 +97,24 @@ def edge_grad(
     group: Tensor | None = None,
     topology: Topology | None = None,
 ) -> Tensor:
-    """Returns the image; in the backward pass its jumps move the vertices whose edges make them.
+    """Returns the image; in the backward pass, its jumps give a gradient to the vertices whose edges cause them.
 
-    For each two neighbouring pixels that see different faces, walks over the mesh from one centre to the
-    other to find what lies between: nothing but surface (no gradient), a silhouette or fold (its edge moves,
-    what lies behind gets exactly 0), an intersection of two surfaces, or a border between groups. Method:
-    "Rasterized Edge Gradients", Pidhorskyi et al., ECCV 2024; how it is refined stands in csrc/core.
+    For each pair of neighbouring pixels that see different faces, walks over the mesh from one centre to the other to
+    find what lies between: one continuous surface (no gradient), a silhouette or fold (its edge gets the gradient, what
+    lies behind gets exactly 0), an intersection of two surfaces, or a border between groups. Method: "Rasterized Edge
+    Gradients", Pidhorskyi et al., ECCV 2024; csrc/core and docs/rasterizer.md derive the refinements.
 
-    Exact up to sampling for squared losses on the image, also of a blurred or supersampled one; for others, see
-    `pixel_loss`.
+    Exact up to sampling for squared losses of the image, even if it is blurred or supersampled first; for other losses,
+    see `pixel_loss`.
 
     Args:
-        image: [B,H,W,C] whatever was computed per pixel from this rasterization; 0 to many channels.
-        v_pix: [B,V,3] projected vertices, type as image.
-        faces: [F,3] int32, as rasterized.
-        index_img: [B,H,W] int32, from `rasterize`.
-        group: [F] integers; the image may jump where one surface changes its group (label, material, chart).
-            Default: `topology.components`, so no such jumps.
-        topology: of these faces; default `Topology.of(faces)`, built once per faces tensor.
+        image: `[B,H,W,C]`, anything computed per pixel from this rasterization; C may be 0.
+        v_pix: `[B,V,3]` projected vertices, type as image.
+        faces: `[F,3]` int32, as rasterized.
+        index_img: `[B,H,W]` int32, from `rasterize`.
+        group: `[F]` integers; the image may jump where a surface changes its group (label, material, UV chart).
+            Default: `topology.components`, so there are no such jumps.
+        topology: of these faces. Default: `Topology.of(faces)`, built once per faces tensor.
 
     Returns:
         image, unchanged, carrying the gradient with respect to v_pix.
@@ -142,25 +142,25 @@ def pixel_loss(
     group: Tensor | None = None,
     topology: Topology | None = None,
 ) -> Tensor:
-    """A loss for each pixel; in the backward pass the image's jumps move the vertices whose edges make them.
+    """Returns a loss per pixel; in the backward pass, the image's jumps give a gradient to the vertices causing them.
 
-    What `edge_grad` does, for losses that are not squares: there, what a moving boundary changes does not follow from
-    the loss gradient, and is taken from the loss itself (for Charbonnier and L1 the gradient alone is off by up to
-    half of its length, and for L1 points elsewhere). Instead of `edge_grad`, not after it. Weight, mask and add up the
-    result as you like: the derivation needs only that the total is linear in it.
+    Like `edge_grad`, for losses that are not squares: for these, the effect of a moving boundary does not follow from
+    the loss gradient and is computed from the loss itself (docs/rasterizer.md lists the errors of both ways). Use it
+    instead of `edge_grad`, not after it. The result may be weighted, masked and summed freely: the derivation only
+    needs the total loss to be linear in it.
 
     Args:
-        image: [B,H,W,C] whatever was computed per pixel from this rasterization.
-        target: [B,H,W,C], what it is compared with; gets no gradient.
+        image: `[B,H,W,C]`, anything computed per pixel from this rasterization.
+        target: `[B,H,W,C]`, what the image is compared with; gets no gradient.
         v_pix: as for `edge_grad`, like faces, index_img, group and topology.
-        kind: the sum over channels of, with d = image - target,
+        kind: the penalty, a sum over channels; with d = image - target,
             squared: d^2; charbonnier: sqrt(d^2 + scale^2) - scale; l1: |d|;
-            huber: d^2 / 2 up to scale, then scale (|d| - scale / 2);
-            or cross_entropy: -sum target log_softmax(image), target the probabilities of C classes.
-        scale: of charbonnier and huber, in units of the image, > 0.
+            huber: d^2 / 2 up to |d| = scale, then scale (|d| - scale / 2);
+            cross_entropy: -target log_softmax(image), where target holds the probabilities of C classes.
+        scale: for charbonnier and huber, in units of the image, > 0.
 
     Returns:
-        [B,H,W], differentiable with respect to image and v_pix.
+        `[B,H,W]`, differentiable with respect to image and v_pix.
 
     Raises:
         ValueError: shapes, types or devices do not fit, an index is out of range, or scale is missing.
@@ -184,7 +184,7 @@ def pixel_loss(
 
 
 def loss_of_pixels(image: Tensor, target: Tensor, kind: PixelLossKind, scale: float) -> Tensor:
-    """The values of `pixel_loss` [...], image and target [...,C]."""
+    """The values `[...]` of `pixel_loss`, without its edge gradient; image and target `[...,C]`."""
     if kind == "cross_entropy":
         return -(target * image.log_softmax(-1)).sum(-1)
     d = image - target
@@ -199,11 +199,11 @@ def loss_of_pixels(image: Tensor, target: Tensor, kind: PixelLossKind, scale: fl
 
 @torch.no_grad()
 def skipped_faces(v_pix: Tensor, faces: Tensor) -> Tensor:
-    """How many faces of each image `rasterize` does not draw because a vertex is NaN, infinite, or at z = 0: [B] int64.
+    """The number `[B]` int64 of faces that `rasterize` does not draw because a vertex is NaN, infinite, or at z = 0.
 
     Args:
-        v_pix: [B,V,3] projected vertices.
-        faces: [F,3] int32.
+        v_pix: `[B,V,3]` projected vertices.
+        faces: `[F,3]` int32.
     """
     usable = v_pix.isfinite().all(-1) & (v_pix[..., 2] != 0)
     return (~usable[:, faces.long()]).any(-1).sum(-1)
@@ -212,7 +212,7 @@ def skipped_faces(v_pix: Tensor, faces: Tensor) -> Tensor:
 def _check_edges(
     image: Tensor, v_pix: Tensor, faces: Tensor, index_img: Tensor, group: Tensor | None, topology: Topology | None
 ) -> tuple[Tensor, Topology]:
-    """Checks what finds jumps; group as int32 and topology, made if they were not given."""
+    """Checks the arguments of `edge_grad`; returns group as int32, and topology, with their defaults filled in."""
     _check_v_pix(v_pix)
     _check_faces(faces, v_pix)
     _check_index_img(index_img)
@@ -236,7 +236,7 @@ def _check_edges(
 
 
 def single(x: Tensor) -> Tensor:
-    """Half precision as float32, everything else as it is."""
+    """`x`, converted to float32 if it has half precision."""
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
@@ -247,12 +247,12 @@ def _check_v_pix(v_pix: Tensor) -> None:
         raise ValueError(f"v_pix: expected float32 or float64, got {v_pix.dtype}")
 
 
-def _check_faces(faces: Tensor, beside: Tensor) -> None:
+def _check_faces(faces: Tensor, vertices: Tensor) -> None:
     if faces.ndim != 2 or faces.shape[1] != 3 or faces.dtype != torch.int32:
         raise ValueError(f"faces: expected int32 [F,3], got {faces.dtype} {list(faces.shape)}")
-    check_device(beside, faces=faces)
-    if faces.device.type != "cpu":  # there, the operators check while they read
-        check_vertex_ids(faces, beside.shape[-2])
+    check_device(vertices, faces=faces)
+    if faces.device.type != "cpu":  # on the CPU, the operators check the values while they read them
+        check_vertex_ids(faces, vertices.shape[-2])
 
 
 def _check_index_img(index_img: Tensor) -> None:
@@ -261,6 +261,7 @@ def _check_index_img(index_img: Tensor) -> None:
 
 
 def check_device(first: Tensor, **others: Tensor) -> None:
+    """Checks that all tensors are on one device, and that this build works there."""
     if first.device.type not in DEVICES:
         raise ValueError(
             f"this build of headfit.raster works on {' and '.join(DEVICES)}, got a tensor on {first.device}"

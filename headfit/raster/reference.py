@@ -1,7 +1,7 @@
-"""The rasterizer in plain torch and Python: the readable specification, and the oracle of the tests. Slow.
+"""The rasterizer in plain torch and Python: the readable specification, and the reference of the tests. Slow.
 
-Same functions and conventions as `headfit.raster.api`, without its checks. `csrc/core` derives the formulas. What
-moves the edges stands in `reference_edges`.
+Same functions and conventions as `headfit.raster.api`, without its checks. `csrc/core` derives the formulas; the edge
+gradient is in `reference_edges`.
 """
 
 import torch
@@ -16,9 +16,9 @@ def rasterize(v_pix: Tensor, faces: Tensor, size: tuple[int, int]) -> tuple[Tens
         index_img = torch.stack([_visible(v, faces, centres) for v in v_pix])
     on_face = index_img >= 0
     corners = torch.stack([v[faces.long()[i.clamp(min=0)]] for v, i in zip(v_pix, index_img, strict=True)])
-    # Background pixels compute with a harmless triangle, so that no NaN enters the gradient.
-    harmless = torch.tensor([[0.0, 0, 1], [1, 0, 1], [0, 1, 1]], dtype=v_pix.dtype)
-    E = edge_functions(torch.where(on_face[..., None, None], corners, harmless), centres)
+    # Background pixels use an arbitrary valid triangle, so that no NaN enters the gradient.
+    valid = torch.tensor([[0.0, 0, 1], [1, 0, 1], [0, 1, 1]], dtype=v_pix.dtype)
+    E = edge_functions(torch.where(on_face[..., None, None], corners, valid), centres)
     z = torch.where(on_face[..., None], corners[..., 2], torch.ones(()).to(v_pix))
     S = (E / z).sum(-1)
     bary = torch.where(on_face[..., None], E / z / S[..., None], 0.0)
@@ -32,14 +32,14 @@ def _centres(size: tuple[int, int], dtype: torch.dtype) -> Tensor:
 
 
 def edge_functions(corners: Tensor, q: Tensor) -> Tensor:
-    """cross(p_i - q, p_j - q) for the edge opposite each corner; corners [...,3,3], q [...,2] -> [...,3]."""
+    """cross(p_i - q, p_j - q) `[...,3]` for the edge opposite each corner; corners `[...,3,3]`, q `[...,2]`."""
     r = corners[..., :2] - q[..., None, :]
     i, j = r.roll(-1, -2), r.roll(-2, -2)
     return i[..., 0] * j[..., 1] - i[..., 1] * j[..., 0]
 
 
 def _visible(v: Tensor, faces: Tensor, centres: Tensor) -> Tensor:
-    """index_img [H,W] of one image."""
+    """The visible faces `[H,W]` of one image, -1 for background."""
     index = torch.full(centres.shape[:-1], -1, dtype=torch.int32)
     nearest = torch.full(centres.shape[:-1], torch.inf, dtype=v.dtype)
     for number, face in enumerate(faces.long()):
@@ -53,8 +53,7 @@ def _visible(v: Tensor, faces: Tensor, centres: Tensor) -> Tensor:
         E = []
         for k in range(3):
             i, j = (k + 1) % 3, (k + 2) % 3
-            # One formula per undirected edge: two faces that share it disagree about the sign and nothing
-            # else.
+            # One formula per undirected edge, so that two faces that share it differ in nothing but the sign.
             sign = 1.0 if face[i] < face[j] else -1.0
             low, high = (p[i], p[j]) if face[i] < face[j] else (p[j], p[i])
             inside = sign * torch.sign(area) * torch.sign(p[k, 2])
@@ -80,7 +79,7 @@ def interpolate(attributes: Tensor, faces: Tensor, index_img: Tensor, bary: Tens
 def sample_texture(
     texture: Tensor, uv_img: Tensor, index_img: Tensor, mips: int, group: Tensor | None = None
 ) -> Tensor:
-    """texture [Ht,Wt,C]; see `headfit.raster.texture`."""
+    """The colours `[B,H,W,C]` of a texture `[Ht,Wt,C]`; see `headfit.raster.texture`."""
     levels = [texture.movedim(-1, 0)[None]]
     for _ in range(mips - 1):
         levels.append(torch.nn.functional.avg_pool2d(levels[-1], 2))
@@ -100,18 +99,18 @@ def _bilinear(level: Tensor, grid: Tensor) -> Tensor:
 def mip_level(
     size: tuple[int, ...], uv_img: Tensor, index_img: Tensor, mips: int, group: Tensor | None = None
 ) -> Tensor:
-    """[B,H,W]: log2 of the footprint's longer side, in texels of a texture of `size` (height, width)."""
+    """log2 of the longer side `[B,H,W]` of each pixel's footprint, in texels of a texture of `size` (height, width)."""
     chart = torch.where(index_img >= 0, 0 if group is None else group[index_img.clamp(min=0).long()], -1)
     texel = uv_img * torch.tensor([size[1], size[0]]).to(uv_img)
     longest = torch.zeros_like(uv_img[..., 0])
     for axis in (1, 2):
-        ways = []
+        distances = []
         for shift in (1, -1):
-            # The picture's ends meet in `roll`, so the pixel at the end is told that its neighbour is background.
+            # `roll` wraps around, so the neighbours of the pixels at the image border are set to background.
             other = chart.roll(shift, axis).clone()
             other.select(axis, 0 if shift == 1 else -1).fill_(-1)
-            way = (texel - texel.roll(shift, axis)).norm(dim=-1)
-            ways.append(torch.where((other == chart) & (chart >= 0), way, torch.inf))
-        shortest = torch.minimum(*ways)
+            distance = (texel - texel.roll(shift, axis)).norm(dim=-1)
+            distances.append(torch.where((other == chart) & (chart >= 0), distance, torch.inf))
+        shortest = torch.minimum(*distances)
         longest = torch.maximum(longest, torch.where(shortest.isinf(), 0.0, shortest))
     return longest.clamp(min=1).log2().clamp(max=mips - 1)

@@ -1,4 +1,4 @@
-"""Small captures rendered with our own head: for the demo and for tests, with ground truth."""
+"""Small rendered captures with ground truth, for the demo and for tests."""
 
 from headfit.synth.generate import synthesize
 

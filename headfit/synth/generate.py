@@ -1,19 +1,17 @@
-"""`headfit synth`: render a performance with a rig and write it as a native capture with ground truth."""
+"""`headfit synth`: a performance of a head model, rendered in the cameras of a rig and written as a native capture."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from scipy.spatial.transform import Rotation
 from tqdm import tqdm
 
 from headfit.capture import Camera
-from headfit.errors import HeadfitError
+from headfit.capture.writer import CaptureWriter
 from headfit.export.topology import MeshTopology
 from headfit.head import HeadModel, load
 from headfit.render import CameraBatch, Fragments, HeadRenderer
@@ -23,25 +21,30 @@ from headfit.synth.performance import Performance, perform
 from headfit.synth.rig import portrait_rig
 
 FPS = 12.0
-SUPERSAMPLING = 2  # per axis, of the colours; a label is that of the pixel's centre
-TEXELS_PER_PIXEL = 4  # texture side over picture side: the face takes about a quarter of the texture
-SENSOR_NOISE = 0.005  # standard deviation, of full scale
-GAIN_SPREAD = 0.02  # standard deviation of each camera's colour gains
-LANDMARK_TOLERANCE = 0.002  # metres: landmarks this far behind the visible surface are hidden
-BACKGROUND = (0.17, 0.19, 0.20)  # display values
+SUPERSAMPLING = 2  # samples per axis of a pixel's colour; its label is sampled at the centre
+TEXELS_PER_PIXEL = 4  # texture size over image size: the face covers about a quarter of the texture
+SENSOR_NOISE = 0.005  # standard deviation, as a share of full scale
+GAIN_SPREAD = 0.02  # standard deviation of the colour gains of a camera
+LANDMARK_TOLERANCE = 0.002  # metres: landmarks further behind the visible surface are hidden
+BACKGROUND = (0.17, 0.19, 0.20)  # display-coded
 
 
 def synthesize(
     out: Path, *, cameras: int, frames: int, width: int, height: int, seed: int, head: HeadModel | None = None
 ) -> None:
-    """Write a capture of a head model (default: ours) to the folder `out`: images, masks, ground truth, and landmarks
-    if the model knows them.
+    """Write a capture of a head model with images, masks, true meshes, and landmarks if the model has them.
 
-    cameras, frames: how many of each; width, height in pixels. Everything follows from the seed.
-    Raises HeadfitError where `out` holds a capture already.
+    Args:
+        out: the folder to write.
+        cameras: number of cameras.
+        frames: number of frames.
+        width, height: image size, pixels.
+        seed: identity, expressions, texture, light and noise follow from it.
+        head: the head model; default: ours.
+
+    Raises:
+        HeadfitError: `out` already holds a capture, or cannot be written.
     """
-    if (out / "capture.json").exists():
-        raise HeadfitError(f"{out}: already holds a capture; delete it or choose another folder")
     rng = np.random.default_rng(seed)
     head = head or load("default")
     performance = perform(frames, head, rng)
@@ -50,27 +53,22 @@ def synthesize(
     target = ((skin.amin(0) + skin.amax(0)) / 2).numpy().astype(np.float64)
     rig = portrait_rig(cameras, width, height, target, rng)
     studio = Studio(head, paint(head, rest, TEXELS_PER_PIXEL * max(width, height), rng), rng)
-    names = [f"{frame:06d}" for frame in range(frames)]
-
-    write_ground_truth(out, head, performance, vertices, names)
-    views = [(camera, frame) for camera in range(cameras) for frame in range(frames)]
     gains = rng.normal(1.0, GAIN_SPREAD, (cameras, 3))
-    for camera, frame in tqdm(views, desc="synth", unit="view"):
-        rgb, label, landmarks = studio.photograph(vertices[frame], rig[camera])
-        noisy = rgb * gains[camera] + rng.normal(0, SENSOR_NOISE, rgb.shape)
-        picture = np.round(np.clip(noisy, 0, 1) * 255).astype(np.uint8)
-        _save_png(out / "images" / rig[camera].id / f"{names[frame]}.png", picture)
-        _save_png(out / "masks" / rig[camera].id / f"{names[frame]}.png", label)
-        if head.has_landmarks:
-            path = out / "landmarks" / rig[camera].id / f"{names[frame]}.json"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(landmarks.round(3).tolist()), encoding="utf-8")
-    # Last, so that a folder with a capture.json is a whole capture.
-    (out / "capture.json").write_text(json.dumps(_manifest(out.name, rig, names, studio.classes), indent=1))
+    names = [f"{frame:06d}" for frame in range(frames)]
+    with CaptureWriter(out, rig, names, FPS, studio.classes) as writer:
+        write_true_meshes(writer, head, performance, vertices)
+        views = [(camera, frame) for camera in range(cameras) for frame in range(frames)]
+        for camera, frame in tqdm(views, desc="synth", unit="view"):
+            rgb, label, landmarks = studio.photograph(vertices[frame], rig[camera])
+            noisy = rgb * gains[camera] + rng.normal(0, SENSOR_NOISE, rgb.shape)
+            writer.image(camera, frame, np.round(np.clip(noisy, 0, 1) * 255).astype(np.uint8))
+            writer.mask(camera, frame, label)
+            if head.has_landmarks:
+                writer.landmarks(camera, frame, landmarks)
 
 
 def pose(head: HeadModel, performance: Performance) -> tuple[torch.Tensor, torch.Tensor]:
-    """The rest shape [V,3] in the head frame, and world vertices [N,V,3] of all frames, both metres."""
+    """The rest shape `[V,3]` in head coordinates, and the world vertices `[N,V,3]` of all frames, both in metres."""
     identity = torch.from_numpy(performance.identity).float()
     expression = torch.from_numpy(performance.expression).float()
     joints = torch.from_numpy(performance.joints).float()
@@ -82,7 +80,7 @@ def pose(head: HeadModel, performance: Performance) -> tuple[torch.Tensor, torch
 
 
 class Studio:
-    """A painted head under lights: one soft light from all around, brighter from above, and one lamp."""
+    """A painted head in ambient light, brighter from above, and the light of one lamp."""
 
     def __init__(self, head: HeadModel, painted: Paint, rng: np.random.Generator) -> None:
         self.head = head
@@ -94,12 +92,12 @@ class Studio:
         )
         self.lamp_colour = torch.tensor([1.0, 0.95, 0.88]) * float(rng.uniform(0.7, 0.9))
         self.ambient = torch.tensor([0.50, 0.53, 0.58])
-        # Class ids of the masks: 0 background, then the model's labels, then what lies below the neck.
+        # Mask values: 0 background, then the model's labels, then what is below the neck.
         self.classes = dict(enumerate(["background", *head.label_names, "clothes"]))
 
     @torch.no_grad()
     def photograph(self, vertices: torch.Tensor, camera: Camera) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """One view of world vertices [V,3]: rgb [H,W,3] in [0,1], class ids [H,W] uint8, landmarks [68,3]."""
+        """One view of world vertices `[V,3]`: rgb `[H,W,3]` in [0, 1], mask `[H,W]` uint8, landmarks `[68,3]`."""
         fine = self.renderer.rasterize(vertices[None], CameraBatch.of([camera.scaled(SUPERSAMPLING)]))
         rgb = self._shade(fine, vertices, camera)
         rgb = F.avg_pool2d(rgb.permute(2, 0, 1)[None], SUPERSAMPLING)[0].permute(1, 2, 0)
@@ -110,7 +108,7 @@ class Studio:
         return rgb.numpy(), label.numpy(), self._landmarks(seen, vertices, camera)
 
     def _shade(self, seen: Fragments, vertices: torch.Tensor, camera: Camera) -> torch.Tensor:
-        """Display-coded colours [H,W,3] of one view: diffuse light, and the highlight of the lamp."""
+        """Display-coded colours `[H,W,3]` of one view: diffuse shading, and the specular highlight of the lamp."""
         rgb = torch.tensor(BACKGROUND).expand(*seen.index_img.shape[1:], 3).clone()
         rgb[seen.below_neck[0]] = _display(torch.tensor(CLOTHES) * 0.8)
         pixels = seen.head.flatten().nonzero()[:, 0]
@@ -124,13 +122,13 @@ class Studio:
         rgb[seen.head[0]] = _display(sample_albedo(self.paint.albedo, uv) * light + highlight)
         return rgb
 
-    def _landmarks(self, seen: Fragments, vertices: torch.Tensor, camera: Camera) -> np.ndarray:
-        """iBUG points [68,3], or none: x, y in pixels of the picture, and 1 where the point is seen, else 0."""
+    def _landmarks(self, fragments: Fragments, vertices: torch.Tensor, camera: Camera) -> np.ndarray:
+        """iBUG points `[68,3]` (`[0,3]` for a head without landmarks): x, y in pixels, and 1 if visible, else 0."""
         if not self.head.has_landmarks:
             return np.zeros((0, 3))
         points = self.head.landmarks(vertices).numpy().astype(np.float64)
         pixels, depth = camera.project(points), camera.to_camera(points)[:, 2]
-        surface = seen.depth[0].numpy()
+        surface = fragments.depth[0].numpy()
         column, row = np.floor(pixels).astype(int).T
         inside = (column >= 0) & (column < camera.width) & (row >= 0) & (row < camera.height)
         visible = inside.copy()
@@ -139,40 +137,18 @@ class Studio:
 
 
 def _display(linear: torch.Tensor) -> torch.Tensor:
-    """Linear light to display values in [0,1], by the power 1 / 2.2."""
+    """Linear light to display values in [0, 1]: gamma 1 / 2.2."""
     return linear.clamp(0, 1) ** (1 / 2.2)
 
 
-def write_ground_truth(
-    out: Path, head: HeadModel, performance: Performance, vertices: torch.Tensor, names: list[str]
-) -> None:
-    """`gt/topology.npz` as `headfit export` writes it, and `gt/<frame>.npz` with vertices and parameters."""
-    folder = out / "gt"
-    folder.mkdir(parents=True, exist_ok=True)
-    MeshTopology.of(head).save(folder / "topology.npz")
-    for frame, name in enumerate(names):
-        np.savez_compressed(
-            folder / f"{name}.npz",
-            vertices=vertices[frame].numpy().astype(np.float32),
+def write_true_meshes(writer: CaptureWriter, head: HeadModel, performance: Performance, vertices: torch.Tensor) -> None:
+    """Write the topology, and for each frame the vertices (of `[N,V,3]`, metres) and the parameters they come from."""
+    writer.topology(**vars(MeshTopology.of(head)))
+    for frame in range(len(vertices)):
+        writer.ground_truth(
+            frame,
+            vertices[frame].numpy(),
             identity=performance.identity,
             expression=performance.expression[frame],
             joints=performance.joints[frame],
         )
-
-
-def _manifest(name: str, rig: list[Camera], frames: list[str], classes: dict[int, str]) -> dict[str, object]:
-    cameras = [
-        {
-            "id": camera.id,
-            "width": camera.width,
-            "height": camera.height,
-            **{key: getattr(camera, key).tolist() for key in ("K", "R", "t", "dist")},
-        }
-        for camera in rig
-    ]
-    return {"name": name, "fps": FPS, "units": "m", "cameras": cameras, "frames": frames, "classes": classes}
-
-
-def _save_png(path: Path, pixels: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path)

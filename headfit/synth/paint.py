@@ -1,4 +1,4 @@
-"""A procedural albedo texture: what each label of the head looks like, painted in UV."""
+"""A procedural albedo texture that gives each label of the head its look."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Rgb = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Look:
-    """How one label looks: linear-light albedo, relative strength of blotches and fine grain, gloss."""
+    """The look of one label: albedo (linear light), relative strength of blotches and fine grain, specular strength."""
 
     albedo: Rgb
     blotches: float = 0.0
@@ -49,23 +49,27 @@ LOOKS: dict[str, Look] = {
 CLOTHES: Rgb = (0.06, 0.08, 0.11)
 
 _IRIS: Rgb = (0.10, 0.16, 0.20)
-_IRIS_ANGLE = 28.0  # degrees off the eye's axis: an iris of 5.6 mm radius on a 12 mm eyeball
+_IRIS_ANGLE = 28.0  # degrees from the eye's axis: an iris of 5.6 mm radius on an eyeball of 12 mm
 _PUPIL_ANGLE = 10.0
 _FRECKLE: Rgb = (0.20, 0.085, 0.05)
 
 
 @dataclass(frozen=True)
 class Paint:
-    """albedo [1,3,T,T] linear light, row 0 is v = 1; gloss [labels], the specular strength of each label."""
+    """Albedo `[1,3,T,T]` in linear light, whose row 0 is v = 1; gloss `[L]`, the specular strength of each label."""
 
     albedo: torch.Tensor
     gloss: torch.Tensor
 
 
 def paint(head: HeadModel, vertices: torch.Tensor, size: int, rng: np.random.Generator) -> Paint:
-    """Paint a texture of size x size texels for a head with rest vertices [V,3] (metres, head frame).
+    """A texture for a head. Patterns are functions of the position on the head, not of UV, so seams do not show.
 
-    Patterns are functions of the place on the head, not of UV, so they run on across the seams.
+    Args:
+        head: the head model.
+        vertices: `[V,3]` at rest, metres, head coordinates.
+        size: texels per side.
+        rng: source of the patterns.
     """
     texel_face, place = _texels(head, vertices, size)
     covered = texel_face >= 0
@@ -88,7 +92,7 @@ def paint(head: HeadModel, vertices: torch.Tensor, size: int, rng: np.random.Gen
     texture = np.zeros((size, size, 3))
     texture[covered] = colour
     nearest = distance_transform_edt(~covered, return_distances=False, return_indices=True)
-    texture = texture[tuple(nearest)]  # bleed over the borders of the islands, for bilinear sampling
+    texture = texture[tuple(nearest)]  # extend the charts beyond their borders, for bilinear sampling
     return Paint(
         albedo=torch.from_numpy(texture).float().permute(2, 0, 1)[None].contiguous(),
         gloss=torch.tensor([look.gloss for look in looks]),
@@ -96,7 +100,7 @@ def paint(head: HeadModel, vertices: torch.Tensor, size: int, rng: np.random.Gen
 
 
 def _texels(head: HeadModel, vertices: torch.Tensor, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Which face [T,T] (-1: none) and which place on the head [T,T,3] each texel belongs to."""
+    """The face `[T,T]` (-1: none) and the position on the head `[T,T,3]` of each texel."""
     flat = torch.cat([head.uvs, torch.ones_like(head.uvs[:, :1])], dim=1)
     flat = flat * torch.tensor([size, -size, 1.0]) + torch.tensor([0.0, size, 0.0])  # v up, row 0 is v = 1
     index, bary, _ = rasterize(flat[None].float().contiguous(), head.faces_uv, (size, size))
@@ -105,7 +109,12 @@ def _texels(head: HeadModel, vertices: torch.Tensor, size: int) -> tuple[np.ndar
 
 
 def paint_eye(points: np.ndarray, sclera: np.ndarray) -> np.ndarray:
-    """Iris and pupil around the forward axis (+z at rest) of an eyeball with surface points [N,3]."""
+    """Colours `[N,3]` of an eyeball with iris and pupil around the forward axis (+z at rest).
+
+    Args:
+        points: `[N,3]` on its surface, metres.
+        sclera: `[N,3]` colours of the white of the eye.
+    """
     centre = (points.min(axis=0) + points.max(axis=0)) / 2
     ray = points - centre
     angle = np.degrees(np.arccos(ray[:, 2] / np.linalg.norm(ray, axis=1)))
@@ -117,9 +126,9 @@ def paint_eye(points: np.ndarray, sclera: np.ndarray) -> np.ndarray:
 
 
 def solid_noise(points: np.ndarray, wavelength: float, rng: np.random.Generator) -> np.ndarray:
-    """Smooth noise [N] of zero mean and unit variance at points [N,3], with features of about one wavelength.
+    """Smooth noise `[N]` of zero mean and unit variance at points `[N,3]`, with features of about one wavelength.
 
-    A sum of random plane waves, by the central limit theorem close to Gaussian.
+    It is a sum of random plane waves, which is close to Gaussian by the central limit theorem.
     """
     waves = 16
     normals = rng.normal(size=(waves, 3))

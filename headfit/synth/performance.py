@@ -1,4 +1,4 @@
-"""Who is filmed, and what the face does: a random identity and a smooth track through given key poses."""
+"""A random identity and its motion: a smooth path through given key poses."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy as np
 from headfit.head import HeadModel
 
 UNNAMED_SPREAD = 0.2  # standard deviation of units that are statistical components, of their full range
-IDENTITY_SPREAD = 0.8  # standard deviations of the identity basis: recognisably someone, never a caricature
+IDENTITY_SPREAD = 0.8  # standard deviations of the identity basis: an individual, but never a caricature
 
 
 @dataclass(frozen=True)
 class KeyPose:
-    """Face units (ARKit names, weights in [0,1]); joint and head rotations (degrees about x, y, z)."""
+    """Weights of face units (ARKit names) in [0, 1]; rotations of joints and head, degrees about x, y, z."""
 
     units: Mapping[str, float] = field(default_factory=dict)
     joints: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
@@ -30,7 +30,7 @@ def _gaze(yaw: float, pitch: float) -> dict[str, tuple[float, float, float]]:
     return {"left_eye": (pitch, yaw, 0.0), "right_eye": (pitch, yaw, 0.0)}
 
 
-# Together they show what a fit must explain: closed lips, teeth, tongue, the cavity, shut lids, moving eyes.
+#: Together they show what a fit must explain: closed lips, teeth, tongue, mouth cavity, closed lids, moving eyes.
 KEY_POSES: tuple[KeyPose, ...] = (
     KeyPose(),
     KeyPose(_both("mouthSmile", 0.8) | _both("mouthUpperUp", 0.5), _gaze(8, 0), (2, 6, 0)),
@@ -47,8 +47,15 @@ KEY_POSES: tuple[KeyPose, ...] = (
 
 @dataclass(frozen=True)
 class Performance:
-    """identity [I]; per frame: expression [N,E] (weights), joints [N,J,6] (axis-angle radians, metres),
-    head_rotation [N,3] (axis-angle, radians), head_translation [N,3] (metres)."""
+    """The parameters of N frames.
+
+    Attributes:
+        identity: `[I]` coefficients.
+        expression: `[N,E]` weights.
+        joints: `[N,J,6]` rotations (axis-angle, radians) and translations (metres).
+        head_rotation: `[N,3]` axis-angle, radians.
+        head_translation: `[N,3]` metres.
+    """
 
     identity: np.ndarray
     expression: np.ndarray
@@ -58,17 +65,22 @@ class Performance:
 
 
 def perform(frames: int, head: HeadModel, rng: np.random.Generator) -> Performance:
-    """A performance of `frames` frames that eases through all key poses, evenly in time.
+    """A performance that passes through all key poses, evenly spaced in time and eased between them.
 
-    Units and joints of the key poses that the head lacks are left out; its units that act both ways, which no key pose
-    knows by name, take random values.
+    Units and joints of the key poses that the head lacks are left out. Its units with negative weights are statistical
+    components that no key pose names; they take random values.
+
+    Args:
+        frames: number of frames.
+        head: the head model.
+        rng: source of identity and variation.
     """
     expression = np.zeros((len(KEY_POSES), len(head.expression_names)))
     joints = np.zeros((len(KEY_POSES), len(head.joint_names), 6))
     rotation = np.zeros((len(KEY_POSES), 3))
     for key, pose in enumerate(KEY_POSES):
         for name, weight in pose.units.items():
-            # Some heads split a unit in two halves.
+            # Some heads split a unit into a left and a right one.
             expression[key, np.isin(head.expression_names, [name, f"{name}Left", f"{name}Right"])] = weight
         for name, degrees in pose.joints.items():
             joints[key, np.isin(head.joint_names, name), :3] = np.deg2rad(degrees)
@@ -89,7 +101,7 @@ def perform(frames: int, head: HeadModel, rng: np.random.Generator) -> Performan
 
 
 def _ease_weights(frames: int, keys: int) -> np.ndarray:
-    """Weights [frames, keys] of the key poses: each frame eases (smoothstep) between its two neighbours."""
+    """Weights `[N,K]` of K key poses in N frames: smoothstep between the two nearest ones."""
     time = np.linspace(0, keys - 1, frames)
     before = np.minimum(time.astype(int), keys - 2)
     step = time - before

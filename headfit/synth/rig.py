@@ -1,4 +1,4 @@
-"""A portrait rig: cameras on an arc before the face, all looking at the head."""
+"""A portrait rig: cameras on an arc in front of the face, all looking at the head."""
 
 from __future__ import annotations
 
@@ -7,15 +7,21 @@ import numpy as np
 from headfit.capture import Camera
 
 DISTANCE = 1.15  # metres from camera to head
-FIELD = (0.26, 0.34)  # metres of the head's plane that a picture shows at least, across and up
-ARC = 75.0  # degrees to either side of the face
+FIELD = (0.26, 0.34)  # metres that an image shows at least at the distance of the head, horizontally and vertically
+ARC = 75.0  # degrees to each side of the face
 
 
 def portrait_rig(count: int, width: int, height: int, target: np.ndarray, rng: np.random.Generator) -> list[Camera]:
-    """`count` cameras of width x height pixels around target [3] (metres), which faces along +z, y up.
+    """Cameras around a head that looks along +z, with y up.
 
-    Yaw is spread over the arc, pitch alternates; both, the distance and the principal point are jittered, so
+    Yaw is spread evenly over the arc and pitch alternates. Yaw, pitch, distance and principal point are jittered, so
     that no two cameras are alike.
+
+    Args:
+        count: number of cameras.
+        width, height: image size, pixels.
+        target: `[3]` the point that they look at, metres.
+        rng: source of the jitter.
     """
     yaws = np.linspace(-ARC, ARC, count) if count > 1 else np.zeros(1)
     cameras = []
@@ -31,12 +37,12 @@ def portrait_rig(count: int, width: int, height: int, target: np.ndarray, rng: n
         centre = np.array([width, height]) * rng.uniform(0.49, 0.51, 2)
         K = np.array([[focal, 0, centre[0]], [0, focal, centre[1]], [0, 0, 1.0]])
         t = -R @ (target + distance * direction)
-        cameras.append(Camera(f"cam{index:02d}", width, height, K, R, t, np.zeros(5)))
+        cameras.append(Camera(f"cam{index:02d}", width, height, K, R, t))
     return cameras
 
 
 def looking_along(forward: np.ndarray) -> np.ndarray:
-    """World-to-camera rotation [3,3], OpenCV axes, of an upright camera (y up) that looks along forward."""
+    """World-to-camera rotation `[3,3]` (OpenCV axes) of an upright camera that looks along `forward`; world y is up."""
     right = np.cross(forward, [0.0, 1.0, 0.0])
     right /= np.linalg.norm(right)
     return np.stack([right, np.cross(forward, right), forward])

@@ -1,10 +1,10 @@
-"""How deep the parts of the default head reach into one another, over its range and over random people.
+"""Penetration depths between the parts of the default head, over its range of poses and over random identities.
 
     make head-check        or        python models/default/check.py [--head default] [--people 50]
 
-Prints one table in mm: per pair of parts the deepest reach at the mean identity over all poses with the pose that
-does it, and the median, 95 % and deepest over random identities and fewer poses. Then lids and lips that should close:
-what is left open, in mm. A few minutes.
+Prints a table in mm. Per pair of parts: the largest depth of the mean head over all poses, with the pose, and the
+median, 95th percentile and largest depth over random identities and fewer poses. Then the gaps that remain between
+lids and lips that should be closed, in mm. Takes a few minutes.
 """
 
 import argparse
@@ -14,11 +14,11 @@ import torch
 from tqdm import tqdm
 
 from headfit.head import HeadModel, load
-from headfit.head.closing import lid_gap, lip_gap
-from headfit.head.penetration import PAIRS, PenetrationMeter
+from headfit.modelling.aperture import lid_gap, lip_gap
+from headfit.modelling.penetration import PAIRS, PenetrationMeter
 
 IDENTITY_SPREAD = 0.8  # standard deviations, as in synthetic captures
-# The tongue leaves its bed only with the jaw open, and lips close over an open jaw as far as it is open.
+# Units that are only meaningful with the jaw open: those of the tongue, and mouthClose, as far as the jaw is open.
 NEEDS = {
     "mouthClose": {"jawOpen": 1.0},
     "tongueOut": {"jawOpen": 0.6},
@@ -36,31 +36,33 @@ def eyes(pitch: float, yaw: float) -> dict[str, tuple[float, ...]]:
 
 
 def all_poses(head: HeadModel) -> dict[str, Pose]:
-    """Every unit at full and half strength, with the jaw open, in pairs of sides; jaw and eyes over their range."""
+    """Every unit at full and half strength, mouth units with the jaw open and as left-right pairs; jaw and eyes over
+    their range."""
     poses: dict[str, Pose] = {"rest": ({}, {})}
     for name in head.expression_names:
         need = NEEDS.get(name, {})
         for share in (0.5, 1.0):
-            company = {k: share * v for k, v in need.items()} if name == "mouthClose" else need
-            poses[f"{share:g} {name}"] = ({name: share} | company, {})
+            others = {k: share * v for k, v in need.items()} if name == "mouthClose" else need
+            poses[f"{share:g} {name}"] = ({name: share} | others, {})
         if name.startswith("mouth") and name not in NEEDS:
             for jaw in (0.4, 0.8):
                 poses[f"{name} + {jaw:g} jawOpen"] = ({name: 1.0, "jawOpen": jaw}, {})
         if name.endswith("Left") and name.startswith("mouth"):
             poses[name.removesuffix("Left") + " both"] = (both(name.removesuffix("Left")), {})
     for degrees in (8, 16, 24):
-        poses[f"jaw {degrees} deg"] = ({}, {"jaw": (np.radians(degrees),)})
+        poses[f"jaw {degrees} deg"] = ({}, {"jaw": (np.radians(degrees), 0, 0)})
     for name, (pitch, yaw) in {"down": (35, 0), "up": (-30, 0), "left": (0, 40), "right": (0, -40)}.items():
-        turned = eyes(np.radians(pitch), np.radians(yaw))
-        poses[f"look {name}"] = ({}, turned)
-        poses[f"blink, look {name}"] = (both("eyeBlink"), turned)
+        gaze = eyes(np.radians(pitch), np.radians(yaw))
+        poses[f"look {name}"] = ({}, gaze)
+        poses[f"blink, look {name}"] = (both("eyeBlink"), gaze)
     poses["tongueOut + tongueRoll"] = ({"jawOpen": 0.7, "tongueOut": 1.0, "tongueRoll": 1.0}, {})
     poses["tongueOut + tongueUp"] = ({"jawOpen": 0.8, "tongueOut": 0.6, "tongueUp": 0.6}, {})
     poses["smile + upper up"] = (both("mouthSmile") | both("mouthUpperUp"), {})
     return poses
 
 
-FEW = (
+#: Poses that are measured for every random identity.
+SELECTED = (
     "rest",
     "1 jawOpen",
     "0.5 mouthClose",
@@ -77,38 +79,25 @@ FEW = (
 )
 
 
-class Poser:
-    def __init__(self, head: HeadModel) -> None:
-        self.head = head
-
-    def __call__(self, pose: Pose, identity: torch.Tensor | None = None) -> np.ndarray:
-        """Vertices [V,3]."""
-        head = self.head
-        expression, joints = torch.zeros(1, len(head.expression_names)), torch.zeros(1, len(head.joint_names), 6)
-        for name, weight in pose[0].items():
-            expression[0, head.expression_names.index(name)] = weight
-        for name, turn in pose[1].items():
-            joints[0, head.joint_names.index(name), : len(turn)] = torch.tensor(turn)
-        with torch.no_grad():
-            someone = torch.zeros(len(head.identity_basis)) if identity is None else identity
-            return head(someone, expression, joints)[0].double().numpy()
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--head", default="default")
     parser.add_argument("--people", type=int, default=50)
     arguments = parser.parse_args()
     head = load(arguments.head)
-    posed, poses = Poser(head), all_poses(head)
+    poses = all_poses(head)
+
+    def posed(pose: Pose, identity: torch.Tensor | None = None) -> np.ndarray:
+        return head.pose(*pose, identity).double().numpy()
+
     meter = PenetrationMeter(head, posed(({}, {})))
     mean = {name: meter.measure(posed(pose)) for name, pose in tqdm(poses.items(), desc="mean", unit="pose")}
     generator = torch.Generator().manual_seed(0)
     people = IDENTITY_SPREAD * torch.randn(arguments.people, len(head.identity_basis), generator=generator)
-    some = [meter.measure(posed(poses[name], p)) for p in tqdm(people, desc="people") for name in FEW]
-    names = [name for _ in people for name in FEW]
+    some = [meter.measure(posed(poses[name], p)) for p in tqdm(people, desc="people") for name in SELECTED]
+    names = [name for _ in people for name in SELECTED]
 
-    print(f"{'mm':30s} mean, {len(poses)} poses{'':24s} {len(people)} people, {len(FEW)} poses")
+    print(f"{'mm':30s} mean, {len(poses)} poses{'':24s} {len(people)} people, {len(SELECTED)} poses")
     print(f"{'':30s} {'deepest':>7s} {'at':30s} {'median':>7s} {'95 %':>7s} {'deepest':>7s} at")
     for pair in PAIRS:
         worst = max(mean, key=lambda name: mean[name][pair])
@@ -117,7 +106,7 @@ def main() -> None:
             f"{pair:30s} {1e3 * mean[worst][pair]:7.2f} {worst:30s} {np.median(values):7.2f} "
             f"{np.quantile(values, 0.95):7.2f} {values.max():7.2f} {(names or ['-'])[int(values.argmax())]}"
         )
-    print("\nleft open (mm)")
+    print("\ngaps (mm)")
     blink = (both("eyeBlink"), {})
     for name, gap, pose in (
         ("eyelids, eyeBlink", lid_gap, blink),

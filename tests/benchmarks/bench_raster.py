@@ -1,4 +1,4 @@
-"""The rasterizer's speed and memory, beside a plain baseline and the floors of this machine. Run: make bench
+"""The rasterizer's speed and memory, compared with a plain baseline and the limits of the machine. Run: make bench
 
 A forward is rasterize, interpolate and edge_grad; a full step is that and the gradients of vertices and attributes.
 One thread is measured by the least processor time of many runs, which other programs on the machine disturb least;
@@ -29,17 +29,6 @@ from headfit.fitting.run import keep_freed_memory
 from headfit.head import load
 from headfit.raster import Topology, edge_grad, interpolate, rasterize
 
-#: Forward and full step in ms of the authors' library (drtk) on a CPU: one thread, a head of 52,000 triangles, by
-#: picture size and channels. Given to us with the task of beating them; not measured here.
-AUTHORS = {
-    (256, 3): (12.7, 36.0),
-    (512, 3): (29.0, 116.0),
-    (1024, 3): (89.0, 437.0),
-    (2048, 3): (401.0, 1985.0),
-    (1024, 16): (228.0, 891.0),
-}
-#: Peak memory in MB of their full step at 1024 x 3.
-AUTHORS_MEGABYTES = 263.0
 SIZES = (256, 512, 1024, 2048)
 #: Pixels times channels of the largest case: 1 GB for the image, several times that for a step.
 MOST_VALUES = 2**28
@@ -260,11 +249,6 @@ def row(case: Case, plain: PlainBaseline, seconds: float) -> str:
     if case.batch == 1:
         theirs = plain.times(scene, seconds / 2)
         text += f"{theirs[0] / forward.best:8.1f}{theirs[1] / full.best:6.1f}"
-    authors = AUTHORS.get((case.size, case.channels))
-    if authors and case.mesh == "head" and case.batch == 1:
-        text += f"{authors[0] / forward.best:8.1f}{authors[1] / full.best:6.1f}"
-    if case == Case("head", 1024):
-        text += f"   memory: {memory / AUTHORS_MEGABYTES:.2f} of the authors'"
     return text
 
 
@@ -280,10 +264,10 @@ def main() -> None:
     plain = PlainBaseline()
     print(f"streaming bandwidth, one thread: {bandwidth():.1f} GB/s")
     print("ms: least processor time on one thread; median: of wall-clock time; ns: of the full step; MB: its peak;")
-    print("fill: ms to write a forward's outputs; the last three pairs: forward and full step, how many times faster")
+    print("fill: ms to write a forward's outputs; the last two pairs: forward and full step, how many times faster")
     print(
         f"{'mesh':>10}{'size':>6}{'batch':>6}{'chan.':>6}{'covered':>9}{'forward':>9}{'full':>9}{'median':>9}{'median':>9}"
-        f"{'ns/px':>7}{'ns/tri':>8}{'MB':>7}{'fill':>8}{'2 threads':>14}{'vs plain':>14}{'vs authors':>14}"
+        f"{'ns/px':>7}{'ns/tri':>8}{'MB':>7}{'fill':>8}{'2 threads':>14}{'vs plain':>14}"
     )
     for case in all_cases() if arguments.all else quick_cases():
         print(row(case, plain, arguments.seconds), flush=True)

@@ -24,8 +24,8 @@ from headfit.capture import open_capture
 from headfit.evaluate.surface import SurfaceDistance
 from headfit.evaluate.visibility import seen_vertices
 from headfit.head import load
-from headfit.models.sheet import Sheet
-from headfit.registration import Registration, Target, fit_offsets, fit_parameters, start
+from headfit.modelling.contact_sheet import Sheet
+from headfit.modelling.registration import Registration, Target, fit_offsets, fit_parameters, start
 
 INNER = ("upper_teeth", "lower_teeth", "tongue")
 BESIDE = Path(__file__).parents[3] / "shared" / "captures"
@@ -123,8 +123,7 @@ def picture(registration: Registration, frame: int, path: Path, cell: int = 300)
     vertices = torch.from_numpy(upright / np.exp(registration.scale)).float()
 
     def middle(*labels: str) -> torch.Tensor:
-        mine = torch.isin(head.face_labels, torch.tensor([head.label_names.index(name) for name in labels]))
-        points = vertices[head.faces[mine].long().unique()]
+        points = vertices[head.vertices_of(*labels)]
         return (points[points[:, 0] > -0.03] if labels == ("ears",) else points).mean(0)
 
     whole = [sheet.view(vertices, yaw) for yaw in (0, 45, 90)]

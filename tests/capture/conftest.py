@@ -40,7 +40,7 @@ def camera_entry(name: str, yaw_degrees: float, width: int = 24, height: int = 3
 def write_capture(tmp_path: Path) -> Callable[..., Path]:
     """A function that writes a whole small capture: every camera has images, masks and landmarks.
 
-    Red holds the frame's number and green the camera's, so that a mix-up shows. `change` may edit the
+    Red encodes the frame and green the camera, so that a mix-up shows. `change` may edit the
     content of capture.json before it is written.
     """
 

@@ -158,6 +158,18 @@ def test_a_damaged_landmark_file_is_named(write_capture: WriteCapture, content: 
         open_capture(root).landmarks(2, 1)
 
 
+def test_landmark_files_may_begin_with_a_byte_order_mark_and_must_be_utf8(write_capture: WriteCapture) -> None:
+    root = write_capture(frames=1)
+    path = root / "landmarks" / "cam0" / "0000.json"
+    text = path.read_text()
+    expected = open_capture(root).landmarks(0, 0)
+    path.write_text(text, encoding="utf-8-sig")
+    np.testing.assert_array_equal(open_capture(root).landmarks(0, 0), expected)
+    path.write_text(text, encoding="utf-16")
+    with pytest.raises(DamagedFile, match=r"cam0/0000\.json: not a landmark file .*not UTF-8"):
+        open_capture(root).landmarks(0, 0)
+
+
 @pytest.fixture
 def video_capture(write_capture: WriteCapture) -> CaptureSource:
     """A capture whose second camera is a video of 30 frames, where the capture lists 32."""
@@ -183,11 +195,9 @@ def test_a_videos_frames_come_in_any_order(video_capture: CaptureSource) -> None
         assert image[..., 2].mean() < 8  # it is red, not blue
 
 
-def test_a_seek_that_lands_elsewhere_is_made_good(
-    video_capture: CaptureSource, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_inexact_seek_is_corrected(video_capture: CaptureSource, monkeypatch: pytest.MonkeyPatch) -> None:
     class Inexact:
-        """A decoder that seeks two frames too far, as some do, and knows where it is."""
+        """A decoder that seeks two frames too far, as some do, and reports where it is."""
 
         def __init__(self, *arguments: object):
             self._stream = real(*arguments)  # type: ignore[call-overload]

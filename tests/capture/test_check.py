@@ -1,4 +1,4 @@
-"""`check` finds what is wrong, names it, and is quiet about what is right."""
+"""`check` finds what is wrong, names it, and reports nothing else."""
 
 import json
 from collections.abc import Callable
@@ -19,7 +19,7 @@ def test_a_sound_capture(write_capture: WriteCapture) -> None:
     report = check(write_capture())
     assert (report.errors, report.warnings, report.exit_status) == ([], [], 0)
     text = format_report(report)
-    assert "nothing to complain about" in text
+    assert "no problems found" in text
     assert "cam1    24x32  4       4      4" in text
     assert "background  skin   lips" in text and "50.00       50.00  0.00" in text
     np.testing.assert_allclose(report.rig.look_at, 0, atol=1e-9)
@@ -78,7 +78,7 @@ def test_a_video_that_cannot_be_opened_is_one_error(write_capture: WriteCapture)
     assert [error.split(": ")[-1] for error in check(root).errors] == ["the video cannot be opened"]
 
 
-def test_folders_and_frames_nobody_lists(write_capture: WriteCapture) -> None:
+def test_folders_and_frames_that_capture_json_does_not_list(write_capture: WriteCapture) -> None:
     root = write_capture()
     (root / "images" / "camO0").mkdir()
     (root / "masks" / "cam0" / "0099.png").write_bytes(b"")
@@ -116,7 +116,7 @@ def test_camera_to_world_given_as_world_to_camera(write_capture: WriteCapture) -
             camera["R"], camera["t"] = R.T.tolist(), (-R.T @ t).tolist()
 
     warnings = check(edited(write_capture(yaws=(-60, 0, 60)), change)).warnings
-    assert any("lies behind" in warning or "passes far" in warning for warning in warnings)
+    assert any("is behind" in warning or "passes far" in warning for warning in warnings)
 
 
 def test_opengl_axes(write_capture: WriteCapture) -> None:
@@ -127,7 +127,7 @@ def test_opengl_axes(write_capture: WriteCapture) -> None:
             camera["t"] = (flip @ camera["t"]).tolist()
 
     (warning,) = check(edited(write_capture(), change)).warnings
-    assert "lies behind cam0, cam1, cam2" in warning
+    assert "is behind cam0, cam1, cam2" in warning
 
 
 def test_a_single_camera_and_parallel_cameras(write_capture: WriteCapture) -> None:
@@ -148,7 +148,7 @@ def test_intrinsics_of_another_image_size(write_capture: WriteCapture) -> None:
 
 
 def test_the_viewers_left_called_left(real_capture: Path, tmp_path: Path) -> None:
-    """On the real capture with the names of the eyes exchanged."""
+    """The real capture with the names of the eyes swapped."""
     for entry in real_capture.iterdir():
         if entry.name != "capture.json":
             (tmp_path / entry.name).symlink_to(entry)
@@ -156,10 +156,19 @@ def test_the_viewers_left_called_left(real_capture: Path, tmp_path: Path) -> Non
     content["classes"] |= {"8": "right_eye", "9": "left_eye"}
     (tmp_path / "capture.json").write_text(json.dumps(content))
     (warning,) = check(tmp_path).warnings
-    assert "look swapped" in warning
+    assert "seem to be swapped" in warning
 
 
 def test_an_unusable_capture_json_is_raised(write_capture: WriteCapture) -> None:
     root = edited(write_capture(), lambda content: content["cameras"][0].pop("width"))
     with pytest.raises(HeadfitError, match="camera cam0: 'width' is missing"):
         check(root)
+
+
+def test_a_lens_that_folds_back_inside_the_image(write_capture: WriteCapture) -> None:
+    def fold(content: dict[str, Any]) -> None:
+        content["cameras"][1]["dist"] = [-5.0, 0, 0, 0]  # largest distorted radius: 0.172; the corners are at 0.208
+        content["cameras"][2]["dist"] = [-2.0, 0, 0, 0]  # 0.272
+
+    found = [line for line in check(write_capture(change=fold)).warnings if "folds back" in line]
+    assert len(found) == 1 and found[0].startswith("camera cam1: ")

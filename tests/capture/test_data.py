@@ -31,7 +31,7 @@ def open_data(root: Path, **options: object) -> CaptureData:
 
 
 def at_scale(data: CaptureData, scale: float) -> tuple[Framing, ...]:
-    """Whole pictures, scaled down."""
+    """Whole images, scaled down."""
     windows = [HeadWindow.whole(camera.width, camera.height) for camera in data.capture.cameras]
     return tuple(window.framing(scale * window.head_size) for window in windows)
 
@@ -41,7 +41,7 @@ def view_batch(data: CaptureData, pairs: list[tuple[int, int]], scale: float) ->
 
 
 def test_label_shares_are_the_area_of_each_class() -> None:
-    """A 4x4 mask to 2x2: a pixel of one class, one of halves, one of quarters, one half ignored."""
+    """A 4x4 mask resized to 2x2: a pixel of one class, one of two halves, one of quarters, one half ignored."""
     from_capture = np.full(256, -1)
     from_capture[:3] = [0, 1, 2]
     classes = LabelClasses(("background", "skin", "lips"), np.array([1, 2]), from_capture)
@@ -53,7 +53,7 @@ def test_label_shares_are_the_area_of_each_class() -> None:
 
 
 def test_label_shares_of_thirds_cut_through_pixels() -> None:
-    """3 pixels to 2: the middle one is halved, so each target pixel is 2/3 one class and 1/3 the other."""
+    """3 pixels resized to 2: the middle one is split, so each new pixel is 2/3 one class and 1/3 the other."""
     classes = LabelClasses(("background", "skin"), np.array([1]), np.arange(256).clip(max=1))
     prob, _ = label_shares(np.array([[0, 1, 0]], np.uint8), classes, (2, 1))
     assert prob.tolist() == [[[170, 85], [170, 85]]]
@@ -119,9 +119,7 @@ def test_cameras_of_any_sizes_go_together(write_capture: WriteCapture) -> None:
 
 
 def test_a_framed_camera_sees_what_the_framed_picture_shows() -> None:
-    camera = Camera(
-        "c", 200, 100, np.array([[90.0, 2, 101], [0, 80, 47], [0, 0, 1]]), np.eye(3), np.zeros(3), np.zeros(5)
-    )
+    camera = Camera("c", 200, 100, np.array([[90.0, 2, 101], [0, 80, 47], [0, 0, 1]]), np.eye(3), np.zeros(3))
     framed = camera.framed(Framing(30, 10, 120, 80, 60, 20))
     points = np.array([[0.1, 0.2, 1.0], [-0.3, 0.1, 2.0]])
     assert (framed.width, framed.height) == (60, 20)
@@ -178,7 +176,7 @@ def test_nothing_left_to_train_on_is_an_error(write_capture: WriteCapture) -> No
     (root / "images").rename(root / "pictures")
     assert open_data(root)  # masks alone can be fitted
     (root / "masks").rename(root / "labels")
-    with pytest.raises(HeadfitError, match="no image and no mask was found"):
+    with pytest.raises(HeadfitError, match="neither images nor masks"):
         open_data(root)
 
 
@@ -235,7 +233,7 @@ def test_the_cache_keeps_to_its_bytes_and_drops_the_least_recently_used() -> Non
 
 
 class Recorder(pl.LightningModule):
-    """Goes through its chunks, one an epoch, and notes what it is served."""
+    """Trains one chunk per epoch and records the batches it gets."""
 
     def __init__(self, data: CaptureData, chunks: list[Chunk]):
         super().__init__()

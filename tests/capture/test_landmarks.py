@@ -1,4 +1,4 @@
-"""Landmark detection with a detector handed in, and with a stand-in for the face-alignment package."""
+"""Landmark detection with a given detector, and with a stand-in for the face-alignment package."""
 
 import sys
 import types
@@ -17,7 +17,7 @@ WriteCapture = Callable[..., Path]
 
 
 def detector_of_grey_values(image: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """Points that tell the image by its colours: 7 times the frame in red, 20 times the camera in green."""
+    """Points derived from the colours of the image: 7 times the frame in red, 20 times the camera in green."""
     frame, camera = image[0, 0, 0] / 7, image[0, 0, 1] / 20
     if frame == 2:
         return None
@@ -61,7 +61,7 @@ def test_a_detector_of_another_scheme_is_refused(write_capture: WriteCapture) ->
 
 @pytest.fixture
 def fake_package(monkeypatch: pytest.MonkeyPatch) -> types.SimpleNamespace:
-    """A face_alignment module whose network answers with `faces`, or fails to load with `failure`."""
+    """A face_alignment module whose network returns `faces`, or fails to load with `failure`."""
     state = types.SimpleNamespace(faces=[], failure=None)
 
     class FaceAlignment:
@@ -82,7 +82,7 @@ def fake_package(monkeypatch: pytest.MonkeyPatch) -> types.SimpleNamespace:
     return state
 
 
-def test_the_largest_face_is_taken_at_its_pixels_centres(fake_package: types.SimpleNamespace) -> None:
+def test_the_largest_face_is_used_and_its_points_are_pixel_centres(fake_package: types.SimpleNamespace) -> None:
     image = np.zeros((8, 8, 3), np.uint8)
     detect = face_alignment_detector()
     assert detect(image) is None
@@ -107,7 +107,7 @@ def test_the_largest_face_is_taken_at_its_pixels_centres(fake_package: types.Sim
     ],
     ids=lambda failure: type(failure).__name__,
 )
-def test_weights_that_cannot_be_had_give_one_line(
+def test_weights_that_cannot_be_loaded_give_one_line(
     fake_package: types.SimpleNamespace, write_capture: WriteCapture, failure: Exception
 ) -> None:
     fake_package.failure = failure

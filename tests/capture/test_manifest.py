@@ -9,14 +9,17 @@ import numpy as np
 import pytest
 
 from headfit.capture import open_capture
+from headfit.capture.lenses import LENSES
+from headfit.capture.manifest import camera_entry, read_camera
 from headfit.errors import HeadfitError
+from tests.support.lenses import EquidistantFisheye
 
 Change = Callable[[dict[str, Any]], None]
 MIRROR = np.diag([1.0, 1.0, -1.0]).tolist()
 
 
 def camera(field: str, value: Any = None) -> Change:
-    """Change a field of the second camera, or take it out."""
+    """Change a field of the second camera, or remove it."""
 
     def change(content: dict[str, Any]) -> None:
         if value is None:
@@ -54,6 +57,12 @@ FAULTS: dict[str, tuple[Change, str]] = {
         "camera cam1: 't' holds values that are not finite",
     ),
     "dist of 8": (camera("dist", [0] * 8), "camera cam1: 'dist' must be"),
+    "unknown lens": (
+        camera("lens", "fisheye9"),
+        "camera cam1: 'lens' 'fisheye9' is unknown. Known lens models: opencv",
+    ),
+    "lens is a number": (camera("lens", 5), "camera cam1: 'lens' 5 is unknown"),
+    "dist of rows": (camera("dist", [[0] * 4]), r"camera cam1: 'dist' must be \[k1,k2,p1,p2\] or \[k1,k2,p1,p2,k3\]"),
     "no id": (camera("id"), "camera number 1 has no 'id'"),
     "same id twice": (camera("id", "cam0"), "camera id given more than once: cam0"),
     "no cameras": (top("cameras"), "'cameras' is missing"),
@@ -121,6 +130,20 @@ def test_millimetres_become_metres_and_four_distortion_terms_five(write_capture:
     edit(root, change)
     capture = open_capture(root)
     np.testing.assert_allclose(capture.cameras[1].t, metres.t)
-    np.testing.assert_allclose(capture.cameras[1].dist, [0.1, 0.2, 0.3, 0.4, 0])
-    np.testing.assert_allclose(capture.cameras[0].dist, np.zeros(5))
+    np.testing.assert_allclose(capture.cameras[1].lens.coefficients, [0.1, 0.2, 0.3, 0.4, 0])
+    np.testing.assert_allclose(capture.cameras[0].lens.coefficients, np.zeros(5))
     assert capture.metres_per_unit == 0.001
+
+
+def test_a_lens_model_is_known_by_its_entry_in_the_table(
+    write_capture: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(LENSES, "equidistant", EquidistantFisheye)
+    root = write_capture(frames=1)
+    edit(root, camera("lens", "equidistant"))
+    read = open_capture(root).cameras[1]
+    assert isinstance(read.lens, EquidistantFisheye)
+    assert camera_entry(read)["lens"] == "equidistant"
+    again = read_camera(camera_entry(read))
+    assert isinstance(again.lens, EquidistantFisheye) and (again.K == read.K).all() and (again.t == read.t).all()
+    assert "lens" not in camera_entry(open_capture(root).cameras[0])

@@ -1,4 +1,4 @@
-"""The draw of views: a function of seed and step, fair to frames and cameras."""
+"""The sampler: a function of seed and step that draws all frames and cameras equally often."""
 
 from collections import Counter
 

@@ -1,12 +1,15 @@
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from headfit.capture import Camera, open_capture
 from headfit.capture.centroids import label_centroids
+from headfit.capture.lenses import PINHOLE, OpenCVLens
 from headfit.capture.triangulate import triangulate
+from tests.support.lenses import EquidistantFisheye
 
 MILLIMETRE = 1e-3
 
@@ -26,7 +29,7 @@ def cameras() -> list[Camera]:
         right = np.cross(forward, [0.0, 1.0, 0.0]) / np.linalg.norm(np.cross(forward, [0.0, 1.0, 0.0]))
         R = np.stack([right, np.cross(forward, right), forward])
         K = np.array([[1000.0, 0, 320], [0, 1000, 240], [0, 0, 1]])
-        rig.append(Camera(str(index), 640, 480, K, R, -R @ centre, np.array([-0.3, 0.1, 0.01, -0.01, 0.0])))
+        rig.append(Camera(str(index), 640, 480, K, R, -R @ centre, OpenCVLens.of([-0.3, 0.1, 0.01, -0.01])))
     return rig
 
 
@@ -62,10 +65,9 @@ def test_views_that_disagree_are_dropped(cameras: list[Camera], points: np.ndarr
 
 
 def test_the_refined_point_has_the_least_squared_pixel_error(cameras: list[Camera], points: np.ndarray) -> None:
-    # Cameras at very different distances, so that the linear equations weigh them quite differently.
+    # Cameras at very different distances, so that the linear equations weight them very differently.
     pinholes = [
-        replace(camera, t=camera.t * [1, 1, 0.4 + 0.3 * index], dist=np.zeros(5))
-        for index, camera in enumerate(cameras)
+        replace(camera, t=camera.t * [1, 1, 0.4 + 0.3 * index], lens=PINHOLE) for index, camera in enumerate(cameras)
     ]
     noisy = project(pinholes, points[:1])[:, 0] + np.random.default_rng(3).normal(0, 1, (8, 2))
     best = triangulate(pinholes, noisy, tolerance=100.0).points
@@ -86,7 +88,7 @@ def test_weights_count_and_zero_means_absent(cameras: list[Camera], points: np.n
     result = triangulate(cameras, pixels, weights)
     np.testing.assert_allclose(result.points, points, atol=1e-9)
     assert not result.inliers[3].any() and np.isnan(result.residuals[3]).all()
-    # Two views each see another point; the heavier pair wins.
+    # Two pairs of views see different points; the pair with the larger weights wins.
     shifted = project(cameras[:4], points)
     shifted[2:] = project(cameras[2:4], points + 0.05)
     for heavy, expected in ((slice(0, 2), points), (slice(2, 4), points + 0.05)):
@@ -109,6 +111,32 @@ def test_without_two_agreeing_views_there_is_no_point(cameras: list[Camera], poi
 def test_a_point_behind_the_cameras_is_no_agreement(cameras: list[Camera]) -> None:
     behind = project(cameras[3:5], np.array([[0.0, 0.0, 3.0]]))
     assert not np.isfinite(triangulate(cameras[3:5], behind).points).any()
+
+
+def test_rays_at_and_beyond_ninety_degrees_off_the_axis(cameras: list[Camera], points: np.ndarray) -> None:
+    """Cameras that look past the head through a lens that sees all around."""
+    fisheye = EquidistantFisheye.of(())
+    wide = []
+    for camera, turn in zip(cameras, np.deg2rad([0, 50, 85, 90, 95, 120, -90, -100]), strict=True):
+        R = cv2.Rodrigues(np.array([0, turn, 0]))[0]
+        wide.append(replace(camera, R=R @ camera.R, t=R @ camera.t, lens=fisheye))
+    pixels = project(wide, points)
+    result = triangulate(wide, pixels)
+    np.testing.assert_allclose(result.points, points, atol=1e-9)
+    assert result.inliers.all()
+    pixels[3] += 60
+    result = triangulate(wide, pixels)
+    np.testing.assert_allclose(result.points, points, atol=1e-9)
+    assert not result.inliers[3].any() and result.inliers[4:].all()
+
+
+def test_pixels_that_the_lens_does_not_show_are_no_observations(cameras: list[Camera], points: np.ndarray) -> None:
+    folded = [replace(cameras[0], lens=OpenCVLens.of([0, 0, 0.25, 0])), *cameras[1:]]
+    pixels = project(folded, points)
+    pixels[0] = [320, -400]
+    result = triangulate(folded, pixels)
+    np.testing.assert_allclose(result.points, points, atol=1e-9)
+    assert not result.inliers[0].any() and np.isnan(result.residuals[0]).all()
 
 
 def test_many_views_thin_out_their_pairs(cameras: list[Camera], points: np.ndarray) -> None:

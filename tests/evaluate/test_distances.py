@@ -5,6 +5,7 @@ import pytest
 import torch
 import trimesh
 
+from headfit.capture.world import WorldFrame
 from headfit.errors import HeadfitError
 from headfit.evaluate import distances
 from headfit.evaluate.distances import Region, parse_region, part_regions, surface_distances
@@ -26,7 +27,7 @@ def model():
     )
     return SimpleNamespace(
         head=head,
-        capture=SimpleNamespace(cameras=[], frames=["0", "1"]),
+        capture=SimpleNamespace(cameras=[], frames=["0", "1"], world=WorldFrame(np.zeros(3))),
         vertices=lambda index: torch.from_numpy(FITTED.vertices + index * SHIFT).float(),
     )
 

@@ -26,7 +26,6 @@ def camera(**changes):
         "K": K,
         "R": np.eye(3),
         "t": np.zeros(3),
-        "dist": np.zeros(5),
     }
     return Camera(**(values | changes))
 

@@ -9,6 +9,7 @@ import torch
 import trimesh
 from PIL import Image
 
+from headfit.capture.world import WorldFrame
 from headfit.errors import HeadfitError
 from headfit.export import FORMATS, MeshTopology, export_meshes
 
@@ -31,8 +32,8 @@ def model():
     texture[0, :, 0] = 200  # row 0 is v = 1
     return SimpleNamespace(
         head=head,
-        capture=SimpleNamespace(frames=["000000", "take two"], fps=12.0),
-        vertices=lambda index: torch.from_numpy(VERTICES + index),
+        capture=SimpleNamespace(frames=["000000", "take two"], fps=12.0, world=WorldFrame(np.zeros(3))),
+        world_vertices=lambda index: (VERTICES + index).astype(np.float64),
         texture_image=lambda: texture,
     )
 
@@ -128,11 +129,11 @@ def test_normals_in_the_files_themselves(model, tmp_path):
 
 
 def test_normals_far_from_the_origin_and_of_a_vertex_without_faces(model, tmp_path):
-    model.vertices = lambda index: torch.from_numpy(np.concatenate([VERTICES, VERTICES[:1]]) * 100 + 4e4)
+    model.world_vertices = lambda index: np.concatenate([VERTICES, VERTICES[:1]]).astype(np.float64) * 100 + 4e4
     model.head.vertex_count = 5
     export_meshes(model, tmp_path, ["obj"])
     normals = normals_in_obj(tmp_path / "000000.obj")
-    np.testing.assert_allclose(normals[:4], expected_normals(), atol=2e-3)  # of vertices rounded to 4 mm
+    np.testing.assert_allclose(normals[:4], expected_normals(), atol=1e-4)
     np.testing.assert_array_equal(normals[4], [0, 0, 1])
 
 
@@ -167,3 +168,20 @@ def test_a_topology_that_misses_arrays_is_named(tmp_path):
         MeshTopology.load(tmp_path / "topology.npz")
     with pytest.raises(HeadfitError, match="no such file"):
         MeshTopology.load(tmp_path / "none.npz")
+
+
+def test_far_origins_keep_tenths_of_a_millimetre(model, tmp_path):
+    """Float64 in npz; the other formats subtract the origin and say so."""
+    origin = np.array([356_000.0, 4_560_000.0, 120.0])
+    model.capture.world = WorldFrame(origin, scale=0.5)
+    world = model.capture.world.to_world(VERTICES)
+    model.world_vertices = lambda index: world
+    export_meshes(model, tmp_path, list(FORMATS))
+    vertices = np.load(tmp_path / "000000.npz")["vertices"]
+    assert vertices.dtype == np.float64
+    np.testing.assert_allclose(vertices - origin, 2 * VERTICES, atol=1e-8)
+    for suffix in ("ply", "obj", "glb"):
+        loaded = trimesh.load(tmp_path / f"000000.{suffix}", process=False, force="mesh")
+        np.testing.assert_allclose(loaded.bounds, (world - origin)[[0, 2]].round(7), atol=1e-5)
+    assert json.loads((tmp_path / "origin.json").read_text())["subtracted_metres"] == origin.tolist()
+    assert "add (356000, 4560000, 120)" in (tmp_path / "000000.obj").read_text()

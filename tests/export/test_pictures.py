@@ -6,14 +6,15 @@ from PIL import Image
 
 from headfit.capture import Camera
 from headfit.capture.summary import CaptureSummary
+from headfit.capture.world import WorldFrame
 from headfit.errors import HeadfitError
 from headfit.export import render_pictures
 
 
 @pytest.fixture
 def model():
-    cameras = [Camera(name, 4, 2, np.eye(3), np.eye(3), np.zeros(3), np.zeros(5)) for name in ("left", "right")]
-    capture = CaptureSummary("test", ["a", "b"], 12.0, cameras, {})
+    cameras = [Camera(name, 4, 2, np.eye(3), np.eye(3), np.zeros(3)) for name in ("left", "right")]
+    capture = CaptureSummary("test", ["a", "b"], 12.0, cameras, {}, WorldFrame(np.zeros(3)))
 
     def render(camera, index):
         return {"rgb": np.full((2, 4, 3), 100 * index + (camera.id == "right"), dtype=np.uint8)}

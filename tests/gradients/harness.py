@@ -1,11 +1,11 @@
-"""How far the rasterizer's gradient is from finite differences, for one scene.
+"""The error of the rasterizer's gradient against finite differences, for one scene.
 
-The truth is what a loss would be on average over where the pixel grid lies: the *expected* loss of the point-sampled
-picture, a mean over samples x samples sub-pixel positions of the exact picture, each compared with the same target.
-Its central differences along the scene's motions are compared with the mean of our gradients, in float32, at
-phases x phases sub-pixel positions. (One gradient knows one sample a pixel, and is to be right on average; the loss of
-an antialiased picture is another function.) A supersampled gradient is compared with that other function, the loss of
-the picture that is averaged over each pixel, and this too averaged over where the pixel grid lies.
+The ground truth is the *expected* loss: the loss of the point-sampled image against a fixed target, averaged over
+samples x samples sub-pixel positions of the pixel grid. Its central differences along the scene's motions are compared
+with our gradients in float32, averaged over phases x phases sub-pixel positions. (A single gradient sees one sample per
+pixel and has to be right on average; the loss of an antialiased image is a different function.) A supersampled gradient
+is compared with that other function: the loss of the image averaged over each pixel, also averaged over the position of
+the pixel grid.
 """
 
 from collections.abc import Iterator
@@ -20,11 +20,11 @@ from headfit.raster.api import PixelLossKind, loss_of_pixels
 from tests.gradients.zbuffer import Rays, Samples, blend, visible
 
 F64 = torch.float64
-STEP = 0.25  # of the central differences: a quarter of a motion's unit, which moves the picture by about a pixel
-SCALE = 0.1  # where Charbonnier and Huber turn linear; colours run from 0 to 1
+STEP = 0.25  # of the central differences, in units of a motion; one unit moves the image by about a pixel
+SCALE = 0.1  # where Charbonnier and Huber become linear; colours are in [0, 1]
 PHASES_AT_ONCE = 8
 
-#: What is compared: name -> (loss, whether through edge_grad, which knows the loss' gradient only).
+#: The estimates to compare: name -> (loss, whether by edge_grad, which knows only the gradient of the loss).
 ESTIMATES: dict[str, tuple[PixelLossKind, bool]] = {
     "squared": ("squared", True),
     "squared, pixel_loss": ("squared", False),
@@ -40,9 +40,9 @@ SUPERSAMPLED = "supersampled"
 
 @dataclass
 class Scene:
-    """A projected mesh that moves in some ways, and the picture that it is compared with.
+    """A projected mesh, its motions, and the target image.
 
-    Motions are fields of vertex velocities [V,3]; one unit moves the boundaries by about a pixel.
+    Motions are vertex velocities `[V,3]`; one unit moves the boundaries by about a pixel.
     """
 
     vertices: Tensor  # [V,3]
@@ -65,7 +65,7 @@ class Scene:
 def errors(
     scene: Scene, kinds: tuple[str, ...], samples: int, phases: int, per_pixel: int | None = None
 ) -> dict[str, float]:
-    """Relative L2 error of the slopes along the motions, for these ESTIMATES, and SUPERSAMPLED by per_pixel^2."""
+    """The relative L2 errors of the slopes along the motions, for these ESTIMATES and SUPERSAMPLED by per_pixel^2."""
     losses = tuple(dict.fromkeys(ESTIMATES[kind][0] for kind in kinds))
     truth = true_slopes(scene, losses, samples)
     result = {}
@@ -82,12 +82,12 @@ def relative(ours: Tensor, truth: Tensor) -> float:
 
 
 def slopes(scene: Scene, gradient: Tensor) -> Tensor:
-    """Derivatives along the motions of a gradient [V,3]."""
+    """The slopes of the loss along the motions, from a gradient `[V,3]`."""
     return torch.stack([(gradient.double() * motion).sum() for motion in scene.motions])
 
 
 def true_slopes(scene: Scene, losses: tuple[PixelLossKind, ...], samples: int) -> dict[str, Tensor]:
-    """Central differences of the expected losses; and, as SUPERSAMPLED, of the averaged picture's squared loss."""
+    """Central differences of the expected losses, and, as SUPERSAMPLED, of the squared loss of the averaged image."""
     where = Samples(*scene.size, samples)
     rows = []
     for motion in scene.motions:
@@ -100,7 +100,7 @@ def expected_losses(
     scene: Scene, vertices: Tensor, losses: tuple[PixelLossKind, ...], where: Samples
 ) -> dict[str, float]:
     total = dict.fromkeys(losses, 0.0)
-    cells = []  # the rows of the picture of cells, a quarter of a pixel each
+    cells = []  # rows of an image with 4 x 4 cells per pixel
     for image in sampled_pictures(scene, vertices, where):
         target = scene.target[:, :, None].expand_as(image)
         cells.append(image.unflatten(2, (4, -1)).mean(3).flatten(1, 2))
@@ -111,10 +111,10 @@ def expected_losses(
 
 
 def averaged_loss(cells: Tensor, target: Tensor) -> float:
-    """The squared loss of the picture of pixel averages, itself averaged over where the pixel grid lies."""
+    """The squared loss of the image of pixel means, averaged over the position of the pixel grid."""
     padded = torch.nn.functional.pad(cells.movedim(-1, 0), (2, 2, 2, 2), mode="replicate")
     total = 0.0
-    for row, column in np.ndindex(5, 5):  # half a pixel up to half a pixel down: the trapezoidal rule
+    for row, column in np.ndindex(5, 5):  # from half a pixel up to half a pixel down, by the trapezoidal rule
         window = padded[:, row : row + cells.shape[0], column : column + cells.shape[1]]
         mean = torch.nn.functional.avg_pool2d(window, 4).movedim(0, -1)
         weight = (0.5 if row in (0, 4) else 1) * (0.5 if column in (0, 4) else 1) / 16
@@ -123,12 +123,12 @@ def averaged_loss(cells: Tensor, target: Tensor) -> float:
 
 
 def averaged_picture(scene: Scene, vertices: Tensor, where: Samples) -> Tensor:
-    """[H,W,C]"""
+    """The image `[H,W,C]` of pixel means."""
     return sum(image.mean(2) for image in sampled_pictures(scene, vertices, where)) / where.count
 
 
 def sampled_pictures(scene: Scene, vertices: Tensor, where: Samples) -> Iterator[Tensor]:
-    """[H,W,count,C] by the plain z-buffer, for each of the rows of samples in a pixel."""
+    """Images `[H,W,count,C]` by the plain z-buffer, one for each row of samples in a pixel."""
     rays = Rays(vertices.numpy(), scene.faces.numpy())
     index = visible(rays, where)
     for row in range(n := where.count):
@@ -145,7 +145,7 @@ def _shade(scene: Scene, rays: Rays, index: np.ndarray, x: np.ndarray, y: np.nda
 
 
 def gradient(scene: Scene, kind: str, phases: int) -> Tensor:
-    """Our gradient [V,3], the mean over sub-pixel positions."""
+    """Our gradient `[V,3]`, averaged over sub-pixel positions."""
     loss, by_gradient = ESTIMATES[kind]
     total = torch.zeros_like(scene.vertices)
     for v_pix in shifted(scene.vertices, phases):
@@ -160,7 +160,7 @@ def gradient(scene: Scene, kind: str, phases: int) -> Tensor:
 
 
 def supersampled_gradient(scene: Scene, phases: int, n: int) -> Tensor:
-    """Our gradient of the squared loss of a picture that is rendered n times larger and averaged."""
+    """Our gradient of the squared loss of an image rendered n times larger and averaged."""
     total = torch.zeros_like(scene.vertices)
     for v_pix in shifted(scene.vertices, phases):
         larger = v_pix * torch.tensor([n, n, 1.0])
@@ -173,7 +173,7 @@ def supersampled_gradient(scene: Scene, phases: int, n: int) -> Tensor:
 
 
 def shifted(vertices: Tensor, phases: int) -> Iterator[Tensor]:
-    """Batches [B,V,3] in float32 with phases x phases positions, spread over a pixel about the true one."""
+    """Batches `[B,V,3]` in float32, shifted to phases x phases positions spread over one pixel."""
     steps = (torch.arange(phases, dtype=F64) + 0.5) / phases - 0.5
     shifts = torch.cartesian_prod(steps, steps)
     shifts = torch.cat([shifts, torch.zeros(len(shifts), 1, dtype=F64)], 1)[:, None]
@@ -182,7 +182,7 @@ def shifted(vertices: Tensor, phases: int) -> Iterator[Tensor]:
 
 
 def render(scene: Scene, v_pix: Tensor, size: tuple[int, int]) -> tuple[Tensor, dict]:
-    """The picture [B,H,W,C] by our rasterizer, and what its edges are found by."""
+    """The image `[B,H,W,C]` by our rasterizer, and the arguments of edge_grad for it."""
     index_img, bary, _ = rasterize(v_pix, scene.faces, size)
     colours = scene.colours.float()
     if scene.flat:

@@ -1,7 +1,7 @@
-"""The default head and spheres before a camera, with their rigid motions, for the gradient table.
+"""The default head and spheres in front of a camera, with their rigid motions, for the gradient table.
 
-The target is what it is in a fit: a photo of the same head that is turned and placed a little differently, in other
-light, before a background; each of its pixels is the mean over its area.
+The target is like that of a fit: a photo of the same head in a slightly different pose, under different light, in front
+of a background. Each of its pixels is the mean over the pixel's area.
 """
 
 import functools
@@ -19,11 +19,11 @@ from tests.support.shapes import icosphere
 
 F64 = torch.float64
 load_once = functools.cache(load)
-Target = Callable[[int, int], Tensor]  # [H,W,3] of a size
+Target = Callable[[int, int], Tensor]  # image `[H,W,3]` of a given size
 
 
 class Camera:
-    """Looks at `centre` from `distance` in front, turned to its left; `extent`, in its units, fills the picture."""
+    """A camera looking at `centre` from `distance`, rotated to its left; `extent`, in these units, fills the image."""
 
     def __init__(
         self, size: int, centre: tuple[float, float, float], distance: float, extent: float, turn: float
@@ -34,13 +34,13 @@ class Camera:
         self.R = torch.tensor([[c, 0, s], [0, -1, 0], [s, 0, -c]], dtype=F64)  # y down, z away from the camera
 
     def project(self, points: Tensor) -> Tensor:
-        """[V,3] -> v_pix [V,3]."""
+        """Projects vertices `[V,3]` to v_pix `[V,3]`."""
         x, y, z = ((points - self.centre) @ self.R.T).unbind(-1)
         z = z + self.distance
         return torch.stack([self.focal * x / z + self.size / 2, self.focal * y / z + self.size / 2, z], -1)
 
     def motion(self, points: Tensor, velocity: Tensor) -> Tensor:
-        """The velocity [V,3] of v_pix, in a unit in which what is in the picture moves by up to about a pixel."""
+        """The velocity `[V,3]` of v_pix, scaled so that the image moves by up to about a pixel."""
         step = 1e-6
         slope = (self.project(points + step * velocity) - self.project(points - step * velocity)) / (2 * step)
         at = self.project(points)[:, :2]
@@ -48,14 +48,14 @@ class Camera:
         return slope / speed.quantile(0.95)
 
     def rigid_motions(self, points: Tensor) -> list[Tensor]:
-        """Translations along, and rotations about, the three axes."""
+        """Translations along and rotations about the three axes."""
         axes = torch.eye(3, dtype=F64)
         turns = [axis.expand_as(points).cross(points - self.centre, dim=-1) for axis in axes]
         return [self.motion(points, v) for v in [*(axis.expand_as(points) for axis in axes), *turns]]
 
 
 def body_colours(points: Tensor, scale: float, phase: Tensor) -> Tensor:
-    """[V,3], waves of some `scale`, from 0 to 1; phase [V]."""
+    """Colours `[V,3]` in [0, 1]: waves of wavelength `scale` with a phase `[V]`."""
     x, y, z = (points / scale).unbind(-1)
     channels = [
         torch.sin(phase + 2 * x + y + z),
@@ -66,7 +66,7 @@ def body_colours(points: Tensor, scale: float, phase: Tensor) -> Tensor:
 
 
 def photo(scene: Scene, moved: Tensor, background: Target) -> Tensor:
-    """[H,W,3]: the scene with its vertices elsewhere, a tenth darker, its background filled in."""
+    """The image `[H,W,3]` of the scene with other vertices, 10 % darker, in front of a background."""
     there = replace(
         scene, vertices=moved, colours=torch.cat([scene.colours, torch.ones_like(scene.colours[:, :1])], -1)
     )
@@ -86,7 +86,7 @@ def sphere(subdivisions: int, background: Target, size: int = 64) -> Scene:
 
 @functools.cache
 def _points(jaw_open: float) -> Tensor:
-    """The default head's vertices [V,3], metres, x to the subject's left, y up, z to the front."""
+    """The default head's vertices `[V,3]` in metres: x to the subject's left, y up, z to the front."""
     model = load()
     expression = torch.zeros(1, len(model.expression_names))
     expression[0, model.expression_names.index("jawOpen")] = jaw_open
@@ -97,7 +97,7 @@ def _points(jaw_open: float) -> Tensor:
 
 @dataclass
 class Pose:
-    """A camera before the head with its mouth open; the photo shows it a little more closed, and moved (metres)."""
+    """The head with its mouth open; in the photo the mouth is a little more closed, and the head moved (metres)."""
 
     camera: Camera
     jaw_open: float
@@ -115,14 +115,14 @@ class Pose:
         return scene
 
     def smooth(self, background: Target) -> Scene:
-        """Colours that vary slowly over each surface, and differ from surface to surface."""
+        """Colours that vary slowly over each surface and differ between surfaces."""
         model, points = load_once(), _points(self.jaw_open)
         surface = torch.zeros(len(points), dtype=F64)
         surface[model.faces.long()] = Topology.of(model.faces).components.to(F64)[:, None]
         return self.scene(body_colours(points, 0.06, 1.7 * surface), background)
 
     def labels(self, background: Target) -> Scene:
-        """One colour for each label, without any shading."""
+        """One colour per label, without shading."""
         model = load_once()
         label = model.face_labels.long()
         n = torch.arange(len(model.label_names), dtype=F64)[:, None]
@@ -131,7 +131,7 @@ class Pose:
 
 
 def whole(size: int) -> Pose:
-    """The whole head, from its left; about three pixels from its photo at 128 pixels."""
+    """The whole head from its left, about three pixels away from its photo at 128 pixels."""
     return Pose(Camera(size, (0, -0.05, 0), distance=1.0, extent=0.42, turn=0.4), 0.3, (0.008, 0.006, 0.01))
 
 

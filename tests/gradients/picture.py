@@ -1,4 +1,4 @@
-"""Draws docs/pictures/gradient.jpg: where a head wants to go that was rendered a little to the left of its target.
+"""Draws docs/pictures/gradient.jpg: the gradient of a head that was rendered a little to the left of its target.
 
 Run: python -m tests.gradients.picture FILE
 """
@@ -40,14 +40,14 @@ def main(path: str) -> None:
 
 
 def overlay(image: Tensor, moved: Tensor) -> np.ndarray:
-    """The picture on the left of the face's middle, the target on the right."""
+    """The rendered image left of the face's middle, the target right of it."""
     both = image.clone()
     both[:, SIZE // 2 :] = moved[:, SIZE // 2 :]
     return enlarge(both.numpy())
 
 
 def wishes(scene: Scene, wish: Tensor, mask: Tensor) -> np.ndarray:
-    """-dL/dx of all vertices, added up in the pixels where they are: red to the right, blue to the left."""
+    """-dL/dx of all vertices, summed per pixel: red to the right, blue to the left."""
     x, y = scene.vertices[:, :2].long().clamp(0, SIZE - 1).unbind(-1)
     field = torch.zeros(SIZE, SIZE).index_put_((y, x), wish, accumulate=True).numpy()
     field = cv2.GaussianBlur(field, None, 1.0)

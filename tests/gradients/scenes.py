@@ -1,4 +1,4 @@
-"""The scenes of the gradient table, one config each: how it is made and what error is allowed."""
+"""The scenes of the gradient table: how each is made, and the error allowed for it."""
 
 import math
 from collections.abc import Callable
@@ -14,22 +14,22 @@ from tests.support.shapes import F64, SIZE, Mesh, colours_of, cube, flat, sheet,
 
 TWO_COLOURS = torch.tensor([[0.9, 0.1, 0.3], [0.2, 0.8, 0.6]], dtype=F64)
 CLOSE = 0.05  # the bound of most scenes
-ROBUST = 0.11  # of Charbonnier, Huber and L1 through pixel_loss
+ROBUST = 0.11  # bound of Charbonnier, Huber and L1 by pixel_loss
 
 
 @dataclass
 class Config:
     make: Callable[[], Scene]
     squared: float = CLOSE
-    supersampled: float = CLOSE  # inf: not asked for
+    supersampled: float = CLOSE  # inf: not bounded
     robust: float = ROBUST
-    samples: int = 20  # per pixel and axis, of the reference; a multiple of 4
-    phases: int = 8  # sub-pixel positions per axis, of ours
-    per_pixel: int = 4  # pixels per pixel and axis, of the supersampled gradient
+    samples: int = 20  # of the reference, per pixel and axis; a multiple of 4
+    phases: int = 8  # of our gradient: sub-pixel positions per axis
+    per_pixel: int = 4  # of the supersampled gradient: samples per pixel and axis
 
 
 def planar_motions(mesh: Mesh, which: int = 0) -> list[Tensor]:
-    """Translation in x and y, rotation and scaling on screen of one object."""
+    """Translation in x and y, rotation and scaling of one object on screen."""
     mine = (mesh.object_of == which).to(mesh.vertices)[:, None]
     r = (mesh.vertices[:, :2] - SIZE / 2) / (SIZE / 4)
     one, zero = torch.ones_like(r[:, 0]), torch.zeros_like(r[:, 0])
@@ -38,7 +38,7 @@ def planar_motions(mesh: Mesh, which: int = 0) -> list[Tensor]:
 
 
 def depth_motions(mesh: Mesh, which: int, scale: float) -> list[Tensor]:
-    """Changes of inverse depth: constant, and linear in x and in y. dz = -z^2 dw."""
+    """Changes of inverse depth that are constant, linear in x, and linear in y; dz = -z^2 dw."""
     mine = (mesh.object_of == which).to(mesh.vertices)
     r = (mesh.vertices[:, :2] - SIZE / 2) / (SIZE / 4)
     z2 = mesh.vertices[:, 2] ** 2
@@ -48,7 +48,7 @@ def depth_motions(mesh: Mesh, which: int, scale: float) -> list[Tensor]:
 
 
 def waves(height: int = SIZE, width: int = SIZE) -> Tensor:
-    """A target [H,W,3] with detail down to wavelengths of ten pixels."""
+    """A target `[H,W,3]` with detail down to wavelengths of ten pixels."""
     y, x = torch.meshgrid(*(torch.arange(n, dtype=F64) + 0.5 for n in (height, width)), indexing="ij")
     red = 0.5 + 0.3 * torch.sin(0.31 * x + 0.17 * y) + 0.1 * torch.sin(0.5 * y - 0.4 * x)
     green = 0.4 + 0.3 * torch.cos(0.23 * x - 0.35 * y)
@@ -57,12 +57,12 @@ def waves(height: int = SIZE, width: int = SIZE) -> Tensor:
 
 
 def smooth(mesh: Mesh, motions: list[Tensor]) -> Scene:
-    """The vertices' own colours."""
+    """A scene with interpolated vertex colours."""
     return Scene(mesh.vertices, mesh.faces, mesh.colours, motions, waves())
 
 
 def labelled(mesh: Mesh, motions: list[Tensor], label: Tensor, palette: Tensor) -> Scene:
-    """One colour for each label [F]; labels are groups."""
+    """A scene with one colour per label `[F]`; the labels are the groups."""
     return Scene(mesh.vertices, mesh.faces, palette[label], motions, waves(), flat=True, group=label)
 
 
@@ -73,7 +73,7 @@ def one_triangle(depths: tuple[float, float, float], contrast: float = 1.0) -> S
 
 
 def occlusion(cell: float, tilt: float = 0.0) -> Scene:
-    """A small sheet before a large one, both of cells of about this many pixels; the front one moves."""
+    """A small moving sheet in front of a large one, both with cells of about this many pixels."""
     front = sheet((19, 21), (11, 12), max(1, round(24 / cell)), tilted(1.0, tilt, -tilt), angle=0.3)
     back = sheet((20, 20), (26, 26), max(1, round(52 / cell)), flat(0.5), angle=0.1, phase=1.5)
     mesh = Mesh.join(front, back)
@@ -81,9 +81,9 @@ def occlusion(cell: float, tilt: float = 0.0) -> Scene:
 
 
 def crossing(degrees: float, slope: float, cells: int = 1, tilt: float = 0.0, joined: bool = False) -> Scene:
-    """Two sheets, wider than the picture, whose inverse depths cross along a line of this direction.
+    """Two sheets, wider than the image, that intersect along a line of this direction.
 
-    tilt: inverse depth per pixel that both have in common. joined: they hang together outside the picture.
+    tilt: slope of inverse depth per pixel that both share. joined: they are connected outside the image.
     """
     c, s = slope * math.sin(math.radians(degrees)), slope * math.cos(math.radians(degrees))
     one = sheet((20.3, 20), (30, 30), cells, tilted(1.0, c + tilt, s))
@@ -119,21 +119,21 @@ def labelled_cube() -> Scene:
 
 
 def colour_seam() -> Scene:
-    """Two colours on one sheet that fills the picture: one straight line of shared edges."""
+    """Two colours on one sheet that fills the image, separated by one straight line of shared edges."""
     mesh = sheet((20.4, 20), (30, 30), 2, flat(1.0), angle=0.2)
     side = torch.tensor([0, 0, 1, 1] * 2)
     return labelled(mesh, planar_motions(mesh), side, TWO_COLOURS)
 
 
 def label_stripes() -> Scene:
-    """Stripes of two labels on one sheet. All move; only the colours' borders and the outline count."""
+    """Stripes of two labels on one sheet. All of it moves; only borders between colours and the silhouette count."""
     mesh = sheet((20, 20), (15, 14), 6, flat(1.0), angle=0.2)
     label = torch.arange(len(mesh.faces)) // 2 % 6 // 2 % 2
     return labelled(mesh, planar_motions(mesh), label, TWO_COLOURS)
 
 
 def cut_seam() -> Scene:
-    """Two coplanar sheets of different colour that touch, each with vertices of its own."""
+    """Two coplanar sheets of different colours that touch, each with its own vertices."""
     left, right = (sheet((x, 20), (8, 13), 3, flat(1.0)) for x in (12.2, 28.2))
     mesh = Mesh.join(left, right)
     side = mesh.object_of[mesh.faces[:, 0].long()].long()
@@ -142,7 +142,7 @@ def cut_seam() -> Scene:
 
 
 def fold() -> Scene:
-    """A sheet bent back on itself: its outline on the right is no border, the vertices there own the jump."""
+    """A sheet folded back on itself: its silhouette on the right is a fold, not a border, and moves the jump."""
     mesh = sheet((20, 20), (15, 12), 8, flat(1.0))
     x, y, z = mesh.vertices.unbind(-1)
     bend = (x - 20) / 15 * 2.0
@@ -152,7 +152,7 @@ def fold() -> Scene:
 
 
 def near_plane() -> Scene:
-    """A triangle with a vertex behind the camera, and its clipped edge in the picture."""
+    """A triangle with a vertex behind the camera whose clipped edge is inside the image."""
     points = torch.tensor([[0.03, 0.02, 0.004], [0.0643, 0.0143, 0.004], [-0.0433, 0.0667, -0.006]], dtype=F64)
     vertices = torch.cat([points[:, :2] / points[:, 2:], points[:, 2:]], 1)
     colours = torch.tensor([[0.9, 0.1, 0.4], [0.2, 0.7, 0.5], [0.5, 0.3, 0.9]], dtype=F64)

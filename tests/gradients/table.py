@@ -1,4 +1,4 @@
-"""Prints the error of the rasterizer's gradient in all scenes, beside its bound. Run: make bench-gradients
+"""Prints the errors of the rasterizer's gradient in all scenes, with their bounds. Run: make bench-gradients
 
 Some scenes only: make bench-gradients SCENES="a1 d3".
 """
@@ -13,18 +13,18 @@ from tests.gradients.harness import ESTIMATES, SUPERSAMPLED, errors
 from tests.gradients.scenes import SCENES, Config
 
 COLUMNS = (*ESTIMATES, SUPERSAMPLED)
-CROSS_ENTROPY = 0.15  # colours are no logits, and their softmax hardly differs: an error is large beside so little
+CROSS_ENTROPY = 0.15  # colours make poor logits: their softmax varies little, so relative errors are large
 
 
 def bound(config: Config, column: str) -> float:
-    """What an error must stay below; inf where nothing is asked for."""
+    """The bound of an error; inf if there is none."""
     if column == SUPERSAMPLED:
         return config.supersampled
     if column == "cross_entropy":
         return CROSS_ENTROPY
     if column.startswith("squared"):
         return config.squared
-    # A robust loss' gradient alone is not enough: those columns say why pixel_loss exists.
+    # The gradient of a robust loss alone is not enough: these columns show why pixel_loss exists.
     return math.inf if column.endswith("edge_grad") else config.robust
 
 

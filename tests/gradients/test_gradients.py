@@ -1,4 +1,4 @@
-"""A quick part of the gradient table with its bounds (`make bench-gradients` has all of it); and the harness itself."""
+"""A fast part of the gradient table with its bounds (`make bench-gradients` runs all of it), and the harness itself."""
 
 from collections.abc import Iterator
 
@@ -21,7 +21,7 @@ KINDS = ("squared", "squared, pixel_loss", "charbonnier", "huber", "l1")
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
-    """Tensors are small: threads would wait for each other."""
+    """Single-threaded: tensors are so small that threads only wait for each other."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -32,13 +32,13 @@ def one_thread() -> Iterator[None]:
 def test_matches_finite_differences(name: str) -> None:
     config = SCENES[name]
     error = errors(config.make(), KINDS, samples=4 if name.startswith(HEADS) else 12, phases=4, per_pixel=4)
-    # A coarse reference is itself off by 1 to 2 %.
+    # The coarse reference itself is off by 1 to 2 %.
     assert {kind: e for kind, e in error.items() if e > bound(config, kind) + 0.015} == {}
 
 
 @pytest.mark.parametrize("name", ["a2", "c4", "d1 cube, a", "g2", "h1", "h2"])
 def test_the_harness_and_the_rasterizer_see_the_same(name: str) -> None:
-    """At the pixel centres, two renderers without a common formula give the same colours."""
+    """Two renderers that share no formula give the same colours at the pixel centres."""
     scene = next(config.make() for n, config in SCENES.items() if n.startswith(name))
     where = Samples(*scene.size, 1)
     where.y, where.x = np.mgrid[: scene.size[0], : scene.size[1]] + 0.5
@@ -48,7 +48,7 @@ def test_the_harness_and_the_rasterizer_see_the_same(name: str) -> None:
 
 
 def test_a_wrong_gradient_is_noticed() -> None:
-    """The bounds can fail: a robust loss of which only the gradient is known is far beyond them."""
+    """The bounds can fail: a robust loss known only by its gradient exceeds them by far."""
     scene = occlusion(4)
     error = errors(scene, ("l1", "l1, edge_grad"), samples=8, phases=4)
     assert error["l1"] < 0.03 and error["l1, edge_grad"] > 0.15
@@ -56,7 +56,7 @@ def test_a_wrong_gradient_is_noticed() -> None:
 
 @pytest.mark.parametrize("kind", ["squared", "charbonnier", "huber", "l1", "cross_entropy"])
 def test_what_is_hidden_gets_exactly_nothing(kind: PixelLossKind) -> None:
-    """The inner vertices of a sheet, a part of which is behind another one, from the edges alone."""
+    """From the edges alone: the inner vertices of a sheet that is partly behind another."""
     scene = occlusion(2)
     v_pix = scene.vertices[None].float().requires_grad_()
     image, mesh = render(scene, v_pix, scene.size)

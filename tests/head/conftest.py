@@ -48,10 +48,9 @@ class Sculpture:
 def sculpture() -> Sculpture:
     head = load("default")
     identity = 0.6 * torch.randn(len(head.identity_basis), generator=torch.Generator().manual_seed(5))
-    rest = (torch.zeros(1, len(head.expression_names)), torch.zeros(1, len(head.joint_names), 6))
-    fine = head(identity, *rest)[0].double().numpy()
+    fine = head.pose(identity=identity).double().numpy()
     cage = (head.mean + torch.tensordot(identity, head.identity_basis, 1)).double().numpy()
-    neutral = head(torch.zeros_like(identity), *rest)[0].double().numpy()
+    neutral = head.rest().double().numpy()
     fine_centres = neutral[head.faces.long().numpy()].mean(1)
     fine_part = np.array(head.part_names)[head.face_parts.numpy()]
     faces = head.cage_faces.long().numpy()
@@ -70,8 +69,7 @@ def sculpture() -> Sculpture:
     ):
         part[rows] = fine_part[pool][KDTree(fine_centres[pool]).query(middle[rows])[1]]
     parts = {str(name): faces[part == name] for name in head.part_names}
-    corners = fine[head.faces.long().numpy()[head.landmark_faces.numpy()]]
-    points = np.einsum("lc,lcd->ld", head.landmark_bary.double().numpy(), corners)
+    points = head.landmarks(torch.from_numpy(fine)).numpy()
     skin = np.unique(parts["skin"])
     jaw = head.skinning_weights[:, 1 + head.joint_names.index("jaw")].double().numpy()
     return Sculpture(cage, parts, skin[KDTree(cage[skin]).query(points)[1]], points, jaw)
@@ -290,7 +288,7 @@ def quads(faces: np.ndarray) -> list[list[int]]:
 @pytest.fixture(scope="session")
 def ict_folder(sculpture: Sculpture, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The layout of ICT-FaceKit: 26,719 vertices in its ranges (most of them unused), quads, centimetres."""
-    from headfit.head.adapters.ict import LANDMARKS, NEUTRAL, VERTICES
+    from headfit.head.importers.ict import LANDMARKS, NEUTRAL, VERTICES
 
     ranges = {
         "skin": (0, 9409),

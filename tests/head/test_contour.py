@@ -28,8 +28,7 @@ def contour(head) -> JawContour:
 @pytest.fixture(scope="module")
 def vertices(head) -> torch.Tensor:
     identity = 0.7 * torch.randn(len(head.identity_basis), generator=torch.Generator().manual_seed(2))
-    rest = torch.zeros(1, len(head.expression_names)), torch.zeros(1, len(head.joint_names), 6)
-    return head(identity, *rest).detach()
+    return head.pose(identity=identity)[None]
 
 
 def camera(yaw: float, pitch: float = 0.0) -> Camera:
@@ -39,13 +38,12 @@ def camera(yaw: float, pitch: float = 0.0) -> Camera:
     R = looking_along(-away)
     focal = 1000 * DISTANCE / MILLIMETRES_PER_PIXEL
     K = np.array([[focal, 0, SIZE / 2], [0, focal, SIZE / 2], [0, 0, 1.0]])
-    return Camera("view", SIZE, SIZE, K, R, -R @ (DISTANCE * away + np.array([0, -0.04, 0])), np.zeros(5))
+    return Camera("view", SIZE, SIZE, K, R, -R @ (DISTANCE * away + np.array([0, -0.04, 0])))
 
 
 def test_arcs_start_at_the_landmarks_and_run_inwards_on_the_skin(head, contour, vertices):
     points = (vertices[0][contour.corners] * contour.arc_bary[..., None]).sum(2)
-    corners = vertices[0][head.faces[head.landmark_faces[:CONTOUR_COUNT]].long()]
-    static = (corners * head.landmark_bary[:CONTOUR_COUNT, :, None]).sum(1)
+    static = head.landmarks(vertices)[0, :CONTOUR_COUNT]
     torch.testing.assert_close(points[:, 0], static, atol=1e-5, rtol=0)
     steps = (points[:, 1:] - points[:, :-1]).norm(dim=-1)
     assert steps.max() < 2 * SPACING, "no leaps"
@@ -119,12 +117,9 @@ def test_a_head_without_landmarks_is_refused(head):
 
 def test_arcs_of_other_makers_heads_whose_landmarks_are_vertices(ict_head):
     contour = JawContour(ict_head)
-    with torch.no_grad():
-        rest = torch.zeros(1, len(ict_head.expression_names)), torch.zeros(1, len(ict_head.joint_names), 6)
-        vertices = ict_head(torch.zeros(len(ict_head.identity_basis)), *rest)[0]
+    vertices = ict_head.rest()
     points = (vertices[contour.corners] * contour.arc_bary[..., None]).sum(2)
-    corners = vertices[ict_head.faces[ict_head.landmark_faces[:CONTOUR_COUNT]].long()]
-    static = (corners * ict_head.landmark_bary[:CONTOUR_COUNT, :, None]).sum(1)
+    static = ict_head.landmarks(vertices)[:CONTOUR_COUNT]
     torch.testing.assert_close(points[:, 0], static, atol=1e-5, rtol=0)
     steps = (points[:, 1:] - points[:, :-1]).norm(dim=-1)
     assert steps.max() < 2 * SPACING and (steps.sum(1) > 0.02).all()

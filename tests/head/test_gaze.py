@@ -22,12 +22,9 @@ def test_the_rotation_takes_the_rest_direction_to_the_gaze_without_roll():
 
 def test_angles_are_to_the_subjects_left_and_down_on_the_head():
     head = load("default")
-    joints = torch.zeros(1, len(head.joint_names), 6)
-    joints[0, head.joint_names.index("left_eye"), :3] = gaze_rotation(torch.tensor(0.3), torch.tensor(0.2))
-    nobody = torch.zeros(len(head.identity_basis)), torch.zeros(1, len(head.expression_names))
-    with torch.no_grad():
-        rest, moved = head(*nobody, torch.zeros_like(joints))[0], head(*nobody, joints)[0]
-    eye = head.faces[head.face_labels == head.label_names.index("left_eye")].long().unique()
+    turn = gaze_rotation(torch.tensor(0.3), torch.tensor(0.2))
+    rest, moved = head.rest(), head.pose(joints={"left_eye": turn.tolist()})
+    eye = head.vertices_of("left_eye")
     apex = eye[rest[eye, 2].argmax()]
     shift = moved[apex] - rest[apex]
     assert shift[0] > 0.002 and shift[1] < -0.001

@@ -300,7 +300,7 @@ def test_rotations_are_scipys_and_exact_at_zero():
 
 
 def test_unknown_and_damaged_models_are_named(tmp_path):
-    with pytest.raises(HeadfitError, match=r"no head model named 'defualt': known are default"):
+    with pytest.raises(HeadfitError, match=r"no head model named 'defualt'; known: default"):
         load("defualt")
     with pytest.raises(HeadfitError, match="no such file"):
         load(tmp_path / "nothing.npz")
@@ -308,5 +308,5 @@ def test_unknown_and_damaged_models_are_named(tmp_path):
     with pytest.raises(HeadfitError, match="cannot be read as a head model"):
         load(tmp_path / "broken.npz")
     np.savez(tmp_path / "other.npz", faces=np.zeros((1, 3)))
-    with pytest.raises(HeadfitError, match=r"lacks .*mean"):
+    with pytest.raises(HeadfitError, match=r"missing .*mean"):
         load(tmp_path / "other.npz")

@@ -10,7 +10,7 @@ import scipy.sparse as sp
 
 from headfit.errors import HeadfitError
 from headfit.head import load
-from headfit.head.adapters.safe_pickle import load_arrays
+from headfit.head.importers.safe_pickle import load_arrays
 
 
 class Call:
@@ -81,7 +81,7 @@ def test_crafted_opcodes_are_refused(tmp_path, monkeypatch, payload):
 
 @pytest.mark.parametrize("what", ["type", "indices", "shape"])
 def test_forged_arrays_are_refused(tmp_path, what):
-    """Bytes as python objects would be pointers; indices beyond a sparse matrix would be written to."""
+    """Bytes as Python objects would be pointers; indices beyond a sparse matrix would be written to."""
     matrix = sp.csr_matrix(np.eye(3))
     array = np.arange(3.0)
     path = tmp_path / "model.pkl"
@@ -94,7 +94,7 @@ def test_forged_arrays_are_refused(tmp_path, what):
         else:
             matrix._shape = (3, 1)
         path.write_bytes(pickle.dumps({"x": matrix}))
-    with pytest.raises(HeadfitError, match=r"x: (an array of python objects|not a sparse matrix)"):
+    with pytest.raises(HeadfitError, match=r"x: (an array of Python objects|not a sparse matrix)"):
         load_arrays(path)
 
 
@@ -144,9 +144,9 @@ def test_an_array_as_python_2_wrote_it(tmp_path):
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        ([1, 2], "holds a list"),
-        ({"x": np.array([object()], dtype=object)}, r"refused|python objects"),
-        ({"x": np.array([[1], "two"], dtype=object)}, "python objects"),
+        ([1, 2], "contains a list"),
+        ({"x": np.array([object()], dtype=object)}, r"refused|Python objects"),
+        ({"x": np.array([[1], "two"], dtype=object)}, "Python objects"),
     ],
 )
 def test_other_contents_are_refused(tmp_path, content, complaint):

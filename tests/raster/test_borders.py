@@ -1,4 +1,4 @@
-"""edge_grad where a mesh is unusual, or a line runs where it seldom does: what counts as a jump, and who moves."""
+"""edge_grad on unusual meshes and borders in unusual places: what counts as a jump, and which vertices move."""
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ axes = pytest.mark.parametrize("axis", [0, 1])
 
 
 def quads(xs: list[float], axis: int, size: float) -> tuple[Tensor, Tensor]:
-    """A strip across the picture whose quads meet at these x (axis 0) or y (axis 1): v_pix [2 len(xs),3], faces."""
+    """v_pix `[2 N,3]` and faces of a strip across the image whose quads meet at these N values of x (axis 0) or y."""
     v = torch.tensor([[x, y, 1.0] for x in xs for y in (-2.0, size + 2.0)], dtype=F64)
     faces = [f for n in range(0, 2 * len(xs) - 2, 2) for f in ([n, n + 1, n + 2], [n + 1, n + 3, n + 2])]
     order = [1, 0, 2] if axis == 1 else [0, 1, 2]
@@ -20,7 +20,7 @@ def quads(xs: list[float], axis: int, size: float) -> tuple[Tensor, Tensor]:
 
 
 def two_halves(border: float, axis: int) -> Tensor:
-    """[SIZE,SIZE,1]: 1 at the centres before the border, else 0."""
+    """An image `[SIZE,SIZE,1]`: 1 at pixel centres before the border, 0 elsewhere."""
     centres = torch.arange(SIZE, dtype=F64) + 0.5
     image = (centres < border).double()[None].expand(SIZE, SIZE)
     return (image if axis == 0 else image.T)[..., None].contiguous()
@@ -39,7 +39,7 @@ def test_a_label_border_counts_as_much_between_the_last_centres_as_elsewhere(bor
 @axes
 @pytest.mark.parametrize("border", [12.5, 0.5, SIZE - 0.5])
 def test_a_label_border_exactly_on_centres_is_a_jump(border: float, axis: int) -> None:
-    """The centres on it belong to the half beyond; there is none before the first centres, so nothing jumps."""
+    """Centres exactly on the border belong to the half after it; a border before the first centres makes no jump."""
     v, faces = quads([-5, border, SIZE + 5], axis, SIZE)
     image, group = two_halves(border, axis), torch.tensor([0, 0, 1, 1])
     got = edge_gradient(v, faces, image, torch.ones_like(image), (SIZE, SIZE), group)
@@ -60,7 +60,7 @@ def test_an_outline_on_centres_is_a_jump_of_the_one_in_front(border: float, axis
 
 @axes
 def test_moving_a_border_and_what_is_beyond_it_add_up(axis: int) -> None:
-    """Two borders of three stripes: each moves its own vertices, by its own jump."""
+    """Two borders between three stripes: each moves its own vertices according to its own jump."""
     v, faces = quads([-5, 10.3, 20.6, SIZE + 5], axis, SIZE)
     image = 3 * two_halves(10.3, axis) + 5 * two_halves(20.6, axis)
     got = edge_gradient(v, faces, image, torch.ones_like(image), (SIZE, SIZE), torch.tensor([0, 0, 1, 1, 2, 2]))
@@ -68,7 +68,7 @@ def test_moving_a_border_and_what_is_beyond_it_add_up(axis: int) -> None:
 
 
 def test_the_same_faces_twice_are_one_surface() -> None:
-    """Every inner edge then has four faces; the first two are neighbours, their copies are behind them."""
+    """Every inner edge then has four faces: the first two are neighbours, and their copies are hidden behind them."""
     mesh = sheet((20, 20), (30, 30), 7, flat(1.0), angle=0.2)
     count = len(mesh.faces)
     twice = torch.cat([mesh.faces, mesh.faces.flip(1)])
@@ -80,7 +80,7 @@ def test_the_same_faces_twice_are_one_surface() -> None:
 
 
 def test_a_fin_behind_an_edge_does_not_tear_the_surface() -> None:
-    """Three faces meet at the diagonal of a square; the third is behind. The two in front stay one surface."""
+    """Three faces share the diagonal of a square, one of them hidden. The two in front remain one surface."""
     v = torch.tensor([[-9, -9, 1], [60, -9, 1], [60, 60, 1], [-9, 60, 1], [25, 15, 2]], dtype=F64)
     faces = torch.tensor([[0, 1, 2], [0, 2, 3], [0, 2, 4]], dtype=torch.int32)
     assert (Topology(faces).adjacency == -1).all()
@@ -90,7 +90,7 @@ def test_a_fin_behind_an_edge_does_not_tear_the_surface() -> None:
 
 @axes
 def test_a_t_junction_is_no_hole(axis: int) -> None:
-    """One long edge beside two short ones, vertices of their own: one surface, or a border if groups differ."""
+    """One long edge next to two short ones with their own vertices: one surface, or a border if the groups differ."""
     left, left_faces = quads([-5, 12.2], axis, SIZE)
     right = torch.tensor([[12.2, -2], [12.2, 17], [12.2, SIZE + 2], [60, -2], [60, 17], [60, SIZE + 2]], dtype=F64)
     right = torch.cat([right if axis == 0 else right.flip(1), torch.ones(6, 1, dtype=F64)], 1)
@@ -105,7 +105,7 @@ def test_a_t_junction_is_no_hole(axis: int) -> None:
 
 
 def test_a_fin_through_a_surface_is_an_intersection_that_both_move() -> None:
-    """The cut of a sheet by another one whose vertices lie on neither side of a common edge."""
+    """The line where one sheet cuts another; it coincides with no edge of the other."""
     one = sheet((20, 20), (30, 30), 3, lambda x, y: 1 + 0.004 * (x - 18))
     other = sheet((20, 20), (30, 30), 5, flat(1.0), phase=1.0)
     mesh = Mesh.join(one, other)
@@ -121,7 +121,7 @@ def test_a_fin_through_a_surface_is_an_intersection_that_both_move() -> None:
 @axes
 @pytest.mark.parametrize("border", [12.01, 12.3, 12.5, 12.8, 2.7, SIZE - 2.7])
 def test_a_border_between_two_ramps_is_exact_for_squares(border: float, axis: int) -> None:
-    """Before a constant target, colours that vary along a pair are taken at the border, wherever that is."""
+    """With a constant target, colours that vary along a pair are evaluated at the border, wherever it is."""
     v, faces = quads([-5, border, SIZE + 5], axis, SIZE)
     centres = torch.arange(SIZE, dtype=F64)[:, None] + 0.5
     ramps = 0.2 + 0.03 * centres, 0.9 - 0.02 * centres

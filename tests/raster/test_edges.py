@@ -10,7 +10,7 @@ from tests.support.shapes import F64, SIZE, Mesh, colours_of, flat, sheet, tilte
 
 
 def crossing_scene() -> Mesh:
-    """Silhouettes, an occlusion and an intersection in one picture, all within it."""
+    """Silhouettes, an occlusion and an intersection, all inside one image."""
     front = sheet((19, 20), (9, 11), 3, tilted(1.0, 0.01, 0.004), angle=0.3)
     back = sheet((22, 18), (12, 8), 4, flat(0.99), angle=-0.2, phase=1.5)
     return Mesh.join(front, back)
@@ -22,7 +22,7 @@ def render(mesh: Mesh, v_pix: Tensor, size: tuple[int, int] = (SIZE, SIZE)) -> T
 
 
 def test_horizontal_silhouette_alone() -> None:
-    """A vertical edge beside the background: dL/dx = g * colour per row, shared out by height."""
+    """A vertical edge next to the background: dL/dx = g * colour per row, distributed to the vertices by height."""
     x = 10.25
     v = torch.tensor([[2, -1, 1], [x, -1, 1], [x, 9, 1], [2, 9, 1]], dtype=F64)
     faces = torch.tensor([[0, 1, 2], [0, 2, 3]], dtype=torch.int32)
@@ -63,7 +63,7 @@ def test_mirrored_scene_has_mirrored_gradient(axis: int) -> None:
 
 @pytest.mark.parametrize("axis", [0, 1])
 def test_moving_everything_together_is_the_sum(axis: int) -> None:
-    """A picture moved by dx under a ramp of weights x: the sum of its colours times dx."""
+    """Moving the image by dx under the weights x changes the loss by the sum of its colours times dx."""
     mesh = crossing_scene()
     image = render(mesh, mesh.vertices)
     v = mesh.vertices[None].requires_grad_()
@@ -78,7 +78,7 @@ def test_moving_everything_together_is_the_sum(axis: int) -> None:
 
 @pytest.mark.parametrize("transposed", [False, True])
 def test_last_row_and_column_count(transposed: bool) -> None:
-    """An edge between the last two centres, along a picture of three columns: as strong as one further in."""
+    """In an image of three columns, an edge between the last two centres counts as much as one further inside."""
     order = [1, 0, 2] if transposed else [0, 1, 2]
     faces = torch.tensor([[0, 1, 2], [0, 2, 3]], dtype=torch.int32)
     for x in (1.2, 2.2):
@@ -102,14 +102,14 @@ def test_occluded_surface_gets_exactly_nothing() -> None:
 
 
 def test_one_surface_has_no_jumps() -> None:
-    """However the colours vary over a sheet that fills the picture."""
+    """No matter how colours vary over a sheet that fills the image."""
     mesh = sheet((20, 20), (30, 30), 40, tilted(1.0, 0.01, 0.01), angle=0.2)
     image = random_like(torch.zeros(SIZE, SIZE, 2, dtype=F64))
     assert (edge_gradient(mesh.vertices, mesh.faces, image, random_like(image), (SIZE, SIZE)) == 0).all()
 
 
 def test_intersection_on_pixel_centres_is_a_jump() -> None:
-    """The line w_a = w_b runs exactly through a column of centres, where both faces are equally near."""
+    """The line w_a = w_b runs exactly through a column of pixel centres, where both faces have the same depth."""
     one = sheet((20, 20), (30, 30), 1, lambda x, y: 1 + 0.01 * (x - 20.5))
     other = sheet((20, 20), (30, 30), 1, lambda x, y: 1 - 0.01 * (x - 20.5), phase=1.5)
     mesh = Mesh.join(one, other)
@@ -123,7 +123,7 @@ def test_intersection_on_pixel_centres_is_a_jump() -> None:
 
 
 def test_open_border_within_one_component_is_a_jump() -> None:
-    """A strip that curls over itself: one component and one group, yet it hides a part of itself."""
+    """A strip that curls over itself: one component and one group, but it occludes a part of itself."""
     mesh = sheet((20, 20), (16, 6), 16, flat(1.0))
     x, y, _ = mesh.vertices.unbind(-1)
     turn = (x - 20) / 16 * 3.5

@@ -1,4 +1,4 @@
-"""Whatever comes in: a defined result or a ValueError, never a crash, never NaN where the vertices are sane."""
+"""Any input gives a defined result or a ValueError: never a crash, and never NaN if the vertices are ordinary."""
 
 import pytest
 import torch
@@ -9,16 +9,16 @@ from torch import Tensor
 from headfit.raster import NEAR, Topology, edge_grad, interpolate, pixel_loss, rasterize, sample_texture, skipped_faces
 
 HALF = [torch.float16, torch.bfloat16]
-# On centres, corners and the near plane, at the camera, behind it, far away, too large for a product, no number.
+# On centres, corners and the near plane, at the camera, behind it, far away, and so large that products overflow.
 TRICKY = [0.0, -0.0, 0.5, 1.0, 1.5, 2.5, 4.0, -1.0, NEAR, NEAR / 2, -NEAR, 1e-30, 1e-45, 1e8, -1e8, 1e20, 3e38]
-NO_NUMBERS = [float("nan"), float("inf"), -float("inf")]
+NOT_FINITE = [float("nan"), float("inf"), -float("inf")]
 ordinary = st.floats(-3, 12, width=32)
 quickly = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 
 
 @st.composite
 def meshes(draw: st.DrawFn, values: st.SearchStrategy[float]) -> tuple[Tensor, Tensor]:
-    """v_pix [B,V,3] and faces [F,3], of any connectivity."""
+    """v_pix `[B,V,3]` and faces `[F,3]` of arbitrary connectivity."""
     batch, vertices, faces = draw(st.integers(0, 2)), draw(st.integers(1, 7)), draw(st.integers(0, 8))
     count = batch * vertices * 3
     v = torch.tensor(draw(st.lists(values, min_size=count, max_size=count))).reshape(batch, vertices, 3)
@@ -27,7 +27,7 @@ def meshes(draw: st.DrawFn, values: st.SearchStrategy[float]) -> tuple[Tensor, T
 
 
 def run_everything(v: Tensor, faces: Tensor, size: tuple[int, int], channels: int) -> tuple[Tensor, list[Tensor]]:
-    """index_img, and all values and gradients of one step through every operation."""
+    """index_img, and all values and gradients of one step through every operator."""
     v = v.requires_grad_()
     index_img, bary, depth = rasterize(v, faces, size)
     g = torch.Generator().manual_seed(len(faces))
@@ -56,7 +56,7 @@ def test_sane_vertices_give_finite_numbers(
 
 @quickly
 @pytest.mark.slow
-@given(meshes(st.one_of(ordinary, st.sampled_from(TRICKY + NO_NUMBERS))), st.integers(0, 3))
+@given(meshes(st.one_of(ordinary, st.sampled_from(TRICKY + NOT_FINITE))), st.integers(0, 3))
 def test_any_vertices_give_a_result(mesh: tuple[Tensor, Tensor], channels: int) -> None:
     v, faces = mesh
     index_img, _ = run_everything(v, faces, (7, 8), channels)
@@ -116,7 +116,7 @@ def test_half_precision_is_worked_on_in_single(dtype: torch.dtype) -> None:
         loss = loss + pixel_loss(image, 0 * image, leaves[0], faces, index_img, kind="l1").sum()
         return image, depth, *torch.autograd.grad(loss, leaves)
 
-    exact = step(v.clone(), colours.clone())  # all of it is exact in half precision, too
+    exact = step(v.clone(), colours.clone())  # exact in half precision as well
     *values, grad_v, grad_colours = step(v.to(dtype), colours.to(dtype))
     assert torch.equal(values[0], exact[0]) and torch.equal(values[1], exact[1])
     assert grad_v.dtype == grad_colours.dtype == dtype
@@ -128,7 +128,7 @@ def test_half_precision_is_worked_on_in_single(dtype: torch.dtype) -> None:
 
 @pytest.mark.parametrize("dtype", HALF)
 def test_under_autocast_nothing_overflows(dtype: torch.dtype) -> None:
-    """Coordinates that float16 cannot hold, after a matrix product that autocast made half."""
+    """Coordinates beyond float16, after a matrix product that autocast computed in half precision."""
     v = (torch.tensor([[[1.0, 1, 1], [70000, 2, 1], [3, 80000, 2]]]) + 0).requires_grad_()
     faces = torch.tensor([[0, 1, 2]], dtype=torch.int32)
     with torch.autocast("cpu", dtype=dtype):
@@ -143,7 +143,7 @@ def test_under_autocast_nothing_overflows(dtype: torch.dtype) -> None:
 
 
 def test_a_face_next_to_itself() -> None:
-    """Faces that name one vertex twice, and the same face three times: no edge between two, no jump, no crash."""
+    """Faces with a repeated vertex, and one face three times: no shared edge, no jump, no crash."""
     faces = torch.tensor([[0, 1, 2], [0, 0, 1], [0, 1, 2], [2, 1, 0]], dtype=torch.int32)
     v = torch.tensor([[[1.0, 1, 1], [6, 1, 1], [1, 6, 1]]])
     index_img, values = run_everything(v, faces, (8, 8), 1)

@@ -1,4 +1,4 @@
-"""The operations as torch operators: coverage rules, checks, empty inputs, threads, registrations."""
+"""The torch operators: coverage rules, argument checks, empty inputs, threads, registration."""
 
 from collections.abc import Iterator
 
@@ -26,14 +26,14 @@ def restore_threads() -> Iterator[None]:
 
 
 def random_scene(batch: int = 3) -> tuple[Tensor, Tensor]:
-    """300 vertices, 200 faces, all over a picture of 60 x 80 pixels."""
+    """300 vertices and 200 faces, spread over an image of 60 x 80 pixels."""
     g = torch.Generator().manual_seed(1)
     v = torch.rand(batch, 300, 3, generator=g) * torch.tensor([80.0, 60.0, 1.0]) + torch.tensor([0, 0, 0.5])
     return v, torch.randint(0, 300, (200, 3), generator=g, dtype=torch.int32)
 
 
 def test_pixel_centres_and_top_left_rule() -> None:
-    """Edges exactly through centres: left and top ones are in, right and bottom ones out."""
+    """Edges exactly through pixel centres: left and top edges are inside, right and bottom ones outside."""
     index_img, _, _ = rasterize(quad(1.5, 0.5, 4.5, 2.5), QUAD, (4, 6))
     covered = torch.zeros(4, 6, dtype=torch.bool)
     covered[0:2, 1:4] = True
@@ -41,7 +41,7 @@ def test_pixel_centres_and_top_left_rule() -> None:
 
 
 def test_neighbours_share_each_centre_once() -> None:
-    """A fan of faces, edges through many centres: drawn one by one, each centre is hit once."""
+    """A fan of faces whose edges run through many centres: drawn one by one, they cover each centre once."""
     ring = [(0, 0), (4, 0), (8, 0), (8, 4), (8, 8), (4, 8), (0, 8), (0, 4)]
     v = torch.tensor([[[4.5, 4.5, 1]] + [[x + 0.5, y + 0.5, 1] for x, y in ring]])
     faces = torch.tensor([[0, 1 + i, 1 + (i + 1) % 8] for i in range(8)], dtype=torch.int32)
@@ -61,7 +61,7 @@ def test_nearest_wins_and_ties_go_to_the_first_face() -> None:
 
 
 def test_perspective_correct() -> None:
-    """A floor z = 1 .. 3: half way on screen is 3/4 of the inverse depths' way."""
+    """A floor with z from 1 to 3: interpolation is linear in inverse depth, not in depth."""
     v = torch.tensor([[[0.0, 0, 3], [8, 0, 3], [8, 8, 1], [0, 8, 1]]], dtype=torch.float64)
     index_img, bary, depth = rasterize(v, QUAD, (8, 8))
     rows = torch.arange(8, dtype=torch.float64) + 0.5
@@ -71,7 +71,7 @@ def test_perspective_correct() -> None:
 
 
 def test_clipped_at_the_near_plane_not_dropped() -> None:
-    """A floor y = 1 under the camera, from behind it to the horizon, covers the lower half of the picture."""
+    """A floor below the camera, from behind it to the horizon, covers the lower half of the image."""
     points = torch.tensor([[-9.0, 1, -2], [9, 1, -2], [900, 1, 100], [-900, 1, 100]], dtype=torch.float64)
     v = torch.cat([10 * points[:, :2] / points[:, 2:] + 10, points[:, 2:]], 1)[None]
     index_img, bary, depth = rasterize(v, QUAD, (20, 20))
@@ -99,7 +99,7 @@ def test_faces_with_bad_vertices_are_skipped(bad: float, component: int) -> None
 
 
 def test_surface_ends_at_a_bad_vertex() -> None:
-    """The visible face next to a skipped one owns the edge between them."""
+    """The edge between a visible and a skipped face belongs to the visible one."""
     v = quad(2, 2, 14, 14)
     v[0, 3] = float("nan")
     v.requires_grad_()
@@ -200,7 +200,7 @@ def test_any_number_of_threads_gives_the_same_bits(restore_threads: None) -> Non
 
 
 def test_interior_gradcheck() -> None:
-    """A mesh that fills the picture and does not change what is visible where."""
+    """A mesh that fills the image, so that small motions do not change visibility."""
     g = torch.Generator().manual_seed(0)
     v = torch.tensor([[[-3, -3, 1], [12, -2, 2], [11, 10, 1.5], [-4, 11, 3]]], dtype=torch.float64).requires_grad_()
     attributes = torch.rand(4, 2, generator=g, dtype=torch.float64).requires_grad_()
@@ -214,7 +214,7 @@ def test_interior_gradcheck() -> None:
 
 @pytest.mark.slow
 def test_normals_and_uv_gradcheck() -> None:
-    """World and camera normals and UV of what a turned camera sees, with respect to the vertices in the world."""
+    """Gradients of world normals, camera normals and UVs, seen by a rotated camera, with respect to world vertices."""
     g = torch.Generator().manual_seed(0)
     world = torch.tensor([[[-2, -2, 0], [2, -2, 0.3], [2.2, 2, 0.6], [-2, 2.1, -0.4]]], dtype=torch.float64)
     R = torch.linalg.qr(torch.eye(3) + 0.2 * torch.rand(3, 3, generator=g))[0].double()
@@ -255,7 +255,7 @@ def test_operators_are_registered_right() -> None:
 
 @pytest.mark.slow
 def test_compiled() -> None:
-    """One graph, without breaks, from vertices and texture through every operation to the loss; the same gradients."""
+    """One graph without breaks from vertices and texture through all operators to the loss; the same gradients."""
     v, faces = random_scene(batch=2)
     topology = Topology(faces)
     g = torch.Generator().manual_seed(2)

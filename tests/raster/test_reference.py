@@ -1,4 +1,4 @@
-"""The compiled operations against the plain-torch reference, values and gradients."""
+"""Values and gradients of the compiled operators against the plain-torch reference."""
 
 from typing import get_args
 
@@ -7,25 +7,25 @@ import torch
 from torch import Tensor
 
 from headfit import raster
-from headfit.raster import reference, reference_edges
+from headfit.raster import _C, reference, reference_edges
 from headfit.raster.api import PixelLossKind, loss_of_pixels
 
 SIZE = (20, 24)
-Scene = tuple[Tensor, Tensor]  # v_pix [2,V,3] float64, faces
+Scene = tuple[Tensor, Tensor]  # v_pix `[2,V,3]` float64, faces
 
 
 def soup(faces: int, vertices: int, seed: int, behind: float = 0.0) -> Scene:
-    """Random triangles in random depths, so mostly intersecting; shared vertices if there are few of them."""
+    """Random triangles at random depths, most of which intersect; with few vertices, they share some."""
     g = torch.Generator().manual_seed(seed)
     v = torch.rand(2, vertices, 3, generator=g, dtype=torch.float64)
     v = torch.cat([(1.2 * v[..., :2] - 0.1) * 24, 0.5 + 2 * v[..., 2:] - behind], -1)
-    # Sorted and unique, since of two faces on the same vertices rounding decides which is the nearer.
+    # Sorted and unique: of two faces with the same vertices, rounding would decide which is nearer.
     chosen = torch.stack([torch.randperm(vertices, generator=g)[:3] for _ in range(faces)])
     return v, chosen.sort(1).values.unique(dim=0).int()
 
 
 def crumpled(cells: int, noise: float, seed: int) -> Scene:
-    """A sheet whose vertices are moved by up to half of `noise` cells, and in depth: folds."""
+    """A sheet whose vertices are displaced by up to `noise` cells, and in depth, so that it folds."""
     g = torch.Generator().manual_seed(seed)
     u = torch.linspace(2, 22, cells + 1, dtype=torch.float64)
     y, x = torch.meshgrid(u, u, indexing="ij")
@@ -105,6 +105,10 @@ def test_edge_grad(scene: Scene, groups: int, dtype: torch.dtype) -> None:
     assert float((got - want).norm()) <= (1e-5 if dtype == torch.float32 else 1e-12) * float(want.norm())
 
 
+def test_penalties_have_the_same_names_in_python_and_cpp() -> None:
+    assert get_args(PixelLossKind) == _C.PENALTIES
+
+
 @pytest.mark.parametrize("kind", get_args(PixelLossKind))
 def test_pixel_loss(scene: Scene, kind: PixelLossKind) -> None:
     v, faces = scene[0].clone().requires_grad_(), scene[1]
@@ -112,7 +116,7 @@ def test_pixel_loss(scene: Scene, kind: PixelLossKind) -> None:
     index_img, bary, _ = raster.rasterize(v.detach(), faces, SIZE)
     image = raster.interpolate(random((v.shape[1], 4), v.dtype), faces, index_img, bary).requires_grad_()
     target = random(image.shape, v.dtype).softmax(-1)
-    weight = random(index_img.shape, v.dtype).clamp(min=0)  # some pixels do not count
+    weight = random(index_img.shape, v.dtype).clamp(min=0)  # some pixels have weight 0
     loss = raster.pixel_loss(image, target, v, faces, index_img, kind=kind, scale=0.3, group=group)
     plain = loss_of_pixels(image, target, kind, 0.3)
     assert torch.equal(loss, plain)

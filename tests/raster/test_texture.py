@@ -1,4 +1,4 @@
-"""sample_texture: against its reference, torch's own bilinear sampling, finite differences, and what it is for."""
+"""sample_texture against its reference, torch's bilinear sampling and finite differences; no aliasing."""
 
 import pytest
 import torch
@@ -17,7 +17,7 @@ def noise(*shape: int, seed: int = 0) -> Tensor:
 
 
 def pictures(texels_per_pixel: float = 3.0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """texture [32,64,3], uv_img [2,H,W,2], index_img and group: a warped sheet in front of another, with a hole."""
+    """texture `[32,64,3]`, uv_img `[2,H,W,2]`, index_img and group of a warped sheet with a hole over another."""
     y, x = torch.meshgrid(*(torch.arange(n, dtype=F64) for n in SIZE), indexing="ij")
     uv = torch.stack([x + 2 * torch.sin(0.3 * y), 0.5 * y + 0.2 * torch.cos(0.5 * x)], -1) * texels_per_pixel / 64
     uv = torch.stack([uv, uv.flip(0)])
@@ -29,7 +29,7 @@ def pictures(texels_per_pixel: float = 3.0) -> tuple[Tensor, Tensor, Tensor, Ten
 
 
 def constant_uv(step: float, size: int = 16) -> tuple[Tensor, Tensor]:
-    """uv_img [1,size,size,2] that steps by this much a pixel from 0 on, and its index_img."""
+    """uv_img `[1,size,size,2]` that starts at 0 and increases by `step` per pixel, and its index_img."""
     y, x = torch.meshgrid(*(torch.arange(size, dtype=F64) + 0.5,) * 2, indexing="ij")
     return (torch.stack([x, size - y], -1) * step)[None], torch.zeros(1, size, size, dtype=torch.int32)
 
@@ -96,7 +96,7 @@ def test_gradient_of_the_texture(texels_per_pixel: float) -> None:
 @pytest.mark.parametrize("axis", [0, 1])
 @pytest.mark.parametrize("texels_per_pixel", [0.4, 2.5, 11.0])
 def test_gradient_of_uv(axis: int, texels_per_pixel: float) -> None:
-    """All points move along one axis of the texture, so that footprints stay."""
+    """All points move along one axis of the texture, so that footprints do not change."""
     texture, uv, index_img, group = pictures(texels_per_pixel)
     weight = noise(*uv.shape[:-1], 3, seed=1)
     move = torch.eye(2, dtype=F64)[axis]
@@ -112,7 +112,7 @@ def test_gradient_of_uv(axis: int, texels_per_pixel: float) -> None:
 
 
 def test_a_texture_from_afar_does_not_shimmer() -> None:
-    """White noise, 8 texels a pixel: moving by fractions of a pixel hardly changes a pixel's colour."""
+    """White noise at 8 texels per pixel: moving it by a fraction of a pixel changes colours very little."""
     texture = noise(128, 128, 1)
     uv, index_img = constant_uv(1 / 16)
     shifts = torch.linspace(0, 1 / 16, 9, dtype=F64)
@@ -135,7 +135,7 @@ def test_the_gradient_reaches_every_texel() -> None:
 
 @pytest.mark.parametrize("axis", [1, 2])
 def test_the_other_side_of_a_seam_is_no_footprint(axis: int) -> None:
-    """A column, and a row, one pixel wide of another chart lies between: its colour stays sharp."""
+    """A column and a row of another chart, one pixel wide, keep their colour sharp."""
     texture = noise(64, 64, 3)
     uv, index_img = constant_uv(1 / 128)
     alone = sample_texture(texture, uv, index_img)
@@ -144,7 +144,8 @@ def test_the_other_side_of_a_seam_is_no_footprint(axis: int) -> None:
     uv[tuple(line)], index_img[tuple(line)] = (1 - uv)[tuple(line)], 1
     expected = torch.where((index_img == 1)[..., None], sample_texture(texture, uv, index_img, 1), alone)
     torch.testing.assert_close(sample_texture(texture, uv, index_img, group=torch.tensor([0, 1])), expected)
-    # A line has neighbours on its chart along itself only; without groups those across count, far away on the texture.
+    # On its own chart, a line has neighbours only along itself. Without groups, those across it, far away on the
+    # texture, count as well.
     assert not torch.allclose(sample_texture(texture, uv, index_img)[tuple(line)], expected[tuple(line)])
 
 

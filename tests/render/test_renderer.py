@@ -17,7 +17,7 @@ def scene():
         nobody = torch.zeros(len(head.identity_basis)), torch.zeros(1, len(head.expression_names))
         v = head(*nobody, torch.zeros(1, len(head.joint_names), 6))
     K = np.array([[150.0, 0, 32], [0, 150.0, 40], [0, 0, 1]])
-    camera = Camera("front", 64, 80, K, np.diag([1.0, -1.0, -1.0]), np.array([0.0, 0.0, 0.6]), np.zeros(5))
+    camera = Camera("front", 64, 80, K, np.diag([1.0, -1.0, -1.0]), np.array([0.0, 0.0, 0.6]))
     return head, HeadRenderer(head), v, CameraBatch.of([camera])
 
 

@@ -1,4 +1,4 @@
-"""A tiny synthetic capture is read back through Capture and compared with its own ground truth."""
+"""A tiny synthetic capture is read back and compared with its own ground truth."""
 
 from pathlib import Path
 

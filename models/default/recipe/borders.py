@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
-from headfit.head.subdivision import edges_of
+from headfit.modelling.subdivision import edges_of
 
 MAX_SLIDE = 0.7  # of an edge; more would leave slivers
 

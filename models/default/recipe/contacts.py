@@ -1,6 +1,6 @@
 """Parts that reach into one another are parted: flesh gives way to teeth, lids to eyeballs, lips to each other.
 
-Where headfit.head.penetration finds a point behind a surface, the flesh's cage is moved by the smallest smooth
+Where headfit.modelling.penetration finds a point behind a surface, the flesh's cage is moved by the smallest smooth
 displacement that brings the two together again: first of the mean, then of every face unit at full strength, alone
 and in company.
 """
@@ -15,8 +15,9 @@ from rig import graph_laplacian
 from scipy.sparse.linalg import splu
 from scipy.spatial import KDTree
 
+from headfit.head.mesh_geometry import vertex_normals
 from headfit.head.model import HeadModel
-from headfit.head.penetration import PenetrationMeter, Reach, vertex_normals
+from headfit.modelling.penetration import PenetrationMeter, Reach
 
 ROUNDS = 5
 CLEARANCE = 1.0e-4  # metres beyond mere touch

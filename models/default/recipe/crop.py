@@ -7,7 +7,7 @@ import scipy.sparse as sp
 from makehuman import BODY, TONGUE, BaseMesh, Source
 from scipy.sparse.csgraph import connected_components
 
-from headfit.head.subdivision import edges_of
+from headfit.modelling.subdivision import edges_of
 
 # A body vertex belongs to the head when the neck01 subtree holds more than this much of its skin weight and it is
 # above the chest; what is left over after that (stray islands) is dropped.

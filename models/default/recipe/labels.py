@@ -4,7 +4,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.csgraph import dijkstra
 
-from headfit.head.subdivision import edges_of
+from headfit.modelling.subdivision import edges_of
 
 LABEL_NAMES = (
     "skin",

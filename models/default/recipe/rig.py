@@ -9,7 +9,7 @@ from identity import similarity
 from makehuman import FACE_UNITS, TONGUE, BaseMesh, Source
 from scipy.sparse.linalg import spsolve
 
-from headfit.head.subdivision import edges_of
+from headfit.modelling.subdivision import edges_of
 
 JOINT_NAMES = ("neck", "jaw", "left_eye", "right_eye", "tongue", "lower_neck")
 JOINT_PARENTS = (-1, -1, -1, -1, 1, 0)  # -1: the skull, which is the root

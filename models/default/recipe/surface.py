@@ -11,7 +11,7 @@ from regions import skin_fields
 from solids import Solid
 from uv import place, subdivide_uv
 
-from headfit.head.subdivision import catmull_clark, edges_of
+from headfit.modelling.subdivision import catmull_clark, edges_of
 
 SOFT_PARTS = ("skin", "mouth_cavity", "left_socket", "right_socket", "tongue")
 PART_NAMES = (*SOFT_PARTS, "upper_teeth", "upper_gums", "lower_teeth", "lower_gums", "left_eye", "right_eye")

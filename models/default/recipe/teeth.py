@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.sparse.csgraph import shortest_path
 from solids import Solid, lathe_faces, lathe_uvs, signed_volume
 
-from headfit.head.subdivision import edges_of
+from headfit.modelling.subdivision import edges_of
 
 COLUMNS, ROWS = 17, 4  # of the ribbon; rows: gum end, labial middle, incisal edge, lingual
 

@@ -149,6 +149,8 @@ void fill(void* memory, int byte, size_t bytes, void* stream) {
     std::memset(memory, byte, bytes);
 }
 
+void device_set() { found.push_back("cudaSetDevice was called for the current device"); }
+
 std::set<uintptr_t> take_streams() { return std::exchange(streams, {}); }
 
 void seed(unsigned value) { engine.seed(value); }

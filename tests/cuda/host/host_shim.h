@@ -45,6 +45,9 @@ void run(dim3 grid, dim3 block, void* stream, const Kernel& kernel) {
 
 void fill(void* memory, int byte, size_t bytes, void* stream);
 
+// A fault: the only device is the current one.
+void device_set();
+
 // Memory that kernels may touch, until the end of the call (see module.cpp).
 void allow(const void* memory, size_t bytes);
 
@@ -89,7 +92,7 @@ using cudaStream_t = void*;
 enum cudaError_t { cudaSuccess };
 inline const char* cudaGetErrorString(cudaError_t) { return ""; }
 inline cudaError_t cudaGetDevice(int* device) { return *device = 0, cudaSuccess; }
-inline cudaError_t cudaSetDevice(int) { return cudaSuccess; }
+inline cudaError_t cudaSetDevice(int) { return host_shim::device_set(), cudaSuccess; }
 inline cudaError_t cudaMemsetAsync(void* memory, int byte, size_t bytes, cudaStream_t stream) {
     host_shim::fill(memory, byte, bytes, stream);
     return cudaSuccess;
