@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from headfit.raster import sample_texture
+from headfit.render.filters import double
 
 #: Real spherical harmonics up to degree 2 (Ramamoorthi & Hanrahan 2001), as polynomials of a unit normal; each scaled
 #: so that its largest value on the sphere is near 1, which keeps one step length right for all coefficients.
@@ -98,18 +99,17 @@ class Appearance(nn.Module):
         """The texture `[1,3,T,T]`; row 0 is v = 1 (the top)."""
         total = self.levels[0]
         for level in list(self.levels)[1:]:
-            total = F.interpolate(total, size=level.shape[-2:], mode="bilinear", align_corners=False) + level
+            total = double(total) + level
         return total
 
     @torch.no_grad()
     def set_albedo(self, albedo: Tensor) -> None:
         """Store a texture `[1,3,T,T]` in the pyramid: each level holds what the coarser ones cannot show."""
-        shown = torch.zeros_like(self.levels[0])
+        coarser: Tensor | None = None
         for level in self.levels:
             wanted = F.adaptive_avg_pool2d(albedo, level.shape[-2:])
-            shown = F.interpolate(shown, size=level.shape[-2:], mode="bilinear", align_corners=False)
-            level.copy_(wanted - shown)
-            shown = wanted
+            level.copy_(wanted if coarser is None else wanted - double(coarser))
+            coarser = wanted
 
     def lights(self, camera: Tensor) -> Tensor:
         """Light `[B,9,3]` as cameras `[B]` see it: the shared one plus their residual. A camera that was not trained on
@@ -179,6 +179,6 @@ def fill_holes(total: Tensor, weight: Tensor, fallback: Tensor) -> Tensor:
     if total.shape[-1] == 1:
         return torch.where(weight > 0, total / weight.clamp_min(1e-12), fallback[None, :, None, None])
     coarse = fill_holes(F.avg_pool2d(total, 2), F.avg_pool2d(weight, 2), fallback)
-    coarse = F.interpolate(coarse, size=total.shape[-2:], mode="bilinear", align_corners=False)
+    coarse = double(coarse)
     trust = (weight / weight.mean().clamp_min(1e-12) * 10).clamp(max=1.0)
     return trust * total / weight.clamp_min(1e-12) + (1 - trust) * coarse

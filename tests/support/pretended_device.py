@@ -108,6 +108,7 @@ class PretendedDevice:
     def __init__(self) -> None:
         self.waits: Counter[str] = Counter()
         self.uploads: Counter[str] = Counter()
+        self.in_torch = False  # a function of torch is working on a DeviceTensor
 
     def reset(self) -> None:
         """Start counting again."""
@@ -138,8 +139,12 @@ def _with(functions: _Functions) -> Callable[..., Any]:
     run_backward = torch.autograd._engine_run_backward
 
     def run(*args: Any, **kwargs: Any) -> Any:
-        with functions:
-            return run_backward(*args, **kwargs)
+        before, functions.device.in_torch = functions.device.in_torch, False
+        try:
+            with functions:
+                return run_backward(*args, **kwargs)
+        finally:
+            functions.device.in_torch = before
 
     return run
 
@@ -179,8 +184,8 @@ class _Operators(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if kwargs.get("device") == torch.device("cpu") and _in_engine():
-            kwargs["device"] = DEVICE  # a derivative's constant, on the device of its tensors as C++ sees it
+        if kwargs.get("device") == torch.device("cpu") and (self.device.in_torch or _in_engine()):
+            kwargs["device"] = DEVICE  # C++ made a constant for a DeviceTensor, which it takes for a CPU tensor
         if is_pretended(kwargs.get("device")) or any(isinstance(x, DeviceTensor) for x in tree_leaves((args, kwargs))):
             return _run(func, args, kwargs, self.device)
         return func(*args, **kwargs)
@@ -284,6 +289,7 @@ class _Functions(TorchFunctionMode):
             Tensor.new_tensor: lambda x, data, **options: self._made(torch.tensor, data, x, options),
             torch.tensor: lambda data, **options: self._made(torch.tensor, data, None, options),
             torch.as_tensor: lambda data, **options: self._made(torch.as_tensor, data, None, options),
+            Tensor.quantile: lambda x, *options: DeviceTensor(x.values.quantile(*options)),  # else by squeeze_
             torch.sparse.mm: lambda matrix, dense: torch.mm(matrix, dense),
             torch.sparse_csr_tensor: self._csr,
         }
@@ -294,7 +300,13 @@ class _Functions(TorchFunctionMode):
             isinstance(x, DeviceTensor) or (isinstance(x, (str, torch.device)) and is_pretended(x))
             for x in tree_leaves((args, kwargs))
         )
-        return (self.replaced.get(func, func) if concerned else func)(*args, **kwargs)
+        if not concerned or func in self.replaced:
+            return self.replaced.get(func, func)(*args, **kwargs) if concerned else func(*args, **kwargs)
+        before, self.device.in_torch = self.device.in_torch, not is_pretended(kwargs.get("device"))
+        try:
+            return func(*args, **kwargs)
+        finally:
+            self.device.in_torch = before
 
     def _to(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         if args and isinstance(args[0], Tensor):
