@@ -12,6 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from headfit.raster import sample_texture
+from headfit.render.filters import double
+
 #: Real spherical harmonics up to degree 2 (Ramamoorthi & Hanrahan 2001), as polynomials of a unit normal; each scaled
 #: so that its largest value on the sphere is near 1, which keeps one step length right for all coefficients.
 SH_COUNT = 9
@@ -20,6 +23,10 @@ GLOSSY = (
     ("skin", "nose", "ears", "neck", "brows", "hair", "upper_lip", "lower_lip", "lips"),
     ("left_eye", "right_eye"),
 )
+
+
+#: Points of a row of the picture that `sample_albedo` makes of them.
+ROW = 512
 
 
 def sh_basis(normal: Tensor) -> Tensor:
@@ -92,18 +99,17 @@ class Appearance(nn.Module):
         """The texture `[1,3,T,T]`; row 0 is v = 1 (the top)."""
         total = self.levels[0]
         for level in list(self.levels)[1:]:
-            total = F.interpolate(total, size=level.shape[-2:], mode="bilinear", align_corners=False) + level
+            total = double(total) + level
         return total
 
     @torch.no_grad()
     def set_albedo(self, albedo: Tensor) -> None:
         """Store a texture `[1,3,T,T]` in the pyramid: each level holds what the coarser ones cannot show."""
-        shown = torch.zeros_like(self.levels[0])
+        coarser: Tensor | None = None
         for level in self.levels:
             wanted = F.adaptive_avg_pool2d(albedo, level.shape[-2:])
-            shown = F.interpolate(shown, size=level.shape[-2:], mode="bilinear", align_corners=False)
-            level.copy_(wanted - shown)
-            shown = wanted
+            level.copy_(wanted if coarser is None else wanted - double(coarser))
+            coarser = wanted
 
     def lights(self, camera: Tensor) -> Tensor:
         """Light `[B,9,3]` as cameras `[B]` see it: the shared one plus their residual. A camera that was not trained on
@@ -140,10 +146,15 @@ def camera_blends(centres: Tensor, trained: Sequence[int]) -> tuple[Tensor, Tens
 
 
 def sample_albedo(albedo: Tensor, uv: Tensor) -> Tensor:
-    """Bilinear colours `[N,3]` of a texture `[1,3,T,T]` at `uv [N,2]` (u right, v up, [0,1] over texel corners)."""
-    grid = torch.stack([2 * uv[:, 0] - 1, 1 - 2 * uv[:, 1]], -1)
-    out = F.grid_sample(albedo, grid[None, :, None], mode="bilinear", padding_mode="border", align_corners=False)
-    return out[0, :, :, 0].T
+    """Bilinear colours `[N,C]` of a texture `[1,C,T,T]` at `uv [N,2]` (u right, v up, [0,1] over the texture's outline,
+    clamped outside of it)."""
+    # The list of points as a picture: the sampler's threads share its rows.
+    padding = -len(uv) % ROW
+    points = F.pad(uv, (0, 0, 0, padding)).view(1, -1, ROW, 2)
+    visible = torch.zeros(points.shape[:3], dtype=torch.int32, device=uv.device)
+    visible.view(-1)[len(uv) :] = -1
+    sampled = sample_texture(albedo[0].permute(1, 2, 0), points, visible, mips=1)
+    return sampled.view(-1, albedo.shape[1])[: len(uv)]
 
 
 @torch.no_grad()
@@ -168,6 +179,6 @@ def fill_holes(total: Tensor, weight: Tensor, fallback: Tensor) -> Tensor:
     if total.shape[-1] == 1:
         return torch.where(weight > 0, total / weight.clamp_min(1e-12), fallback[None, :, None, None])
     coarse = fill_holes(F.avg_pool2d(total, 2), F.avg_pool2d(weight, 2), fallback)
-    coarse = F.interpolate(coarse, size=total.shape[-2:], mode="bilinear", align_corners=False)
+    coarse = double(coarse)
     trust = (weight / weight.mean().clamp_min(1e-12) * 10).clamp(max=1.0)
     return trust * total / weight.clamp_min(1e-12) + (1 - trust) * coarse
