@@ -46,10 +46,15 @@ def not_finite() -> tuple[Tensor, Tensor]:
 
 
 def collapsed() -> tuple[Tensor, Tensor]:
-    """A sphere in which 10 % of the faces have two coincident corners, and so an area of exactly 0."""
+    """A sphere in which 10 % of the faces have two coincident corners, and so an area of exactly 0.
+
+    The products of float32 numbers are exact in double, so contraction would have no effect: use float64 vertices.
+    """
     rings, count = 16, 32
     theta, phi = torch.meshgrid(
-        torch.linspace(0, torch.pi, rings + 1), torch.linspace(0, 2 * torch.pi, count + 1)[:-1], indexing="ij"
+        torch.linspace(0, torch.pi, rings + 1, dtype=F64),
+        torch.linspace(0, 2 * torch.pi, count + 1, dtype=F64)[:-1],
+        indexing="ij",
     )
     x, y, z = theta.sin() * phi.cos(), theta.cos(), theta.sin() * phi.sin()
     depth = 1.5 + 0.3 * z
