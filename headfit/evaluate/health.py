@@ -279,7 +279,7 @@ def _camera_offsets(model: FittedHead, capture: CaptureSource, views: _Views) ->
 
 
 def _landmark_offsets(model: FittedHead, capture: CaptureSource) -> dict[int, tuple[float, float]]:
-    """Per camera with landmarks: where they lie relative to what the other cameras' landmarks triangulate to (pixels,
+    """Per camera with landmarks: their offset from what the other cameras' landmarks triangulate to (pixels,
     median over points and some frames). The jaw line is left out: its points are not fixed on the skin."""
     found: dict[int, list[NDArray]] = {}
     frames = evenly_spaced(len(capture.frames), LANDMARK_FRAMES).tolist()

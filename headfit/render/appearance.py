@@ -65,7 +65,7 @@ class Appearance(nn.Module):
         trained: indices of the cameras that are trained on; default all.
         levels: number of pyramid levels.
 
-    What lies around the head is no part of the model; pictures show `background [3]` there, and `torso [3]` below the
+    The surroundings of the head are not modelled; pictures show `background [3]` there, and `torso [3]` below the
     neck's cut: mean colours.
     """
 
