@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 #: Modules that any room may import: they do not depend on heads, captures or images.
-BASE = {"assets", "errors", "files", "sampling", "types"}
+BASE = {"assets", "errors", "files", "interruption", "npz", "sampling", "types"}
 #: Room -> the rooms that it may import.
 ALLOWED: dict[str, set[str]] = {
     "raster": set(),

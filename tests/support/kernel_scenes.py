@@ -48,7 +48,7 @@ def not_finite() -> tuple[Tensor, Tensor]:
 def collapsed() -> tuple[Tensor, Tensor]:
     """A sphere in which 10 % of the faces have two coincident corners, and so an area of exactly 0.
 
-    The products of float32 numbers are exact in double, so contraction would have no effect: use float64 vertices.
+    In float64: the products of float32 numbers are exact in double, so contraction would have no effect.
     """
     rings, count = 16, 32
     theta, phi = torch.meshgrid(
