@@ -105,13 +105,8 @@ class Appearance(nn.Module):
 
     @torch.no_grad()
     def set_albedo(self, albedo: Tensor) -> None:
-<<<<<<< HEAD
         """Store a texture `[1,3,T,T]` in the pyramid: each level holds what the coarser ones cannot show."""
         coarser: Tensor | None = None
-=======
-        """Store a texture `[1,3,T,T]` in the pyramid: each level holds the residual of the coarser ones."""
-        shown = torch.zeros_like(self.levels[0])
->>>>>>> main
         for level in self.levels:
             wanted = F.adaptive_avg_pool2d(albedo, level.shape[-2:])
             level.copy_(wanted if coarser is None else wanted - double(coarser))
