@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 #: What any room may import: modules that know nothing of heads, captures or images.
-BASE = {"assets", "errors", "files", "sampling", "types"}
+BASE = {"assets", "errors", "files", "npz", "sampling", "types"}
 #: Room -> the rooms that it may import.
 ALLOWED: dict[str, set[str]] = {
     "raster": set(),
