@@ -54,7 +54,7 @@ def checkpoint_step(path: Path) -> int:
 def find_checkpoint(run: Path) -> Path | None:
     """The newest intact checkpoint of a run; None where none was ever written.
 
-    Says on stderr when the last one is damaged and the previous one is taken. Raises HeadfitError when both are.
+    Reports on stderr if the last one is damaged and the previous one is used. Raises HeadfitError if both are damaged.
     """
     there = [path for path in (run / CHECKPOINT, run / PREVIOUS) if path.exists()]
     for path in there:
