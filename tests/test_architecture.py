@@ -17,7 +17,7 @@ ALLOWED: dict[str, set[str]] = {
     "render": {"capture", "head", "raster"},
     "fitting": {"capture", "head", "raster", "render"},
     "evaluate": {"capture", "fitting", "raster", "render"},
-    "export": {"fitting", "head", "render"},
+    "export": {"capture", "fitting", "head", "render"},
     "synth": {"capture", "export", "head", "raster", "render"},
     "modelling": {"capture", "evaluate", "fitting", "head", "raster", "render", "synth"},
     "commands": {"capture", "evaluate", "export", "fitting", "head", "modelling", "synth"},
