@@ -69,7 +69,7 @@ def compare_evidence(capture: CaptureSource, use_landmarks: bool = True, thoroug
 
     Args:
         capture: the capture.
-        use_landmarks: whether landmarks are looked at.
+        use_landmarks: whether landmarks are used.
         thorough: also look for errors too small to spoil a fit (half a pixel, one frame late), at some seconds' cost.
     """
     findings = Findings()

@@ -15,7 +15,7 @@ from headfit.types import Float
 FLIP = np.diag([1.0, -1.0, -1.0])
 #: A reading fits where it leaves less than this share of the given residual, and improves it by this many pixels.
 FITTING_SHARE, MIN_IMPROVEMENT = 0.35, 0.1
-#: Where in the picture (share of its size) a principal point may lie.
+#: Range, as a share of the image size, of a plausible principal point.
 PRINCIPAL_RANGE = (0.3, 0.7)
 #: Handicaps, as shares of the head's size, of readings by which the face is mirrored or of impossible size, or the
 #: principal point far from the middle: they decide between readings that agree equally well.
@@ -83,7 +83,7 @@ def _with_principal(camera: Camera, x: float, y: float) -> Camera | None:
 
 
 def _by_ratio(camera: Camera) -> Camera | None:
-    """K scaled so that its principal point lies in the middle of the picture's width."""
+    """K scaled so that its principal point is at the middle of the image's width."""
     if camera.K[0, 2] <= 0:
         return None
     factor = camera.width / (2 * camera.K[0, 2])
@@ -195,7 +195,7 @@ def best_reading(given: Judged, others: Sequence[Judged], size: float, allowed: 
     """The reading under which the views agree clearly better than as given; None where there is none.
 
     Args:
-        given: the numbers as they stand.
+        given: the numbers as given in the file.
         others: the other readings, likelier ones first.
         size: the head's size in the pictures, pixels.
         allowed: residual up to which a reading counts as agreeing, pixels.

@@ -67,7 +67,7 @@ def rig_warnings(
         head_pixels: for each camera the median width of the head in its images; nan where it is unknown, and the
             image's shorter side is used instead.
         compared: the views themselves were compared (see `consistency`). That says more than where the optical axes
-            meet, which is then not looked at.
+            meet, which is then not tested.
     """
     warnings = []
     for camera in cameras:

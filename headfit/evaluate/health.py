@@ -1,8 +1,8 @@
-"""Where a finished fit explains its capture badly: frames, views and cameras that a person should look at.
+"""Health of a finished fit: the frames, views and cameras of the capture that it explains badly.
 
-A fit always ends in some head. A good one leaves the same residuals everywhere: a view that is explained much worse
-than its camera's other views shows a wrong picture or a lost pose, and a camera whose pictures are shifted against the
-model in frame after frame has a wrong calibration.
+Every fit yields some head. After a good one the residuals are similar everywhere: a view with much higher residuals
+than its camera's other views has a wrong image or a lost pose, and a camera with images that are shifted against the
+model in most frames has a wrong calibration.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ from headfit.render.filters import gaussian_blur
 from headfit.sampling import evenly_spaced
 
 HEALTH = "health.json"
-#: Entries of a kind that the printed summary names; the file holds all.
+#: Maximum number of entries of a kind in the printed summary; the file has all.
 MAX_LISTED = 8
 #: Pixels across the head in the pictures that are compared; number of views compared at once, and in total (but at
 #: least two of every frame).
 RESOLUTION, BATCH_VIEWS, MAX_VIEWS = 256, 16, 1024
-#: Blur (pixels at RESOLUTION) that lets borders some pixels apart find each other.
+#: Blur (pixels at RESOLUTION), so that borders a few pixels apart overlap.
 BLUR = 2.0
 #: A view is badly explained when a residual is this many times what is usual for its camera and its frame, and lies
 #: this many standard deviations (robust, of the logarithm, over all views) above it.
 HIGH_RATIO, HIGH_SIGMAS = {"mask": 1.8, "colour": 1.4}, 8.0
-#: Residuals below these count as these: ratios of smaller ones mean nothing.
+#: Residuals are clamped to these from below: ratios of smaller ones are meaningless.
 MIN_RESIDUAL = {"mask": 0.005, "colour": 0.004}
 #: A camera is flagged when its median image shift exceeds OFF_SHARE of the head's size and OFF_SIGMAS standard errors,
 #: and is at least half the worst camera's shift (which biases the others).
@@ -192,7 +192,7 @@ def _compare(model: FittedHead, batch: ViewBatch) -> tuple[NDArray, ...]:
 
 
 def _head_iou(o: Observation, rendered: Tensor) -> Tensor:
-    """IoU `[B]` of the heads of class images `[B,H,W,C]` and masks; nan without a mask, or without any head."""
+    """IoU `[B]` of the heads of class images `[B,H,W,C]` and masks; NaN without a mask, or without any head."""
     mine, theirs = ((1 - image[..., 0]) * o.mask_known for image in (rendered, o.target))
     union = torch.maximum(mine, theirs).sum((1, 2))
     iou = torch.minimum(mine, theirs).sum((1, 2)) / union.clamp_min(1)
@@ -211,7 +211,7 @@ def _landmark_error(model: FittedHead, o: Observation) -> Tensor:
 
 
 def _features(model: FittedHead, classes: Tensor) -> Tensor:
-    """The parts of class images `[B,H,W,C]` that show a shift best: head, mouth with lips, and eyes, `[B,H,W,3]`."""
+    """Images `[B,H,W,3]` of head, mouth with lips, and eyes, from class images `[B,H,W,C]`: they show a shift best."""
     names = model.classes.names
     eyes = [name.endswith("_eye") for name in names]
     skin = [name in ("background", "skin") for name in names]
@@ -253,7 +253,7 @@ def _high_residuals(model: FittedHead, views: _Views) -> list[HighResidual]:
 
 
 def _median_of_group(values: NDArray, group: NDArray) -> NDArray:
-    """For every value the median of its group; nan stays out, and a group of nothing else has nan."""
+    """The median of each value's group. NaNs are ignored; a group of NaNs only has NaN."""
     medians = np.full(len(values), np.nan)
     for key in np.unique(group[np.isfinite(values)]):
         medians[group == key] = np.nanmedian(values[group == key])
@@ -279,7 +279,7 @@ def _camera_offsets(model: FittedHead, capture: CaptureSource, views: _Views) ->
 
 
 def _landmark_offsets(model: FittedHead, capture: CaptureSource) -> dict[int, tuple[float, float]]:
-    """Per camera with landmarks: where they lie relative to what the other cameras' landmarks triangulate to (pixels,
+    """Per camera with landmarks: their offset from what the other cameras' landmarks triangulate to (pixels,
     median over points and some frames). The jaw line is left out: its points are not fixed on the skin."""
     found: dict[int, list[NDArray]] = {}
     frames = evenly_spaced(len(capture.frames), LANDMARK_FRAMES).tolist()
@@ -301,7 +301,7 @@ def _landmark_offsets(model: FittedHead, capture: CaptureSource) -> dict[int, tu
 
 
 def format_health(health: Health) -> str:
-    """The summary as a short table for a terminal."""
+    """The summary as text for a terminal."""
     ignored = sum(map(len, health.ignored.values()))
     off = [camera for camera in health.cameras if camera.off]
     lines = [

@@ -15,7 +15,7 @@ from headfit.types import Float
 
 GOOD = "good"
 FAILED = "failed: "
-#: IoU of the rendered head with the masks' head: the median over views below which a fit has failed, or is looked at;
+#: IoU of the rendered head with the masks' head: the median over views below which a fit has failed, or is suspect;
 #: the IoU below which a view does not overlap, and the least share of views that do.
 MIN_IOU, LOW_IOU, NO_OVERLAP, MIN_OVERLAPPING = 0.5, 0.75, 0.1, 0.5
 #: The same for the landmarks' reprojection error, as a share of the head's size: median over views.

@@ -48,21 +48,21 @@ class FitAdam(torch.optim.Optimizer):
         per_row = [1] * parameter.dim()
         if group["rows"]:
             per_row[0] = parameter.shape[0]
-        if not state:
-            state["step"] = torch.zeros(per_row, dtype=parameter.dtype, device=parameter.device)
+        if not state:  # not "step", which load_state_dict would leave on the CPU
+            state["steps"] = torch.zeros(per_row, dtype=parameter.dtype, device=parameter.device)
             state["mean"] = torch.zeros_like(parameter)
-            state["square"] = torch.zeros_like(state["step"] if group["isotropic"] else parameter)
+            state["square"] = torch.zeros_like(state["steps"] if group["isotropic"] else parameter)
         if group["rows"]:
             active = grad.ne(0).flatten(1).any(1).view(per_row).to(parameter)
         else:
-            active = torch.ones_like(state["step"])
+            active = torch.ones_like(state["steps"])
         square = grad.square()
         if group["isotropic"]:
             square = square.flatten(1).mean(1).view(per_row) if group["rows"] else square.mean().view(per_row)
-        state["step"].add_(active)
+        state["steps"].add_(active)
         state["mean"].lerp_(grad, active * (1 - beta1))
         state["square"].lerp_(square, active * (1 - beta2))
         # In place where possible: a texture of millions of texels is updated here in every step.
-        length = group["lr"] * active / (1 - beta1 ** state["step"]).clamp_min(1e-12)
-        root = (state["square"] / (1 - beta2 ** state["step"]).clamp_min(1e-12)).sqrt_().add_(group["eps"])
+        length = group["lr"] * active / (1 - beta1 ** state["steps"]).clamp_min(1e-12)
+        root = (state["square"] / (1 - beta2 ** state["steps"]).clamp_min(1e-12)).sqrt_().add_(group["eps"])
         parameter.sub_((state["mean"] * length).div_(root))

@@ -118,7 +118,7 @@ def test_every_mesh_format_is_shaded_smoothly_across_uv_seams(model, tmp_path):
 
 
 def test_normals_in_the_files_themselves(model, tmp_path):
-    """trimesh computes normals that a file lacks: look without it."""
+    """trimesh computes missing normals, so the files are read without it."""
     export_meshes(model, tmp_path, ["ply", "glb"])
     data = (tmp_path / "000000.glb").read_bytes()
     gltf = json.loads(data[20 : 20 + int.from_bytes(data[12:16], "little")])

@@ -1,4 +1,4 @@
-"""Meshes for the tests of the kernels, inputs made from them, and how results are compared."""
+"""Meshes for the tests of the kernels, inputs computed from them, and comparisons of results."""
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ STREAM = 4321  # where the tests make the kernels run
 
 
 def soup(spread: float, seed: int = 0, count: int = 60) -> tuple[Tensor, Tensor]:
-    """Two images of random triangles of about `spread` pixels."""
+    """Two images of random triangles about `spread` pixels large."""
     g = torch.Generator().manual_seed(seed)
     centres = torch.rand(2, count, 1, 2, generator=g) * torch.tensor([WIDTH, HEIGHT])
     xy = centres + (torch.rand(2, count, 3, 2, generator=g) - 0.5) * spread
@@ -46,9 +46,9 @@ def not_finite() -> tuple[Tensor, Tensor]:
 
 
 def collapsed() -> tuple[Tensor, Tensor]:
-    """A sphere, 10 % of whose faces have two corners at one place, hence an area of exactly 0.
+    """A sphere in which 10 % of the faces have two coincident corners, and so an area of exactly 0.
 
-    In double: products of floats are exact in double, so contraction would not show.
+    In float64: the products of float32 numbers are exact in double, so contraction would have no effect.
     """
     rings, count = 16, 32
     theta, phi = torch.meshgrid(
@@ -99,7 +99,7 @@ def assert_same_bits(got: tuple[Tensor, ...], want: tuple[Tensor, ...]) -> None:
 
 
 def assert_close(got: Tensor, want: Tensor, of_float: float = 1e-5, of_double: float = 1e-11) -> None:
-    """Asserts a relative L2 error within the bound of the type; zero is impossible, since sums are in another order."""
+    """Check the relative L2 error against a bound for the type: the order of sums differs."""
     bound = of_float if want.dtype == F32 else of_double
     assert got.shape == want.shape and got.dtype == want.dtype
     assert float((got.double() - want.double()).norm()) <= bound * float(want.double().norm())
@@ -111,7 +111,7 @@ def noise(like: Tensor, *shape: int) -> Tensor:
 
 
 def edge_inputs(scene: str, dtype: torch.dtype) -> tuple[Tensor, ...]:
-    """Inputs of edge_grad: image, v_pix, faces, adjacency, group (two in each piece), index_img."""
+    """Inputs of `edge_grad`: image, v_pix, faces, adjacency, group, index_img; two groups in each piece."""
     v, faces = SCENES[scene]()
     v = v.to(dtype)
     index_img, bary, _ = ops.rasterize(v, faces, HEIGHT, WIDTH)
