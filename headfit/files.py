@@ -60,7 +60,7 @@ def read_yaml(path: Path) -> Any:
     """The content of a YAML file. Raises HeadfitError naming the file when it is not YAML; OSError."""
     try:
         return yaml.safe_load(read_text(path))
-    except HeadfitError:
+    except (HeadfitError, OSError):
         raise
     except Exception as error:  # besides YAMLError: those of the types' constructors, such as an impossible date
         raise HeadfitError(f"{path}: not readable as YAML: {one_line(error)}") from error

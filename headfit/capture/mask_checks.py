@@ -12,7 +12,7 @@ from headfit.types import Int
 #: Widest rim, pixels, that interpolation draws between two classes.
 MAX_RIM = 2
 #: Fewest rims, and least share of the borders between two classes that have one, of a blended mask.
-MIN_RIMS, MIN_RIM_SHARE = 12, 0.35
+MIN_RIMS, MIN_RIM_SHARE = 40, 0.5
 #: Labels between which others are truly thin: lips, teeth and gums.
 MOUTH = {"skin", "gums", "tongue", "mouth_cavity"} | {
     f"{which}{what}" for which in ("", "upper_", "lower_") for what in ("lip", "lips", "teeth")

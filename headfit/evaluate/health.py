@@ -50,6 +50,8 @@ MIN_RESIDUAL = {"mask": 0.005, "colour": 0.004}
 #: A camera is flagged when its median image shift exceeds OFF_SHARE of the head's size and OFF_SIGMAS standard errors,
 #: and is at least half the worst camera's shift (which biases the others).
 OFF_SHARE, OFF_SIGMAS = 0.006, 4.0
+#: Share of a mask's head that the model's below-neck region may cover.
+MAX_COVERED = 0.5
 #: Number of frames whose landmarks say how far off a camera is; least number of views of one that are triangulated.
 LANDMARK_FRAMES, MIN_LANDMARK_VIEWS = 12, 4
 
@@ -192,8 +194,14 @@ def _compare(model: FittedHead, batch: ViewBatch) -> tuple[NDArray, ...]:
 
 
 def _head_iou(o: Observation, rendered: Tensor) -> Tensor:
-    """IoU `[B]` of the heads of class images `[B,H,W,C]` and masks; NaN without a mask, or without any head."""
-    mine, theirs = ((1 - image[..., 0]) * o.mask_known for image in (rendered, o.target))
+    """IoU `[B]` of the heads of class images `[B,H,W,C]` and masks; NaN without a mask, or without any head.
+
+    What lies below the model's neck is left out, unless it covers most of the mask's head: then the model is too high.
+    """
+    masked = (1 - o.target[..., 0]) * (o.batch.label_weight == 255)
+    covered = (masked * o.fragments.below_neck).sum((1, 2)) > MAX_COVERED * masked.sum((1, 2))
+    known = o.mask_known | (o.fragments.below_neck & covered[:, None, None])
+    mine, theirs = (1 - rendered[..., 0]) * o.mask_known, masked * known
     union = torch.maximum(mine, theirs).sum((1, 2))
     iou = torch.minimum(mine, theirs).sum((1, 2)) / union.clamp_min(1)
     return iou.where(o.has_mask.flatten() & (union >= 1), torch.nan)

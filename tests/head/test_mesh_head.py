@@ -158,7 +158,7 @@ def test_our_mouth_and_eyes_can_be_put_in(mesh_yaml, sculpture):
         ({"labels": {"tongue": {"faces": ["x"]}}}, "expected numbers, pairs"),
         ({"labels": {"tongue": [1, 2]}}, "expected keys and values"),
         ({"landmarks": [1, 2, 3]}, "expected 68 vertex numbers"),
-        ({"landmarks": "none.json"}, "landmarks: .*none.json"),
+        ({"landmarks": "none.json"}, "none.json: No such file"),
         ({"joints": {"jaw": {"parent": "neck", "pivot": [0, 0, 0]}}}, "parent neck: no joint of that name precedes it"),
         ({"joints": {"jaw": {"pivot": [0, 0]}}}, "pivot: expected three numbers"),
         ({"joints": {"jaw": {"pivot": [0, 0, 0], "weights": "none.npy"}}}, "weights: .*none.npy"),
@@ -212,7 +212,7 @@ def test_paths_and_names(mesh_yaml, tmp_path, monkeypatch):
     with pytest.raises(HeadfitError, match="not a head model: expected an ICT-FaceKit folder"):
         load("head.obj")
     (tmp_path / "damaged.npz").write_bytes(b"PK")
-    with pytest.raises(HeadfitError, match="cannot be read as a head model"):
+    with pytest.raises(HeadfitError, match="cannot be read as an npz archive"):
         load("damaged.npz")
     np.savez(tmp_path / "other.npz", a=np.zeros(3))
     with pytest.raises(HeadfitError, match="not a head model: missing"):

@@ -305,7 +305,7 @@ def test_unknown_and_damaged_models_are_named(tmp_path):
     with pytest.raises(HeadfitError, match="no such file"):
         load(tmp_path / "nothing.npz")
     (tmp_path / "broken.npz").write_bytes(b"PK\x03\x04 torn")
-    with pytest.raises(HeadfitError, match="cannot be read as a head model"):
+    with pytest.raises(HeadfitError, match="cannot be read as an npz archive"):
         load(tmp_path / "broken.npz")
     np.savez(tmp_path / "other.npz", faces=np.zeros((1, 3)))
     with pytest.raises(HeadfitError, match=r"missing .*mean"):
