@@ -13,6 +13,7 @@ import torch
 
 from headfit.capture.summary import CaptureSummary
 from headfit.errors import HeadfitError
+from headfit.files import read_text
 from headfit.fitting.checkpoints import find_checkpoint, load_checkpoint
 from headfit.fitting.config import RunArgs
 from headfit.fitting.model import FittedHead
@@ -69,14 +70,14 @@ def model_state(checkpoint: dict[str, Any]) -> dict[str, torch.Tensor]:
 def _read_skipped(path: Path) -> dict[str, list[str]]:
     if not path.exists():
         return {}
-    skipped: dict[str, list[str]] = json.loads(path.read_text(encoding="utf-8"))
+    skipped: dict[str, list[str]] = json.loads(read_text(path))
     return skipped
 
 
 def made_by_version(run: Path) -> str:
     """The state of the source tree that made a run, or its version."""
     try:
-        made_by = json.loads((run / ENVIRONMENT).read_text(encoding="utf-8"))
+        made_by = json.loads(read_text(run / ENVIRONMENT))
         return str(made_by["git"] or made_by["packages"]["headfit"])
     except (OSError, ValueError, KeyError):
         return "an unknown version"

@@ -10,6 +10,7 @@ import yaml
 
 from headfit.capture.labels import native_name
 from headfit.errors import HeadfitError
+from headfit.files import read_text
 from headfit.head.importers.imported import ImportedHead, Joint, unit_name
 from headfit.head.importers.mesh_files import SUFFIXES, RawMesh, read_mesh, read_positions
 from headfit.head.importers.mouth_interior import attach
@@ -52,7 +53,7 @@ def read(path: Path) -> ImportedHead:
 
 def _yaml(path: Path) -> dict[str, Any]:
     try:
-        text = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = yaml.safe_load(read_text(path))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise HeadfitError(f"{path}: not readable as YAML: {error}") from error
     if not isinstance(text, dict):
@@ -98,7 +99,7 @@ def _ids(given: Any, count: int, where: str, folder: Path) -> Int:
     """Indices `[N]` from a list, whose entries may be pairs [first, last], or from a text file of numbers."""
     try:
         if isinstance(given, str):
-            given = [int(word) for word in (folder / given).read_text(encoding="utf-8").replace(",", " ").split()]
+            given = [int(word) for word in read_text(folder / given).replace(",", " ").split()]
         ranges = [(item, item) if isinstance(item, int) else (int(item[0]), int(item[1])) for item in given]
         ids = np.concatenate([np.arange(first, last + 1) for first, last in ranges]).astype(np.int64)
     except (OSError, ValueError, TypeError, IndexError) as error:
@@ -153,7 +154,7 @@ def _landmarks(text: dict[str, Any], head: ImportedHead, welded: Int, path: Path
     where = f"{path}: landmarks"
     if isinstance(given, str):
         try:
-            given = yaml.safe_load((path.parent / given).read_text(encoding="utf-8"))
+            given = yaml.safe_load(read_text(path.parent / given))
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise HeadfitError(f"{where}: {error}") from error
     try:
