@@ -58,8 +58,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand.
 
     Returns:
-        The exit code: 0, 2 for the user's errors and for files that cannot be read or written, 1 for ours (and for a
-        capture in which `check` finds files that cannot be used), 130 after Ctrl-C, 143 after SIGTERM.
+    The exit code: 0, 2 for the user's errors and for files that cannot be read or written, 1 for ours (and for a
+    capture in which `check` finds files that cannot be used), 3 for a fit that failed by its own verdict, 130 after
+    Ctrl-C, 143 after SIGTERM.
     """
     top = parser()
     args, unparsed = top.parse_known_args(sys.argv[1:] if argv is None else list(argv))

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-#: Seconds after a signal in which another one is taken for the same request: `timeout` and some shells send two. One
+#: Seconds after a signal in which another one counts as the same request: `timeout` and some shells send two. One
 #: that comes later ends the process at once.
 SAME_REQUEST = 2.0
 

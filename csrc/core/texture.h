@@ -131,6 +131,7 @@ HEADFIT_HD inline T level_for(const MipSizes& mips, T longest_squared) {
 
 template <class T>
 HEADFIT_HD inline T TextureView<T>::level(int64_t pixel, int y, int x) const {
+    if (mips.levels == 1) return T(0);
     const T across = along(pixel, 1, x > 0, x + 1 < sizes.width);
     const T down = along(pixel, sizes.width, y > 0, y + 1 < sizes.height);
     return level_for(mips, across > down ? across : down);

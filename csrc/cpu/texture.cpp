@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <type_traits>
 #include <vector>
 
 #include "core/texture.h"
@@ -19,38 +20,52 @@ struct LevelTable {
     const MipLevel& level(int n) const { return levels[n]; }
 };
 
+// Calls work(channels) with the number of channels, which for colours is a constant that loops are unrolled for.
+template <class Work>
+void with_channels(int channels, const Work& work) {
+    if (channels == 3)
+        work(std::integral_constant<int, 3>());
+    else
+        work(channels);
+}
+
 }  // namespace
 
 template <class T>
 void sample_texture(const TextureView<T>& view, const Attributes<T>& pyramid, T* image, T* level, int threads) {
     const Sizes& sizes = view.sizes;
-    const int channels = pyramid.channels;
     const LevelTable levels(view.mips);
     for (int64_t i = 0; i < sizes.images * sizes.pixels(); ++i) check_face(sizes, view.index_img[i]);
-    parallel_for(sizes.images * sizes.height, threads, [&](int64_t row) {
+    const auto sample_row = [&](int64_t row, auto channels) {
         const T* texels = pyramid.of_image(row / sizes.height, view.mips.texels());
+        const int y = int(row % sizes.height);
         for (int x = 0; x < sizes.width; ++x) {
             const int64_t pixel = row * sizes.width + x;
             T* out = image + pixel * channels;
             std::fill(out, out + channels, T(0));
             level[pixel] = -1;
             if (view.index_img[pixel] < 0) continue;
-            level[pixel] = view.level(pixel, int(row % sizes.height), x);
+            level[pixel] = view.level(pixel, y, x);
             for_each_level(levels, level[pixel], view.uv_at(pixel), [&](const Bilinear<T>& tap, T share, int) {
-                for (int i = 0; i < 4; ++i)
-                    for (int c = 0; c < channels; ++c)
-                        out[c] += share * tap.weight[i] * texels[tap.texel[i] * channels + c];
+                for (int c = 0; c < channels; ++c) {
+                    T total = out[c];
+                    for (int i = 0; i < 4; ++i)
+                        total += share * tap.weight[i] * texels[tap.texel[i] * channels + c];
+                    out[c] = total;
+                }
             });
         }
+    };
+    with_channels(pyramid.channels, [&](auto channels) {
+        parallel_for(sizes.images * sizes.height, threads, [&](int64_t row) { sample_row(row, channels); });
     });
 }
 
 namespace {
 
-template <class T>
-void gradient_of_uv(const TextureView<T>& view, const LevelTable& levels, const Attributes<T>& pyramid, const T* level,
-                    const T* grad_image, T* grad_uv, int64_t row) {
-    const int channels = pyramid.channels;
+template <class T, class Channels>
+void gradient_of_uv(const TextureView<T>& view, const LevelTable& levels, const Attributes<T>& pyramid,
+                    Channels channels, const T* level, const T* grad_image, T* grad_uv, int64_t row) {
     const T* texels = pyramid.of_image(row / view.sizes.height, view.mips.texels());
     for (int64_t pixel = row * view.sizes.width; pixel < (row + 1) * view.sizes.width; ++pixel) {
         Vec2<T> total{0, 0};
@@ -70,21 +85,22 @@ void gradient_of_uv(const TextureView<T>& view, const LevelTable& levels, const 
 
 // Each worker visits all pixels in order and adds to the texel rows it owns: no atomics, and sums that do not depend on
 // the number of workers.
-template <class T>
+template <class T, class Channels>
 void gradient_of_texels(const TextureView<T>& view, const LevelTable& levels, const Attributes<T>& pyramid,
-                        const T* level, const T* grad_image, T* grad_pyramid, int worker, int workers) {
+                        Channels channels, const T* level, const T* grad_image, T* grad_pyramid, int worker,
+                        int workers) {
     constexpr int kRows = 8;
-    const int channels = pyramid.channels;
     const int64_t pixels = view.sizes.pixels();
     for (int64_t pixel = 0; pixel < view.sizes.images * pixels; ++pixel) {
         if (!(level[pixel] >= 0)) continue;
         const T* g = grad_image + pixel * channels;
         T* texels = grad_pyramid + (pyramid.shared ? 0 : pixel / pixels * view.mips.texels() * channels);
         for_each_level(levels, level[pixel], view.uv_at(pixel), [&](const Bilinear<T>& tap, T share, int n) {
-            for (int i = 0; i < 4; ++i) {
-                if ((tap.row[i] / kRows + n) % workers != worker) continue;
-                for (int c = 0; c < channels; ++c)
-                    texels[tap.texel[i] * channels + c] += share * tap.weight[i] * g[c];
+            for (int first = 0; first < 4; first += 2) {  // two texels of one row
+                if (workers > 1 && (tap.row[first] / kRows + n) % workers != worker) continue;
+                for (int i = first; i < first + 2; ++i)
+                    for (int c = 0; c < channels; ++c)
+                        texels[tap.texel[i] * channels + c] += share * tap.weight[i] * g[c];
             }
         });
     }
@@ -97,14 +113,18 @@ void sample_texture_backward(const TextureView<T>& view, const Attributes<T>& py
                              const T* grad_image, T* grad_pyramid, T* grad_uv, int threads) {
     const LevelTable levels(view.mips);
     if (grad_uv)
-        parallel_for(view.sizes.images * view.sizes.height, threads, [&](int64_t row) {
-            gradient_of_uv(view, levels, pyramid, level, grad_image, grad_uv, row);
+        with_channels(pyramid.channels, [&](auto channels) {
+            parallel_for(view.sizes.images * view.sizes.height, threads, [&](int64_t row) {
+                gradient_of_uv(view, levels, pyramid, channels, level, grad_image, grad_uv, row);
+            });
         });
     if (grad_pyramid) {
         const int64_t textures = pyramid.shared ? 1 : view.sizes.images;
         std::fill(grad_pyramid, grad_pyramid + textures * view.mips.texels() * pyramid.channels, T(0));
-        run_workers(threads, [&](int worker) {
-            gradient_of_texels(view, levels, pyramid, level, grad_image, grad_pyramid, worker, threads);
+        with_channels(pyramid.channels, [&](auto channels) {
+            run_workers(threads, [&](int worker) {
+                gradient_of_texels(view, levels, pyramid, channels, level, grad_image, grad_pyramid, worker, threads);
+            });
         });
     }
 }

@@ -1,4 +1,4 @@
-"""What a run shows and keeps: progress, checkpoints, pictures."""
+"""Callbacks of a fit: progress, checkpoints, interruption, pictures."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from headfit.interruption import SIGNALS, Interrupted, raise_if_asked
 
 
 class StageProgress(Callback):
-    """One bar for the whole fit: the stage's name, steps per second, and the losses that matter."""
+    """A progress bar for the whole fit, with the stage's name, steps per second, and the latest losses."""
 
     def __init__(self) -> None:
         self._bar: tqdm[Any] | None = None
@@ -93,7 +93,7 @@ class StopWhenAsked(Callback):
     """Ends a fit at once when the process is asked to stop, or has lost its run folder to another one.
 
     Lightning would finish the step after SIGTERM and exit with status 0; so the handlers that were there before it are
-    put back, after its processes have been told.
+    restored, after its processes have been notified.
     """
 
     def __init__(self, lock: RunLock | None) -> None:
@@ -121,7 +121,7 @@ class StopWhenAsked(Callback):
 class Pictures(Callback):
     """Target, render, label borders and error map of fixed views, and the texture, to TensorBoard and `pictures/`.
 
-    Drawn at the end of every stage, except of those in windows, which a later stage refines, and every `every` steps.
+    Drawn every `every` steps and at the end of every stage, except of stages in windows, which a later stage refines.
     """
 
     def __init__(self, run: Path, every: int) -> None:

@@ -17,6 +17,7 @@ import torch
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from headfit.capture import CaptureSource, open_capture
+from headfit.capture.consistency import require_consistent
 from headfit.capture.data import CaptureData
 from headfit.capture.summary import CaptureSummary
 from headfit.capture.world import WorldFrame
@@ -64,12 +65,17 @@ def fit(
         HeadfitError: impossible settings, bad input, a folder that already holds another run or in which another fit is
             running, a run resumed with other settings, a loss that is not finite, or a file that cannot be written.
         Interrupted: the process was asked to stop; its message says what is kept and how to continue.
+        HeadfitError: bad input, evidence that contradicts itself, a folder that already holds another run, a run
+            resumed with other settings, or a loss that is not finite.
     """
     validate_config(config, "settings")
     validate_args(args)
     run = Path(args.out)
     capture = open_capture(args.capture)
     _require_training_camera(config, capture)
+    if not args.resume:
+        for oddity in require_consistent(capture, config.use_landmarks):
+            print(f"headfit: warning: {oddity}", file=sys.stderr)
     config = inherit_settings(config) if config.init_from else config
     config = replace(config, texture_size=config.texture_size or texture_size_for(capture))
     if args.resume and not (run / CONFIG).exists():
@@ -116,7 +122,7 @@ def _run_stages(
             if config.init_from:
                 print(load_person(module.model), file=sys.stderr)
             initialise_pose(module.model, capture)
-        trainer.fit(module, ckpt_path=str(checkpoint) if checkpoint else None, weights_only=False)
+        trainer.fit(module, ckpt_path=str(checkpoint) if checkpoint else None, weights_only=True)
     if trainer.is_global_zero:
         write_atomically(run / SKIPPED, json.dumps(module.data.skipped, indent=1))
     return module

@@ -25,7 +25,7 @@ MIN_TEXTURE_SIZE, MAX_TEXTURE_SIZE = 64, 8192
 TEXEL_BYTES = 3 * 4 * (4 / 3) * (4 + 3 * 3)
 #: Smallest longer side, in pixels, at which a head is a head.
 MIN_RESOLUTION = 16
-#: Names that `class_weights` may weigh: labels, their other names, and the class of what lies in the mouth.
+#: Names that `class_weights` may weigh: labels, their other names, and the class of the inside of the mouth.
 CLASS_NAMES = (*LABELS, *ALIASES, "mouth")
 #: Arguments of Lightning's Trainer that are the user's; a fit decides the others.
 TRAINER_KEYS = ("accelerator", "devices", "num_nodes", "precision", "profiler", "detect_anomaly", "benchmark")

@@ -1,7 +1,7 @@
-"""What colour the surface shows: an albedo texture, spherical-harmonics light, and each camera's colour gain.
+"""Appearance of the surface: albedo texture, spherical-harmonics light, gloss, and a colour gain per camera.
 
-Everything is in the images' own display-coded colours in [0,1]; light multiplies there. For a product that is exact
-up to a power (the display curve), and it keeps dark and bright residuals on one scale.
+All colours are the images' own display-coded ones in [0, 1], and light multiplies those. If the display curve is a
+power, a product stays a product; and display coding keeps dark and bright residuals on one scale.
 """
 
 from __future__ import annotations
@@ -12,14 +12,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from headfit.raster import sample_texture
+from headfit.render.filters import double
+
 #: Real spherical harmonics up to degree 2 (Ramamoorthi & Hanrahan 2001), as polynomials of a unit normal; each scaled
-#: so that its largest value on the sphere is near 1, which keeps one step length right for all coefficients.
+#: so that its largest value on the sphere is near 1, so one learning rate suits all coefficients.
 SH_COUNT = 9
-#: Kinds of glossy surface, by labels; the inner mouth sees too little of the surroundings to mirror them.
+#: Kinds of glossy surface, by labels. The inner mouth reflects too little of the surroundings to be one.
 GLOSSY = (
     ("skin", "nose", "ears", "neck", "brows", "hair", "upper_lip", "lower_lip", "lips"),
     ("left_eye", "right_eye"),
 )
+
+
+#: Points of a row of the picture that `sample_albedo` makes of them.
+ROW = 512
 
 
 def sh_basis(normal: Tensor) -> Tensor:
@@ -36,21 +43,22 @@ def gloss(mirrored: Tensor, form: Tensor) -> Tensor:
 
 
 def shading(normal: Tensor, light: Tensor) -> Tensor:
-    """What light `[9,3]` sheds on unit normals `[N,3]`: `[N,3]`, never darker than 0.05."""
+    """Shading `[N,3]` of unit normals `[N,3]` by light `[9,3]`, at least 0.05."""
     return (sh_basis(normal) @ light).clamp_min(0.05)
 
 
 class Appearance(nn.Module):
     """Albedo texture, light, gloss and camera colour, all trainable.
 
-    Gloss `[kinds,9,9]` is added to what the light sheds on the albedo: white, and a function of the mirrored direction
-    of view only (see `gloss`): what the surface mirrors of its surroundings. One for each kind of `GLOSSY`.
+    Gloss `[kinds,9,9]`, one for each kind of `GLOSSY`, is added to the shaded albedo. It is white, and a function of
+    the reflected view direction only (see `gloss`): the reflection of the surroundings.
 
-    Besides the light that all cameras share, each has a residual light of its own: seen from far away, a highlight's
-    strength depends on the camera and the normal only, so broad highlights fit in there and do not bend the surface.
+    In addition to the light that all cameras share, each has a residual light: for a distant camera, the strength of a
+    highlight depends on the camera and the normal only, so broad highlights are explained by it instead of the shape.
 
-    The texture is a sum of `levels` images, each twice as fine as the one before: a gradient step then moves coarse
-    colour at once and detail where pixels see it, and texels that no pixel sees take their neighbourhood's colour.
+    The texture is a sum of `levels` images, each with twice the resolution of the previous one. A gradient step then
+    changes coarse colour everywhere and detail where pixels show it; texels that no pixel shows take the colour of
+    their neighbourhood.
 
     Args:
         texture_size: texels per side of the finest level.
@@ -58,7 +66,7 @@ class Appearance(nn.Module):
         trained: indices of the cameras that are trained on; default all.
         levels: number of pyramid levels.
 
-    What lies around the head is no part of the model; pictures show `background [3]` there, and `torso [3]` below the
+    The surroundings of the head are not modelled; pictures show `background [3]` there, and `torso [3]` below the
     neck's cut: mean colours.
     """
 
@@ -92,18 +100,17 @@ class Appearance(nn.Module):
         """The texture `[1,3,T,T]`; row 0 is v = 1 (the top)."""
         total = self.levels[0]
         for level in list(self.levels)[1:]:
-            total = F.interpolate(total, size=level.shape[-2:], mode="bilinear", align_corners=False) + level
+            total = double(total) + level
         return total
 
     @torch.no_grad()
     def set_albedo(self, albedo: Tensor) -> None:
         """Store a texture `[1,3,T,T]` in the pyramid: each level holds what the coarser ones cannot show."""
-        shown = torch.zeros_like(self.levels[0])
+        coarser: Tensor | None = None
         for level in self.levels:
             wanted = F.adaptive_avg_pool2d(albedo, level.shape[-2:])
-            shown = F.interpolate(shown, size=level.shape[-2:], mode="bilinear", align_corners=False)
-            level.copy_(wanted - shown)
-            shown = wanted
+            level.copy_(wanted if coarser is None else wanted - double(coarser))
+            coarser = wanted
 
     def lights(self, camera: Tensor) -> Tensor:
         """Light `[B,9,3]` as cameras `[B]` see it: the shared one plus their residual. A camera that was not trained on
@@ -140,10 +147,15 @@ def camera_blends(centres: Tensor, trained: Sequence[int]) -> tuple[Tensor, Tens
 
 
 def sample_albedo(albedo: Tensor, uv: Tensor) -> Tensor:
-    """Bilinear colours `[N,3]` of a texture `[1,3,T,T]` at `uv [N,2]` (u right, v up, [0,1] over texel corners)."""
-    grid = torch.stack([2 * uv[:, 0] - 1, 1 - 2 * uv[:, 1]], -1)
-    out = F.grid_sample(albedo, grid[None, :, None], mode="bilinear", padding_mode="border", align_corners=False)
-    return out[0, :, :, 0].T
+    """Bilinear colours `[N,C]` of a texture `[1,C,T,T]` at `uv [N,2]` (u right, v up, [0,1] over the texture's outline,
+    clamped outside of it)."""
+    # The list of points as a picture: the sampler's threads share its rows.
+    padding = -len(uv) % ROW
+    points = F.pad(uv, (0, 0, 0, padding)).view(1, -1, ROW, 2)
+    visible = torch.zeros(points.shape[:3], dtype=torch.int32, device=uv.device)
+    visible.view(-1)[len(uv) :] = -1
+    sampled = sample_texture(albedo[0].permute(1, 2, 0), points, visible, mips=1)
+    return sampled.view(-1, albedo.shape[1])[: len(uv)]
 
 
 @torch.no_grad()
@@ -168,6 +180,6 @@ def fill_holes(total: Tensor, weight: Tensor, fallback: Tensor) -> Tensor:
     if total.shape[-1] == 1:
         return torch.where(weight > 0, total / weight.clamp_min(1e-12), fallback[None, :, None, None])
     coarse = fill_holes(F.avg_pool2d(total, 2), F.avg_pool2d(weight, 2), fallback)
-    coarse = F.interpolate(coarse, size=total.shape[-2:], mode="bilinear", align_corners=False)
+    coarse = double(coarse)
     trust = (weight / weight.mean().clamp_min(1e-12) * 10).clamp(max=1.0)
     return trust * total / weight.clamp_min(1e-12) + (1 - trust) * coarse

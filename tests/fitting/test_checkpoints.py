@@ -1,4 +1,4 @@
-"""A run is killed at every system call that changes the checkpoint folder: one intact checkpoint always is left."""
+"""However a run is killed while it writes a checkpoint, an intact checkpoint remains."""
 
 import errno
 import os

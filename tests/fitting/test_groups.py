@@ -1,4 +1,4 @@
-"""The table of the state: complete, and the source of the optimiser's groups."""
+"""The state table is complete, and the optimiser's groups are derived from it."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A capture with more frames than make the person: key frames first, the others in windows, then all together."""
+"""A capture longer than its key frames: these are fitted first, the others in windows, then all together."""
 
 from dataclasses import replace
 from pathlib import Path
