@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
-# An editable install maps each module to its file, so a module that comes or goes calls for a new one.
+# An editable install maps each module to its file, so adding or removing a module requires a new install.
 STAMP := $(VENV)/.setup-$(shell find headfit -name '*.py' | sort | cksum | cut -d' ' -f1)
 NATIVE := $(shell find csrc cmake CMakeLists.txt -type f)
 DEMO := runs/demo
@@ -12,7 +12,7 @@ DEMO := runs/demo
 
 setup: $(STAMP)
 
-# torch first and by its exact version: left to a dependency's range, pip may choose a CUDA build of gigabytes.
+# Install torch first, in its exact version: from a dependency's version range, pip may choose a large CUDA build.
 $(STAMP): pyproject.toml constraints.txt Makefile $(NATIVE)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt "$$(grep '^torch==' constraints.txt)"
@@ -39,7 +39,7 @@ demo: setup
 test: setup
 	$(BIN)/python -m pytest
 
-# Within a minute on two cores; `make test` is what a change must pass.
+# Takes less than a minute on two cores. A change must pass `make test`.
 test-fast: setup
 	$(BIN)/python -m pytest -m 'not slow'
 
@@ -52,11 +52,11 @@ bench: setup
 	$(BIN)/python tests/benchmarks/bench_raster.py
 	$(BIN)/python tests/benchmarks/bench_head.py
 
-# How deep the parts of the default head reach into one another over its range, in mm: a few minutes.
+# Penetration depths (mm) between the parts of the default head over its range of poses; takes a few minutes.
 head-check: setup
 	$(BIN)/python models/default/check.py
 
-# How near the default head comes to a foreign one, in minutes; needs a capture with its ground truth (see the script).
+# How closely the default head registers to a foreign one; takes minutes, needs its ground truth (see the script).
 bench-registration: setup
 	$(BIN)/python tests/benchmarks/bench_registration.py
 
@@ -64,7 +64,7 @@ bench-registration: setup
 sheets: setup
 	$(BIN)/headfit models show default --out docs/pictures/head_default.jpg
 
-# How exact gradients are, against finite differences. Several minutes; SCENES="a1 d3" for some of them.
+# Accuracy of the gradients against finite differences. Takes several minutes; SCENES="a1 d3" selects scenes.
 bench-gradients: setup
 	$(BIN)/python -m tests.gradients.table $(SCENES)
 
@@ -73,7 +73,7 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy headfit
 
-# What each CUDA kernel uses and must move, without a GPU.
+# Resources and memory traffic of each CUDA kernel; needs no GPU.
 cuda-report:
 	$(PYTHON) tests/benchmarks/cuda_report.py
 

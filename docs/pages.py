@@ -1,6 +1,6 @@
 """What `mkdocs.yml` cannot say: pages of the site that are kept elsewhere in the repository, or made from the source.
 
-Markdown in the repository links to files as they lie there, so that links work where the repository is browsed.
+Markdown in the repository links to files by their paths there, so that links work where the repository is browsed.
 On the site, a link to a file that is a page becomes a link to that page, and a link to anything else becomes its path
 in plain code type.
 """

@@ -1,7 +1,7 @@
 """Convert a dataset with other conventions into a capture that `headfit check` and `headfit fit` read.
 
-The dataset: `transforms.json` with one camera-to-world matrix per camera, axes as in OpenGL (x right, y up, z towards
-the viewer), millimetres, one field of view for all; images `<camera>_<frame>.png`.
+The dataset: images `<camera>_<frame>.png` and `transforms.json`, with one camera-to-world matrix per camera, axes as in
+OpenGL (x right, y up, z backward), millimetres, and one field of view for all.
 """
 
 import json
@@ -27,10 +27,9 @@ def main(folder: Path) -> None:
 def convert(dataset: Path, out: Path) -> None:
     """The dataset as a capture: metres, world to camera, OpenCV axes (x right, y down, z forward), corner pixels."""
     given = json.loads((dataset / "transforms.json").read_text())
-    width, height = given["w"], given["h"]
+    width, height, cameras = given["w"], given["h"], []
     focal = 0.5 * width / math.tan(0.5 * given["camera_angle_x"])
     K = np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]])
-    cameras = []
     for name, matrix in given["cameras"].items():
         to_world = np.array(matrix) @ np.diag([1.0, -1, -1, 1])  # the same camera with OpenCV's axes
         R = to_world[:3, :3].T
@@ -45,9 +44,9 @@ def convert(dataset: Path, out: Path) -> None:
 def make_dataset(dataset: Path) -> None:
     """Two cameras 1 m from the origin, which see a white dot at (0, 100, 20) mm."""
     dataset.mkdir(parents=True)
-    front = np.array([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 1000], [0, 0, 0, 1]])
-    left = np.array([[0, 0, 1, 1000], [0, 1, 0, 0], [-1, 0, 0, 0], [0, 0, 0, 1]])
-    transforms = {"w": 96, "h": 128, "camera_angle_x": 0.6, "cameras": {"front": front.tolist(), "left": left.tolist()}}
+    front = [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 1000], [0, 0, 0, 1]]
+    left = [[0, 0, 1, 1000], [0, 1, 0, 0], [-1, 0, 0, 0], [0, 0, 0, 1]]
+    transforms = {"w": 96, "h": 128, "camera_angle_x": 0.6, "cameras": {"front": front, "left": left}}
     (dataset / "transforms.json").write_text(json.dumps(transforms))
     focal = 48 / math.tan(0.3)
     for name, (right, up, depth) in {"front": (0, 100, 980), "left": (-20, 100, 1000)}.items():

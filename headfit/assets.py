@@ -1,4 +1,4 @@
-"""Where the data files that come with headfit are found."""
+"""Paths of the data files that are installed with headfit."""
 
 from pathlib import Path
 
@@ -6,10 +6,10 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def asset_path(name: str) -> Path:
-    """Path of a file or folder of `models/` or `configs/`, e.g. `asset_path("models/default/head.npz")`.
+    """The path of a file or folder of `models/` or `configs/`, e.g. `asset_path("models/default/head.npz")`.
 
-    A wheel carries both folders as `headfit/_assets/`; in a source checkout or an editable install they
-    stand next to the package.
+    A wheel contains both folders in `headfit/_assets/`; in a source checkout or an editable install they
+    are next to the package.
 
     Raises:
         FileNotFoundError: the installation has no such asset.

@@ -11,6 +11,8 @@ from typing import Any
 from headfit import __version__
 from headfit.commands import COMMANDS, MODEL_COMMANDS, Command
 from headfit.errors import HeadfitError
+from headfit.files import describe
+from headfit.interruption import Interrupted, signals_raise
 
 
 class _Help(argparse.ArgumentDefaultsHelpFormatter):
@@ -55,8 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand.
 
     Returns:
-        The exit code: 0, 2 for the user's errors, 1 for ours (and for a capture in which `check` finds files that
-        cannot be used), 130 when interrupted.
+    The exit code: 0, 2 for the user's errors and for files that cannot be read or written, 1 for ours (and for a
+    capture in which `check` finds files that cannot be used), 3 for a fit that failed by its own verdict, 130 after
+    Ctrl-C, 143 after SIGTERM.
     """
     top = parser()
     args, unparsed = top.parse_known_args(sys.argv[1:] if argv is None else list(argv))
@@ -64,9 +67,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     if unparsed and not args.command.takes_settings:
         top.error(f"unrecognized arguments: {' '.join(unparsed)}")
     try:
-        return args.command.run(args) or 0
+        with signals_raise():
+            return args.command.run(args) or 0
     except HeadfitError as error:
         return _fail(str(error), 2, args.debug)
+    except OSError as error:
+        return _fail(describe(error), 2, args.debug)
+    except Interrupted as stop:
+        return _fail(stop.message, stop.status, False)
     except KeyboardInterrupt:
         return _fail("interrupted", 130, False)
     except Exception as error:  # the last line of defence: one line for the user, the rest behind --debug
@@ -77,7 +85,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _fail(message: str, code: int, debug: bool) -> int:
     if debug:
         traceback.print_exc()
-    print(f"headfit: error: {message}", file=sys.stderr)
+    if message:  # one of several processes reports
+        print(f"headfit: error: {message}", file=sys.stderr)
     return code
 
 

@@ -1,4 +1,4 @@
-"""Aliases for the numpy array types of annotations; shapes stand in the docstrings."""
+"""Aliases for the numpy array types of annotations; shapes are given in the docstrings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Captures that lie beside the repository and never inside it."""
+"""Captures, which are kept next to the repository and never inside it."""
 
 import os
 from pathlib import Path

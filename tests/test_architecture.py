@@ -1,4 +1,4 @@
-"""The map of docs/architecture.md, held against the imports: those for type checking only count too."""
+"""Imports (those for type checking included) follow the map of docs/architecture.md."""
 
 import ast
 from graphlib import CycleError, TopologicalSorter
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-#: What any room may import: modules that know nothing of heads, captures or images.
+#: Modules that any room may import: they do not depend on heads, captures or images.
 BASE = {"assets", "errors", "files", "sampling", "types"}
 #: Room -> the rooms that it may import.
 ALLOWED: dict[str, set[str]] = {
@@ -69,7 +69,7 @@ def test_no_module_imports_itself_by_way_of_others() -> None:
 
 
 def test_no_test_module_is_imported() -> None:
-    """What tests share is in tests/support; a conftest.py gives fixtures, which nobody imports."""
+    """Shared test code is in tests/support; a conftest.py provides fixtures, which are not imported."""
     for path in (ROOT / "tests").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom):

@@ -12,9 +12,9 @@ import pytest
 from headfit.raster import _C
 
 ROOT = Path(__file__).parents[1]
-#: A fenced block with the file that it makes (python) or changes (diff).
+#: A fenced block, with the file that it creates (python) or changes (diff).
 BLOCK = re.compile(r'^```(python|diff) title="(.+?)"\n(.*?)^```$', re.MULTILINE | re.DOTALL)
-#: Recipe -> how many new files, and how many lines in files that are there, it may take besides its test.
+#: Recipe -> (new files, changed lines in existing files) that it may need in addition to its test.
 COST = {
     "a loss term": (1, 3),
     "a parameter group": (0, 4),
@@ -32,7 +32,7 @@ def recipes() -> dict[str, list[tuple[str, str, str]]]:
 
 
 def apply(kind: str, path: Path, text: str) -> None:
-    """Write a new file, or change one: what a hunk shows without `+` must be in it exactly once."""
+    """Write a new file or change an existing one, which must contain the unchanged lines of a hunk exactly once."""
     if kind == "python":
         assert not path.exists(), f"{path} is there already"
         path.write_text(text)
@@ -61,7 +61,7 @@ def test_a_recipe_costs_what_it_says(name: str) -> None:
 
 @pytest.mark.slow
 def test_the_recipes_work(tmp_path: Path) -> None:
-    """All in one copy: that they do not get in each other's way either, and it is imported once."""
+    """All recipes in one copy of the package, to check that they are also compatible with each other."""
     for folder in ("headfit", "configs", "tests"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__", "_C.*.so"))
     (tmp_path / "models").symlink_to(ROOT / "models")

@@ -1,4 +1,4 @@
-"""Text files of any editor and locale, and what is said when a file cannot be read or written."""
+"""Text files of any editor and locale, and messages when a file cannot be read or written."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""What importing a room brings with it."""
+"""Modules that importing a room loads."""
 
 import subprocess
 import sys

@@ -53,7 +53,7 @@ def label_centroids(
     for region, labels in REGIONS.items():
         belongs = np.zeros(256, dtype=np.uint8)
         belongs[[value for value, name in capture.label_names.items() if name in labels]] = 1
-        pictures = [_centroid_and_area(belongs[mask]) for _, mask in seen]
+        pictures = [region_centroid(belongs[mask]) for _, mask in seen]
         pixels = np.array([centroid for centroid, _ in pictures])
         angles = [area / view.focal**2 for view, (_, area) in zip(views, pictures, strict=True)]
         weights = np.array(angles) / max(*angles, 1e-12)
@@ -63,7 +63,7 @@ def label_centroids(
     return centres
 
 
-def _centroid_and_area(region: NDArray[np.uint8]) -> tuple[tuple[float, float], float]:
+def region_centroid(region: NDArray[np.uint8]) -> tuple[tuple[float, float], float]:
     """Centroid (pixels from the corner) and pixel count of a region's large components; (0, 0) and 0 if it is empty."""
     _, _, stats, centroids = cv2.connectedComponentsWithStats(region)
     areas = stats[1:, cv2.CC_STAT_AREA].astype(np.float64)  # the first is the background

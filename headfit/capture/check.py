@@ -11,6 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from headfit.capture.centroids import REGIONS, label_centroids
+from headfit.capture.consistency import Findings, compare_evidence
 from headfit.capture.decode import DamagedFile
 from headfit.capture.native import open_capture
 from headfit.capture.rig import Rig, describe_rig, rig_warnings
@@ -74,6 +75,7 @@ class CheckReport:
         rig: the geometry of its cameras.
         errors: what training must skip or stops at. Each names its file, camera or frames.
         warnings: what is allowed but looks like a mistake.
+        evidence: the views compared with each other.
     """
 
     capture: CaptureSource
@@ -81,10 +83,12 @@ class CheckReport:
     rig: Rig
     errors: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    evidence: Findings = field(default_factory=Findings)
 
     @property
     def exit_status(self) -> int:
-        """0 when no image is missing and every file can be used, else 1. Warnings do not count."""
+        """0 when no image is missing, every file can be used and none contradicts another, else 1. Warnings do not
+        count."""
         return 1 if self.errors else 0
 
 
@@ -107,7 +111,12 @@ def check(path: Path | str) -> CheckReport:
             report.warnings.append(f"camera {camera.id}: masks missing in frames {some_of(camera.masks.missing)}")
     report.warnings += capture.unreferenced_files()
     head_pixels = [np.median(camera.head_widths) if camera.head_widths else np.nan for camera in cameras]
-    report.warnings += rig_warnings(capture.cameras, report.rig, [float(width) for width in head_pixels])
+    report.evidence = compare_evidence(capture, thorough=True)
+    report.errors += report.evidence.errors
+    widths = [float(width) for width in head_pixels]
+    report.warnings += rig_warnings(capture.cameras, report.rig, widths, report.evidence.compared)
+    report.warnings += report.evidence.warnings
+    report.warnings += _absent_masks(report)
     report.warnings += _swapped_eyes(capture)
     return report
 
@@ -143,6 +152,12 @@ def _missing_images(camera: CameraReport, expected: str) -> list[str]:
     if not camera.images.good and not camera.images.damaged:
         return [f"camera {camera.id}: no images. Expected {expected}"]
     return [f"camera {camera.id}: images missing in frames {some_of(camera.images.missing)}"]
+
+
+def _absent_masks(report: CheckReport) -> list[str]:
+    if not report.capture.label_names or any(camera.masks.good or camera.masks.damaged for camera in report.cameras):
+        return []
+    return ["no masks, although 'classes' names labels: expected masks/<camera>/<frame>.png"]
 
 
 def _swapped_eyes(capture: CaptureSource) -> list[str]:
@@ -190,13 +205,15 @@ def format_report(report: CheckReport) -> str:
                 percent[name] += 100 * camera.label_pixels[value] / max(camera.label_pixels.sum(), 1)
             shares.append([camera.id, *(f"{share:.2f}" for share in percent.values())])
         lines += _table(shares)
-    lines += ["", *_rig_lines(report.rig)]
+    lines += ["", *_rig_lines(report.rig), *report.evidence.lines]
     for title, entries in (("errors", report.errors), ("warnings", report.warnings)):
         if entries:
             lines += ["", f"{title} ({len(entries)}):", *(f"  {entry}" for entry in entries[:MAX_ENTRIES])]
             if len(entries) > MAX_ENTRIES:
                 lines.append(f"  and {len(entries) - MAX_ENTRIES} more")
-    if not report.errors and not report.warnings:
+    if not any(camera.masks.good for camera in report.cameras):
+        lines += ["", "no masks: a fit has to find the head's outline and the mouth by landmarks and pictures alone"]
+    elif not report.errors and not report.warnings:
         lines += ["", "no problems found"]
     return "\n".join(lines)
 

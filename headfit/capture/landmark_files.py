@@ -14,7 +14,7 @@ from headfit.files import make_folder, read_text, write_atomically
 from headfit.types import Float
 
 LANDMARK_COUNT = 68
-#: The first points run along the jaw line. They lie on the silhouette of each view and are no fixed points of the skin.
+#: The first points run along the jaw line. They are on the silhouette of each view and no fixed points of the skin.
 CONTOUR_COUNT = 17
 
 

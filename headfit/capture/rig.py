@@ -56,7 +56,9 @@ def describe_rig(cameras: Sequence[Camera]) -> Rig:
     )
 
 
-def rig_warnings(cameras: Sequence[Camera], rig: Rig, head_pixels: Sequence[float]) -> list[str]:
+def rig_warnings(
+    cameras: Sequence[Camera], rig: Rig, head_pixels: Sequence[float], compared: bool = False
+) -> list[str]:
     """Warnings about what looks wrong.
 
     Args:
@@ -64,6 +66,8 @@ def rig_warnings(cameras: Sequence[Camera], rig: Rig, head_pixels: Sequence[floa
         rig: their geometry.
         head_pixels: for each camera the median width of the head in its images; nan where it is unknown, and the
             image's shorter side is used instead.
+        compared: the views themselves were compared (see `consistency`). That says more than where the optical axes
+            meet, which is then not tested.
     """
     warnings = []
     for camera in cameras:
@@ -81,6 +85,8 @@ def rig_warnings(cameras: Sequence[Camera], rig: Rig, head_pixels: Sequence[floa
     if not np.isfinite(rig.look_at).all():
         if len(cameras) > 1:
             warnings.append("the cameras all look in the same direction, so depth is poorly determined")
+        return warnings
+    if compared:
         return warnings
     behind = [camera.id for camera, distance in zip(cameras, rig.distance, strict=True) if distance <= 0]
     if behind:

@@ -10,13 +10,23 @@ from headfit.commands.command import Command
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("capture", type=Path, metavar="CAPTURE", help="folder with capture.json")
+    parser.add_argument(
+        "--fix",
+        action="store_true",
+        help="where the views agree under another convention or unit, write capture.fixed.json, which says so, next to "
+        "capture.json (default: off)",
+    )
 
 
 def _run(args: argparse.Namespace) -> int:
     from headfit.capture.check import check, format_report
+    from headfit.capture.corrected import write_corrected
 
     report = check(args.capture)
     print(format_report(report))
+    if args.fix:
+        written = write_corrected(args.capture, report.capture, report.evidence)
+        print(f"wrote {written}: rename it to capture.json to use it" if written else "nothing that --fix can mend")
     return report.exit_status
 
 

@@ -5,6 +5,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from headfit.errors import HeadfitError
+
+if TYPE_CHECKING:
+    from headfit.capture import CaptureSource
+    from headfit.fitting.run_folder import Run
 
 HEAD_HELP = "head model: a name, an npz, an ICT-FaceKit folder, a FLAME or GNM file, a YAML that names a mesh"
 
@@ -28,6 +36,25 @@ class Command:
     run: Callable[[argparse.Namespace], int | None]
     usage: str | None = None
     takes_settings: bool = False
+
+
+def add_run(parser: argparse.ArgumentParser, what_for: str) -> None:
+    """Declare the run folder, and the capture that it was fitted to."""
+    parser.add_argument("run", type=Path, metavar="RUN", help="run folder of `headfit fit`")
+    parser.add_argument("--capture", type=Path, metavar="CAPTURE", help=f"the capture, {what_for}")
+
+
+def capture_of(run: Run, given: Path | None) -> CaptureSource:
+    """The capture of a run. `given`: where it is now; None: where it was when it was fitted.
+
+    Raises:
+        HeadfitError: it is not there, or cannot be read.
+    """
+    from headfit.capture import open_capture
+
+    if given is None and not Path(run.args.capture).is_dir():
+        raise HeadfitError(f"{run.args.capture}: the capture of {run.path} is not there any more; name it by --capture")
+    return open_capture(given or run.args.capture)
 
 
 def size(text: str) -> tuple[int, int]:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from headfit.commands.command import Command
+from headfit.commands.command import Command, add_run, capture_of
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", type=Path, metavar="RUN", help="run folder of `headfit fit`")
-    parser.add_argument("--capture", type=Path, help="the capture, if it has moved (default: as when it was fitted)")
+    add_run(parser, "if it has moved (default: where it was when it was fitted)")
     parser.add_argument(
         "--region",
         action="append",
@@ -21,12 +19,11 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from headfit.capture import open_capture
     from headfit.evaluate import evaluate, format_report
     from headfit.fitting.run_folder import load_run
 
     run = load_run(args.run)
-    print(format_report(evaluate(run, open_capture(args.capture or run.args.capture), args.region)))
+    print(format_report(evaluate(run, capture_of(run, args.capture), args.region)))
     print(f"\nwrote {args.run / 'metrics.json'}")
 
 

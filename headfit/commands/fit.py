@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from headfit.commands.command import HEAD_HELP, Command
 from headfit.errors import HeadfitError
+
+#: Exit status of a fit that ran to its end, but does not explain the capture.
+EXIT_FAILED = 3
 
 
 class _PrintConfigHelp(argparse.Action):
@@ -89,15 +93,19 @@ def _run(args: argparse.Namespace) -> int | None:
 
 
 def _judge(run: Any) -> int | None:
-    """Say where a person should look, and which files could not be used; keep both in the run folder."""
+    """Say how good the fit is, where a person should look, and which files could not be used; 3 when it failed."""
     from pytorch_lightning.utilities import rank_zero_only
 
     if getattr(rank_zero_only, "rank", 0):
         return None  # one of several processes; the first one reports
     from headfit.evaluate.health import report_health
+    from headfit.evaluate.verdict import FAILED
 
-    report_health(run)
+    verdict = report_health(run)
     print(f"fitted: {run.path}")
+    if verdict.startswith(FAILED):
+        print(f"headfit: the fit {verdict}", file=sys.stderr)
+        return EXIT_FAILED
     return None
 
 

@@ -5,20 +5,30 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from headfit.commands.command import Command
+from headfit.commands.command import Command, add_run, capture_of
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", type=Path, metavar="RUN", help="run folder of `headfit fit`")
+    add_run(parser, "whose cameras are rendered (default: the cameras as they were fitted, without any capture)")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write")
     parser.add_argument("--cameras", nargs="+", metavar="CAMERA", default=[], help="camera ids (default: all)")
 
 
 def _run(args: argparse.Namespace) -> None:
+    from dataclasses import replace
+
+    from headfit.capture.summary import CaptureSummary
     from headfit.export import render_pictures
     from headfit.fitting.run_folder import load_run
 
-    count = render_pictures(load_run(args.run).model, args.out, args.cameras)
+    run = load_run(args.run)
+    capture = run.model.capture
+    if args.capture:
+        given = CaptureSummary.of(capture_of(run, args.capture), capture.world)
+        capture = replace(given, cameras=[capture.world.local_camera(camera) for camera in given.cameras])
+    for change in run.model.capture.differences(capture):
+        print(f"the capture differs from the fitted one: {change}")
+    count = render_pictures(run.model, args.out, args.cameras, capture)
     print(f"rendered {count} pictures: {args.out}")
 
 

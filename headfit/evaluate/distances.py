@@ -1,4 +1,4 @@
-"""Distances of the fitted surface to the ground truth, per part and per region of its vertices."""
+"""Distances of the fitted surface to the ground truth, per part and per region."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from headfit.evaluate.surface import SurfaceDistance
 from headfit.evaluate.visibility import seen_vertices
 from headfit.fitting.model import FittedHead
 
-# Words in the name of a ground-truth part, and the labels of the fitted faces that it is compared with: a part
-# that is mostly hidden could otherwise score well against the lips or lids in front of it.
+# Words in the name of a ground-truth part, and the labels of the fitted faces to which it is compared. Without them, a
+# mostly hidden part could score well against the lips or lids in front of it.
 _COUNTERPARTS: dict[str, set[str]] = {
     "teeth": {"upper_teeth", "lower_teeth", "teeth"},
     "eyeball": {"left_eye", "right_eye"},
@@ -26,7 +26,7 @@ _NOT_COUNTERPARTS = {"socket", "lids", "lashes"}  # eye_socket is not an eye
 
 @dataclass(frozen=True)
 class Region:
-    """Ground-truth vertices (ids) with a name, and the `labels` of the fitted faces to compare with, None for all."""
+    """Named ground-truth vertices (ids), and the `labels` of the fitted faces to compare with (None: all)."""
 
     name: str
     vertices: np.ndarray
@@ -34,7 +34,7 @@ class Region:
 
 
 def parse_region(text: str, vertex_count: int) -> Region:
-    """`name=start:stop` (vertex ids, stop excluded) as a Region. Raises HeadfitError on anything else."""
+    """The region given by `name=start:stop` (vertex ids, stop excluded). Raises HeadfitError for anything else."""
     name, _, span = text.partition("=")
     start, _, stop = span.partition(":")
     if not (name and start.isdigit() and stop.isdigit() and int(start) < int(stop) <= vertex_count):
@@ -46,7 +46,7 @@ def parse_region(text: str, vertex_count: int) -> Region:
 
 
 def part_regions(truth: TrueMeshes) -> list[Region]:
-    """`all`, then one region per part of the ground truth, eyes, teeth and tongue with their labels."""
+    """The region `all`, then one per part of the ground truth; eyes, teeth and tongue have their labels."""
     regions = [Region("all", np.unique(truth.faces))]
     for part, name in enumerate(truth.part_names):
         words = set(name.split("_"))
@@ -58,24 +58,24 @@ def part_regions(truth: TrueMeshes) -> list[Region]:
 
 
 class _Target:
-    """The fitted faces that some regions are compared with, and what was measured on them so far."""
+    """The fitted faces to which some regions are compared, and the measurements so far."""
 
     def __init__(self, model: FittedHead, labels: frozenset[str] | None, regions: list[Region]) -> None:
         faces = model.head.faces.cpu().numpy().astype(np.int64)
         names = np.array(model.head.label_names)[model.head.face_labels.cpu().numpy()]
         self.faces = faces if labels is None else faces[np.isin(names, sorted(labels))]
-        # A vertex below the cut of the fitted neck is closest to the neck's border, which is not an error of the fit.
+        # Ground-truth vertices below the cut of the fitted neck are closest to its border; that is no error of the fit.
         self.border: np.ndarray = np.any(np.isin(self.faces, model.head.neck_loop.cpu().numpy()), axis=1)
         self.regions = regions
         self.vertices = np.unique(np.concatenate([region.vertices for region in regions]))
-        # Where each ground-truth vertex was found on the surface when it was first seen; face -1: not yet.
+        # Closest surface point of each ground-truth vertex when it was first seen; face -1: not seen yet.
         self.anchor_face = np.full(self.vertices.max() + 1, -1)
         self.anchor_bary = np.zeros((self.vertices.max() + 1, 3))
         self.distances: dict[str, list[np.ndarray]] = {region.name: [] for region in regions}
         self.slides: dict[str, list[np.ndarray]] = {region.name: [] for region in regions}
 
     def measure(self, fitted: np.ndarray, truth: np.ndarray, seen: np.ndarray) -> None:
-        """One frame: fitted [V,3], ground truth [N,3] (metres), and which of the latter are seen [N]."""
+        """Measure one frame: vertices `fitted [V,3]` and `truth [N,3]` (metres); `seen [N]` of the latter count."""
         ids = self.vertices[seen[self.vertices]]
         closest = SurfaceDistance(fitted, self.faces).closest(truth[ids])
         inside = ~self.border[closest.face]
@@ -97,12 +97,18 @@ class _Target:
 def surface_distances(model: FittedHead, truth: TrueMeshes, regions: list[Region]) -> dict[str, dict[str, float]]:
     """Distances from the seen ground-truth vertices to the fitted surface, pooled over frames.
 
-    Returns, for each region that was seen: median_mm, p95_mm, vertices (how many were pooled), and
-    sliding_median_mm, sliding_p95_mm (tangential drift): the distance between the surface point that was closest to a
-    ground-truth vertex when that was first seen, carried along by the fit, and the point that is closest now.
+    A ground-truth vertex is ignored if its closest point is on the border of the open neck: it is below the cut of the
+    fitted head, and the position of the cut is a choice, not an error.
 
-    A ground-truth vertex whose closest point is on the border of the open neck is below the cut of the
-    fitted head and is left out: where a head ends is a choice, not an error.
+    Args:
+        model: the fitted head.
+        truth: the ground truth.
+        regions: the regions to measure.
+
+    Returns:
+        For each region that was seen: median_mm, p95_mm, vertices (number of pooled samples), and sliding_median_mm,
+        sliding_p95_mm (tangential drift). The drift of a ground-truth vertex is the distance between two surface
+        points: the one closest to it when it was first seen, moved with the fitted surface, and the one closest now.
     """
     by_labels: dict[frozenset[str] | None, list[Region]] = {}
     for region in regions:

@@ -1,8 +1,8 @@
-"""Where a finished fit explains its capture badly: frames, views and cameras that a person should look at.
+"""Health of a finished fit: the frames, views and cameras of the capture that it explains badly.
 
-A fit always ends in some head. A good one leaves the same residuals everywhere: a view that is explained much worse
-than its camera's other views shows a wrong picture or a lost pose, and a camera whose pictures are shifted against the
-model in frame after frame has a wrong calibration.
+Every fit yields some head. After a good one the residuals are similar everywhere: a view with much higher residuals
+than its camera's other views has a wrong image or a lost pose, and a camera with images that are shifted against the
+model in most frames has a wrong calibration.
 """
 
 from __future__ import annotations
@@ -26,23 +26,26 @@ from headfit.capture.source import read_or_none
 from headfit.capture.triangulate import triangulate
 from headfit.capture.views import ViewBatch, ViewReader
 from headfit.evaluate.image_shift import estimate_shift
+from headfit.evaluate.verdict import Floor, judge_fit, measure_floor
 from headfit.files import write_atomically
 from headfit.fitting.model import FittedHead
+from headfit.fitting.observation import Observation
 from headfit.fitting.run_folder import TENSORBOARD, Run
 from headfit.render.filters import gaussian_blur
+from headfit.sampling import evenly_spaced
 
 HEALTH = "health.json"
-#: Entries of a kind that the printed summary names; the file holds all.
+#: Maximum number of entries of a kind in the printed summary; the file has all.
 MAX_LISTED = 8
 #: Pixels across the head in the pictures that are compared; number of views compared at once, and in total (but at
 #: least two of every frame).
 RESOLUTION, BATCH_VIEWS, MAX_VIEWS = 256, 16, 1024
-#: Blur (pixels at RESOLUTION) that lets borders some pixels apart find each other.
+#: Blur (pixels at RESOLUTION), so that borders a few pixels apart overlap.
 BLUR = 2.0
 #: A view is badly explained when a residual is this many times what is usual for its camera and its frame, and lies
 #: this many standard deviations (robust, of the logarithm, over all views) above it.
 HIGH_RATIO, HIGH_SIGMAS = {"mask": 1.8, "colour": 1.4}, 8.0
-#: Residuals below these count as these: ratios of smaller ones mean nothing.
+#: Residuals are clamped to these from below: ratios of smaller ones are meaningless.
 MIN_RESIDUAL = {"mask": 0.005, "colour": 0.004}
 #: A camera is flagged when its median image shift exceeds OFF_SHARE of the head's size and OFF_SIGMAS standard errors,
 #: and is at least half the worst camera's shift (which biases the others).
@@ -81,8 +84,10 @@ class CameraOffset:
 
 @dataclass(frozen=True)
 class Health:
-    """What `headfit fit` says at its end. ignored: files left out, by kind."""
+    """What `headfit fit` says at its end. verdict, floor: see `verdict`. ignored: files left out, by kind."""
 
+    verdict: str
+    floor: Floor
     views: int
     ignored: dict[str, list[str]]
     frames: list[HighResidual]
@@ -95,7 +100,8 @@ class Health:
 
 @dataclass(frozen=True)
 class _Views:
-    """Per view: indices, residuals (nan: not known), shift in the camera's own pixels (nan), size of the head there."""
+    """Per view: indices, residuals (nan: not known), shift in the camera's own pixels (nan), size of the head there,
+    IoU of the head (nan), error of the landmarks relative to the head's size (nan)."""
 
     frame: NDArray[np.int64]
     camera: NDArray[np.int64]
@@ -103,6 +109,8 @@ class _Views:
     colour: NDArray[np.float64]
     shift: NDArray[np.float64]
     head_size: NDArray[np.float64]
+    head_iou: NDArray[np.float64]
+    landmark_error: NDArray[np.float64]
 
 
 def examine(run: Run, capture: CaptureSource) -> Health:
@@ -115,22 +123,32 @@ def examine(run: Run, capture: CaptureSource) -> Health:
     ignored = {kind: list(files) for kind, files in run.skipped.items()}
     for kind, files in reader.skipped.items():
         ignored[kind] = list(dict.fromkeys(ignored.get(kind, []) + files))
+    frames, cameras = _high_residuals(run.model, views), _camera_offsets(run.model, capture, views)
+    floor = measure_floor(views.head_iou, views.landmark_error)
+    off = sum(camera.off for camera in cameras)
     return Health(
+        verdict=judge_fit(floor, len(frames), off, sum(map(len, ignored.values()))),
+        floor=floor,
         views=len(views.frame),
         ignored=ignored,
-        frames=_high_residuals(run.model, views),
-        cameras=_camera_offsets(run.model, capture, views),
+        frames=frames,
+        cameras=cameras,
     )
 
 
-def report_health(run: Run) -> None:
-    """Examine a run against its capture, print the summary, and keep it in `health.json` and TensorBoard."""
+def report_health(run: Run) -> str:
+    """Examine a run against its capture, print the summary, and keep it in `health.json` and TensorBoard.
+
+    Returns:
+        The verdict.
+    """
     health = examine(run, open_capture(run.args.capture))
     health.save(run.path)
     summary = format_health(health)
     print(summary)
     with SummaryWriter(str(run.path / TENSORBOARD)) as writer:
         writer.add_text("health", "```\n" + summary + "\n```", 0)
+    return health.verdict
 
 
 def _measure(model: FittedHead, reader: ViewReader) -> _Views:
@@ -168,12 +186,32 @@ def _compare(model: FittedHead, batch: ViewBatch) -> tuple[NDArray, ...]:
     own = 1 / shift.new_tensor([framing.factors for framing in batch.framings])  # picture pixels per compared pixel
     head_size = torch.where(head > 0, head, o.fragments.head.sum((1, 2)).to(head)).sqrt()
     share = torch.where(head > 0, wrong.sum((1, 2)) / head.clamp_min(1), torch.nan)
-    numbers = (share, torch.stack(skin_error), shift * own, head_size * own.mean(1))
+    floor = (_head_iou(o, rendered), _landmark_error(model, o))
+    numbers = (share, torch.stack(skin_error), shift * own, head_size * own.mean(1), *floor)
     return (o.batch.frame.cpu().numpy(), o.batch.camera.cpu().numpy(), *(n.double().cpu().numpy() for n in numbers))
 
 
+def _head_iou(o: Observation, rendered: Tensor) -> Tensor:
+    """IoU `[B]` of the heads of class images `[B,H,W,C]` and masks; NaN without a mask, or without any head."""
+    mine, theirs = ((1 - image[..., 0]) * o.mask_known for image in (rendered, o.target))
+    union = torch.maximum(mine, theirs).sum((1, 2))
+    iou = torch.minimum(mine, theirs).sum((1, 2)) / union.clamp_min(1)
+    return iou.where(o.has_mask.flatten() & (union >= 1), torch.nan)
+
+
+def _landmark_error(model: FittedHead, o: Observation) -> Tensor:
+    """Median distance `[B]` of the landmarks from the model's, relative to the head's size; nan without landmarks. The
+    jaw line is left out."""
+    if not model.use_landmarks:
+        return o.head_area.new_full((len(o.batch.frame),), torch.nan)
+    inner = o.cameras.project(model.head.landmarks(o.v_views)[:, CONTOUR_COUNT:])[..., :2]
+    distance = (inner - o.batch.landmarks[:, CONTOUR_COUNT:]).norm(dim=-1)
+    seen = o.batch.landmark_weight[:, CONTOUR_COUNT:] > 0
+    return distance.where(seen, torch.nan).nanmedian(dim=1).values / o.head_area.sqrt()
+
+
 def _features(model: FittedHead, classes: Tensor) -> Tensor:
-    """The parts of class images `[B,H,W,C]` that show a shift best: head, mouth with lips, and eyes, `[B,H,W,3]`."""
+    """Images `[B,H,W,3]` of head, mouth with lips, and eyes, from class images `[B,H,W,C]`: they show a shift best."""
     names = model.classes.names
     eyes = [name.endswith("_eye") for name in names]
     skin = [name in ("background", "skin") for name in names]
@@ -215,7 +253,7 @@ def _high_residuals(model: FittedHead, views: _Views) -> list[HighResidual]:
 
 
 def _median_of_group(values: NDArray, group: NDArray) -> NDArray:
-    """For every value the median of its group; nan stays out, and a group of nothing else has nan."""
+    """The median of each value's group. NaNs are ignored; a group of NaNs only has NaN."""
     medians = np.full(len(values), np.nan)
     for key in np.unique(group[np.isfinite(values)]):
         medians[group == key] = np.nanmedian(values[group == key])
@@ -241,10 +279,10 @@ def _camera_offsets(model: FittedHead, capture: CaptureSource, views: _Views) ->
 
 
 def _landmark_offsets(model: FittedHead, capture: CaptureSource) -> dict[int, tuple[float, float]]:
-    """Per camera with landmarks: where they lie relative to what the other cameras' landmarks triangulate to (pixels,
+    """Per camera with landmarks: their offset from what the other cameras' landmarks triangulate to (pixels,
     median over points and some frames). The jaw line is left out: its points are not fixed on the skin."""
     found: dict[int, list[NDArray]] = {}
-    frames = np.unique(np.linspace(0, len(capture.frames) - 1, LANDMARK_FRAMES).astype(int))
+    frames = evenly_spaced(len(capture.frames), LANDMARK_FRAMES).tolist()
     for frame in frames if model.config.use_landmarks else ():
         seen = {
             c: p[CONTOUR_COUNT:]
@@ -263,12 +301,13 @@ def _landmark_offsets(model: FittedHead, capture: CaptureSource) -> dict[int, tu
 
 
 def format_health(health: Health) -> str:
-    """The summary as a short table for a terminal."""
+    """The summary as text for a terminal."""
     ignored = sum(map(len, health.ignored.values()))
     off = [camera for camera in health.cameras if camera.off]
     lines = [
-        f"health: {health.views} views compared, {ignored} files ignored, {len(health.frames)} frames with high "
-        f"residual, {len(off)} of {len(health.cameras)} cameras look off"
+        f"health: {health.verdict}",
+        f"  {health.views} views compared, {ignored} files ignored, {len(health.frames)} frames with high "
+        f"residual, {len(off)} of {len(health.cameras)} cameras look off",
     ]
     for kind, files in health.ignored.items():
         lines.append(f"  {len(files)} {kind}:")

@@ -1,4 +1,4 @@
-"""By how many pixels a picture is shifted against its render."""
+"""Estimation of the shift, in pixels, between an image and its render."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-#: Difference at which a pixel counts half: a larger one shows different content, not shifted content.
+#: Difference at which a pixel's weight is one half: larger ones show different content, not shifted content.
 RESIDUAL_SCALE = 0.1
 STEPS = 5
-#: Largest shift (pixels) that is believed: beyond it the blurred borders no longer overlap.
+#: Largest shift (pixels) that is reported: beyond it, the blurred borders no longer overlap.
 MAX_SHIFT = 12.0
 
 
@@ -17,10 +17,11 @@ def estimate_shift(rendered: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """The shifts d `[B,2]` (pixels: x right, y down) with target(x) = rendered(x - d), by robust Gauss-Newton steps.
 
     Args:
-        rendered, target: `[B,H,W,C]` of about the same range 0 to 1, smooth over the shifts looked for.
-        weight: `[B,H,W,C]`, 0 where the render is not to be compared; moves along with it.
+        rendered, target: `[B,H,W,C]`, both about 0 to 1, smooth over the expected shifts.
+        weight: `[B,H,W,C]` of the render's pixels, shifted with them; 0: not compared.
 
-    Returns nan where the weighted pictures do not determine a shift, or it is larger than `MAX_SHIFT`.
+    Returns:
+        The shifts; NaN where the weighted images do not determine one, or it exceeds `MAX_SHIFT`.
     """
     model = torch.cat([rendered, weight], dim=-1).permute(0, 3, 1, 2)
     wanted = target.permute(0, 3, 1, 2)
@@ -30,7 +31,7 @@ def estimate_shift(rendered: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     for _ in range(STEPS):
         moved = _moved(model, d)
         image, counted = moved[:, :count], (moved[:, count:] > 0.99).to(moved)
-        slope = torch.stack([_slope(image, 3), _slope(image, 2)], dim=-1)  # of the render; it moves against d
+        slope = torch.stack([_slope(image, 3), _slope(image, 2)], dim=-1)  # of the render, which moves against d
         residual = wanted - image
         robust = counted / (1 + (residual / RESIDUAL_SCALE).square())
         normal = torch.einsum("bchw,bchwi,bchwj->bij", robust, slope, slope)
@@ -42,7 +43,7 @@ def estimate_shift(rendered: Tensor, target: Tensor, weight: Tensor) -> Tensor:
 
 
 def _moved(image: Tensor, d: Tensor) -> Tensor:
-    """`image [B,C,H,W]` moved by `d [B,2]` pixels; zero comes in from outside."""
+    """`image [B,C,H,W]` shifted by `d [B,2]` pixels, padded with zeros."""
     height, width = image.shape[-2:]
     shift = torch.nan_to_num(d) * d.new_tensor([2 / width, 2 / height])
     theta = torch.cat([torch.eye(2).to(d).expand(len(d), 2, 2), -shift[..., None]], dim=-1)

@@ -1,4 +1,4 @@
-"""Image metrics inside a mask, and overlap of labels over many views."""
+"""Image metrics inside a mask, and label overlap over many views."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from scipy.ndimage import gaussian_filter
 
 
 def psnr(image: np.ndarray, target: np.ndarray, mask: np.ndarray) -> float:
-    """Peak signal-to-noise ratio in dB over the pixels of a mask.
+    """Peak signal-to-noise ratio in dB over the pixels of a mask; infinite for equal images.
 
-    image, target [H,W,3] in [0,1]; mask [H,W] bool with at least one pixel set. Infinite for equal images.
+    Args:
+        image: `[H,W,3]` in [0, 1].
+        target: `[H,W,3]` in [0, 1].
+        mask: bool `[H,W]` with at least one pixel set.
     """
     error = float(np.mean((image[mask].astype(np.float64) - target[mask]) ** 2))
     return float("inf") if error == 0 else -10 * float(np.log10(error))
@@ -18,9 +21,13 @@ def psnr(image: np.ndarray, target: np.ndarray, mask: np.ndarray) -> float:
 def ssim(image: np.ndarray, target: np.ndarray, mask: np.ndarray) -> float:
     """Structural similarity averaged over the pixels of a mask and over the channels.
 
-    Wang, Bovik, Sheikh, Simoncelli 2004, eq. 13: an 11x11 Gaussian window of sigma 1.5, K1 = 0.01, K2 = 0.03.
-    image, target [H,W,3] in [0,1]; mask [H,W] bool with at least one pixel set. Windows at the border of the
-    mask see the target on both sides of the comparison, so that what lies outside cannot count.
+    Wang, Bovik, Sheikh, Simoncelli 2004, eq. 13: an 11x11 Gaussian window of sigma 1.5, K1 = 0.01, K2 = 0.03. Outside
+    of the mask, the image is replaced by the target, so that windows at the mask's border see no difference there.
+
+    Args:
+        image: `[H,W,3]` in [0, 1].
+        target: `[H,W,3]` in [0, 1].
+        mask: bool `[H,W]` with at least one pixel set.
     """
     x = np.where(mask[..., None], image, target).astype(np.float64)
     y = target.astype(np.float64)
@@ -38,13 +45,13 @@ def ssim(image: np.ndarray, target: np.ndarray, mask: np.ndarray) -> float:
 
 
 class LabelOverlap:
-    """Intersection over union per class, with both sums pooled over all views before they are divided.
+    """Intersection over union per class, with intersections and unions summed over all views before the division.
 
-    Pooling matters for classes that are seldom seen: an IoU per picture is noise where a closed mouth shows
-    five pixels of teeth.
+    Pooling matters for rare classes: the IoU of a single view is noise when a closed mouth shows five pixels of teeth.
 
-    names: the classes, in the order of the class ids given to `add`. unions: further classes, each the union
-    of some of the names.
+    Args:
+        names: the classes, in the order of the class ids given to `add`.
+        unions: further classes, each the union of some of the names.
     """
 
     def __init__(self, names: list[str], unions: dict[str, list[str]]) -> None:
@@ -53,14 +60,14 @@ class LabelOverlap:
         self._confusion = np.zeros((len(names), len(names)), dtype=np.int64)
 
     def add(self, predicted: np.ndarray, target: np.ndarray) -> None:
-        """Count one view. Both [H,W] int, class ids; -1 on either side leaves the pixel out."""
+        """Count one view of class ids, both int `[H,W]`; a pixel that is -1 in either is ignored."""
         scored = (predicted >= 0) & (target >= 0)
         classes = len(self._confusion)
         pairs = predicted[scored].astype(np.int64) * classes + target[scored]
         self._confusion += np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
 
     def iou(self) -> dict[str, float]:
-        """IoU in [0,1] per class that was seen on either side in any view."""
+        """IoU in [0, 1] of each class that occurs in a prediction or target."""
         scores = {}
         for name, ids in self._members.items():
             intersection = self._confusion[np.ix_(ids, ids)].sum()

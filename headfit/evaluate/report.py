@@ -21,7 +21,7 @@ from headfit.fitting.run_folder import Run
 
 _BACKGROUND = 0  # class 0 of every LabelClasses
 
-# Classes reported together in addition to on their own, where a model and a capture tell them apart.
+# Classes whose union is also reported, where both model and capture distinguish them.
 _UNIONS = {
     "eyes": ("left_eye", "right_eye"),
     "lips": ("upper_lip", "lower_lip"),
@@ -32,8 +32,8 @@ _UNIONS = {
 def evaluate(run: Run, capture: CaptureSource, regions: Sequence[str] = ()) -> dict[str, Any]:
     """Score a run against a capture and write `metrics.json` into the run folder.
 
-    The head is where the capture's mask says so, or where the model is drawn if a view has no mask; pixels
-    that either side ignores (below the neck, unlabelled) are never scored.
+    The head's pixels are those of the mask, or those of the rendered model in a view without a mask. Pixels that either
+    ignores (below the neck, unlabelled) are not scored.
 
     Args:
         run: the fit.
@@ -41,11 +41,11 @@ def evaluate(run: Run, capture: CaptureSource, regions: Sequence[str] = ()) -> d
         regions: `NAME=START:STOP`, ranges of ground-truth vertices to report in addition to the parts.
 
     Returns:
-        What it wrote:
+        The content of the file:
         pictures: for `held_out` and `training` cameras, PSNR (dB) and SSIM inside the head, mean over views
-        iou: per class, pooled over all views that have a mask (`masks` says how many)
-        damaged_views: how many views were left out because one of their files is damaged
-        changes: how frames and cameras of the capture differ from those that were fitted
+        iou: per class, pooled over all views that have a mask (`masks`: their number)
+        damaged_views: number of views that were skipped because one of their files is damaged
+        changes: differences between the capture's frames and cameras and the fitted ones
         distances: per part and region of the ground truth, see `surface_distances` (absent without true meshes)
 
     Raises:
@@ -57,7 +57,7 @@ def evaluate(run: Run, capture: CaptureSource, regions: Sequence[str] = ()) -> d
         if truth is None:
             raise HeadfitError(f"{capture.location}: has no true meshes, so --region has nothing to name")
         asked = [parse_region(text, int(truth.faces.max()) + 1) for text in regions]
-        names = {region.name for region in asked}  # a part of the same name gives way
+        names = {region.name for region in asked}  # a requested region replaces a part of the same name
         gt_regions = [region for region in gt_regions if region.name not in names] + asked
 
     result: dict[str, Any] = {"run": str(run.path), "capture": capture.location, **_score_views(run.model, capture)}
@@ -69,7 +69,7 @@ def evaluate(run: Run, capture: CaptureSource, regions: Sequence[str] = ()) -> d
 
 
 def _score_views(model: FittedHead, capture: CaptureSource) -> dict[str, Any]:
-    """PSNR, SSIM and IoU over all fitted views that the capture has."""
+    """PSNR, SSIM and IoU over all fitted views that are in the capture."""
     classes = label_classes(model.head.label_names, capture.label_names)
     overlap = LabelOverlap(list(classes.names), _unions(list(classes.names)))
     scores: dict[str, list[tuple[float, float]]] = {"held_out": [], "training": []}
@@ -118,7 +118,7 @@ class _View:
 
 
 def _views(model: FittedHead, capture: CaptureSource) -> list[_View]:
-    """The fitted views that the capture has, too."""
+    """The fitted views that are also in the capture."""
     camera_of = {camera.id: index for index, camera in enumerate(capture.cameras)}
     frame_of = {name: index for index, name in enumerate(capture.frames)}
     return [
@@ -136,7 +136,7 @@ def _views(model: FittedHead, capture: CaptureSource) -> list[_View]:
 
 
 def _unions(names: list[str]) -> dict[str, list[str]]:
-    """The head (all but background), and the unions that are finer here than their own name."""
+    """Members of each union: the head (all but background), and those of several classes in `names`."""
     unions = {"head": [name for name in names if name != "background"]}
     for union, members in _UNIONS.items():
         present = [name for name in members if name in names]

@@ -8,12 +8,12 @@ from itertools import chain
 import numpy as np
 from scipy.spatial import KDTree
 
-_CHUNK = 4096  # points at a time: bounds the memory of the candidate lists to some tens of MB
+_CHUNK = 4096  # points per batch: bounds the memory of the candidate lists to some tens of MB
 
 
 @dataclass(frozen=True)
 class ClosestPoints:
-    """For N points: distance [N] (unit of the mesh), face [N] int64 and bary [N,3] of the closest point."""
+    """Closest points of N points: distance `[N]` (unit of the mesh), face `[N]` int64, barycentric `bary [N,3]`."""
 
     distance: np.ndarray
     face: np.ndarray
@@ -21,7 +21,7 @@ class ClosestPoints:
 
 
 def _segment_parameter(points: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """Parameter in [0,1] of the point of the segment start-end that is closest to each point. All [N,3]."""
+    """Parameter in [0, 1] of the point on the segment from `start` to `end` closest to each point. All `[N,3]`."""
     along = end - start
     length2 = np.einsum("ij,ij->i", along, along)
     parameter = np.einsum("ij,ij->i", points - start, along) / np.where(length2 > 0, length2, 1)
@@ -29,14 +29,17 @@ def _segment_parameter(points: np.ndarray, start: np.ndarray, end: np.ndarray) -
 
 
 def closest_on_triangle(points: np.ndarray, corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The closest point of one triangle per point.
+    """Distance `[N]` and barycentric coordinates `[N,3]` of the closest point on one triangle per point.
 
-    points [N,3], corners [N,3,3]. Returns (distance [N], bary [N,3]). The closest point is the foot of the
-    perpendicular where that lies inside, else the nearest of the three edges' closest points; a degenerate
-    triangle has no inside and falls through to its edges.
+    The closest point is the foot of the perpendicular if that is inside the triangle, else the closest of the three
+    edges' closest points. A degenerate triangle has no inside, so the result is on its edges.
+
+    Args:
+        points: `[N,3]`.
+        corners: `[N,3,3]` corners of the triangle of each point.
     """
     a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
-    # Foot point a + v (b-a) + w (c-a) by the 2x2 normal equations of the plane.
+    # Foot point a + v (b-a) + w (c-a) from the 2x2 normal equations.
     ab, ac, ap = b - a, c - a, points - a
     d00, d01, d11 = (np.einsum("ij,ij->i", x, y) for x, y in ((ab, ab), (ab, ac), (ac, ac)))
     d20, d21 = (np.einsum("ij,ij->i", ap, x) for x in (ab, ac))
@@ -61,14 +64,19 @@ def closest_on_triangle(points: np.ndarray, corners: np.ndarray) -> tuple[np.nda
 
 
 class SurfaceDistance:
-    """Closest points on a triangle mesh, exactly.
+    """Finds exact closest points on a triangle mesh.
 
-    Every triangle lies in a ball around its centroid, whose radius is the distance to its farthest corner.
-    The exact distance to the triangle of the nearest centroid bounds the answer from above; only triangles
-    whose ball reaches into that bound can beat it, and all of those are tried. Triangles are kept in one
-    KD-tree per class of radius, so that a few large ones do not widen the search among the small.
+    The bounding ball of a triangle is centred at its centroid and reaches to its farthest corner. The exact distance to
+    the triangle of the nearest centroid is an upper bound; only triangles with a ball within that bound can be closer,
+    and all of those are tested. There is one KD-tree per class of radius, so that a few large triangles do not widen
+    the search among small ones.
 
-    vertices [V,3], faces [F,3] with F > 0; any unit.
+    Args:
+        vertices: `[V,3]` in any unit.
+        faces: `[F,3]`, at least one.
+
+    Raises:
+        ValueError: there are no faces.
     """
 
     def __init__(self, vertices: np.ndarray, faces: np.ndarray) -> None:
@@ -83,7 +91,7 @@ class SurfaceDistance:
         self._all = KDTree(self._centroids)
 
     def closest(self, points: np.ndarray) -> ClosestPoints:
-        """Closest surface point of each of points [N,3], in the unit of the mesh."""
+        """The closest surface point of each of `points [N,3]`, in the unit of the mesh."""
         points = np.asarray(points, dtype=np.float64)
         if len(points) == 0:
             return ClosestPoints(np.zeros(0), np.zeros(0, dtype=np.int64), np.zeros((0, 3)))

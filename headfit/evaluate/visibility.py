@@ -1,4 +1,4 @@
-"""Which vertices of a true mesh the cameras see."""
+"""Visibility of ground-truth vertices to the cameras."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from headfit.capture import Camera, TrueMeshes
 from headfit.raster import rasterize
 from headfit.render import CameraBatch
 
-_DEPTH_TOLERANCE = 1e-3  # metres: a vertex this far behind the surface that covers its pixel is hidden
-_OVERSAMPLING = 2  # rendered at this scale, so that the depth next to a vertex is not that of a distant slope
+_DEPTH_TOLERANCE = 1e-3  # metres: a vertex farther than this behind the surface in its pixel is hidden
+_OVERSAMPLING = 2  # rendering scale, so that the depth next to a vertex is not that of a distant slope
 
 
 def seen_vertices(truth: TrueMeshes, vertices: np.ndarray, cameras: Sequence[Camera]) -> np.ndarray:
-    """Bool `[V]`: the vertices that at least one camera sees, those under hair left out.
+    """Bool `[V]`: the vertex is seen by at least one camera and is not under hair.
 
-    A vertex is seen when its normal faces the camera, it projects into the image, and no surface is more than a
+    A vertex is seen if its normal faces the camera, it projects into the image, and no surface is more than a
     millimetre in front of it.
 
     Args:
-        truth: says which faces the images show; the others hide nothing and are never seen.
+        truth: states which faces the images show; the others occlude nothing and are never seen.
         vertices: `[V,3]` metres, world, of one frame.
         cameras: the cameras to test.
     """
@@ -49,7 +49,7 @@ def _seen_by(camera: Camera, vertices: np.ndarray, normals: np.ndarray, faces: n
 
 
 def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """Area-weighted vertex normals [V,3], not normalised; zero for a vertex without faces."""
+    """Area-weighted vertex normals `[V,3]`, not normalised; zero for a vertex without faces."""
     a, b, c = (vertices[faces[:, corner]] for corner in range(3))
     face_normals = np.cross(b - a, c - a)
     normals = np.zeros_like(vertices)

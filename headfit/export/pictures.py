@@ -8,28 +8,37 @@ from pathlib import Path
 from PIL import Image
 from tqdm import tqdm
 
+from headfit.capture.summary import CaptureSummary
+from headfit.errors import HeadfitError
 from headfit.files import failures_named, make_folder
 from headfit.fitting.model import FittedHead
 
 
-def render_pictures(model: FittedHead, out: Path, cameras: Sequence[str] = ()) -> int:
+def render_pictures(
+    model: FittedHead, out: Path, cameras: Sequence[str] = (), capture: CaptureSummary | None = None
+) -> int:
     """Write `out/<camera>/<frame>.png` for every fitted frame; returns the number of pictures.
 
     Args:
         model: the fitted head.
         out: folder to write.
-        cameras: ids of the capture's cameras; none for all of them.
+        cameras: ids of cameras; none for all of them.
+        capture: where the cameras are taken from, and which of the fitted frames are rendered, by name; default: the
+            capture as it was fitted. A camera that was not fitted shows the mean colours.
 
     Raises:
-        HeadfitError: the capture has no camera of an id, or a picture cannot be written.
+        HeadfitError: there is no camera of an id, none of the frames was fitted, or a picture cannot be written.
     """
-    capture = model.capture
+    fitted, capture = model.capture.frames, capture or model.capture
     indices = [capture.camera_index(name) for name in dict.fromkeys(cameras)] or range(len(capture.cameras))
-    views = [(capture.cameras[camera], frame) for camera in indices for frame in range(len(capture.frames))]
+    frames = [index for index, name in enumerate(fitted) if name in set(capture.frames)]
+    if not frames:
+        raise HeadfitError(f"capture {capture.name} has none of the fitted frames {fitted[0]} to {fitted[-1]}")
+    views = [(capture.cameras[camera], frame) for camera in indices for frame in frames]
     for camera, frame in tqdm(views, desc="render", unit="picture"):
         folder = out / camera.id
         make_folder(folder)
-        picture = folder / f"{capture.frames[frame]}.png"
+        picture = folder / f"{fitted[frame]}.png"
         with failures_named(picture):
             Image.fromarray(model.render(camera, frame)["rgb"]).save(picture)
     return len(views)

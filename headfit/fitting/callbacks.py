@@ -1,22 +1,29 @@
-"""What a run shows and keeps: progress, checkpoints, pictures."""
+"""Callbacks of a fit: progress, checkpoints, interruption, pictures."""
 
 from __future__ import annotations
 
+import io
+import signal
+import threading
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.plugins.io import TorchCheckpointIO
 from tqdm import tqdm
 
 from headfit.fitting.checkpoints import CHECKPOINT, keep_checkpoint
+from headfit.fitting.lock import RunLock
 from headfit.fitting.module import HeadFit
 from headfit.fitting.pictures import view_sheet, write_picture
+from headfit.interruption import SIGNALS, Interrupted, raise_if_asked
 
 
 class StageProgress(Callback):
-    """One bar for the whole fit: the stage's name, steps per second, and the losses that matter."""
+    """A progress bar for the whole fit, with the stage's name, steps per second, and the weighted losses."""
 
     def __init__(self) -> None:
         self._bar: tqdm[Any] | None = None
@@ -52,11 +59,26 @@ class StageProgress(Callback):
             self._bar = None
 
 
-class KeepLast(Callback):
-    """A checkpoint after every chunk of steps: see `keep_checkpoint`."""
+class WholeFileIO(TorchCheckpointIO):
+    """Lightning's checkpoints, written to the file itself: no temporary file on another disk, and no error is lost."""
 
-    def __init__(self, run: Path) -> None:
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Write a checkpoint. Raises OSError, which names the file."""
+        content = io.BytesIO()
+        torch.save(checkpoint, content)
+        try:
+            with open(path, "wb") as file:
+                file.write(content.getbuffer())
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+class KeepLast(Callback):
+    """A checkpoint after every chunk of steps: see `keep_checkpoint`. `step`: the steps that the last one holds."""
+
+    def __init__(self, run: Path, step: int) -> None:
         self.run = run
+        self.step = step
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         save = partial(trainer.save_checkpoint, weights_only=False)
@@ -64,12 +86,42 @@ class KeepLast(Callback):
             keep_checkpoint(self.run, save)
         else:
             save(self.run / CHECKPOINT)  # writes nothing, but the first process waits for it
+        self.step = trainer.global_step
+
+
+class StopWhenAsked(Callback):
+    """Ends a fit at once when the process is asked to stop, or has lost its run folder to another one.
+
+    Lightning would finish the step after SIGTERM and exit with status 0; so the handlers that were there before it are
+    restored, after its processes have been notified.
+    """
+
+    def __init__(self, lock: RunLock | None) -> None:
+        self.lock = lock
+        self._handlers = {signum: signal.getsignal(signum) for signum in SIGNALS}
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if threading.current_thread() is threading.main_thread() and callable(self._handlers[signal.SIGTERM]):
+            for signum, handler in self._handlers.items():
+                signal.signal(signum, handler)
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        raise_if_asked()
+        if self.lock is not None:
+            self.lock.require_held()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        launcher = trainer.strategy.launcher
+        if isinstance(exception, Interrupted) and launcher is not None:
+            launcher.kill(signal.SIGTERM)
 
 
 class Pictures(Callback):
     """Target, render, label borders and error map of fixed views, and the texture, to TensorBoard and `pictures/`.
 
-    Drawn at the end of every stage, except of those in windows, which a later stage refines, and every `every` steps.
+    Drawn every `every` steps and at the end of every stage, except of stages in windows, which a later stage refines.
     """
 
     def __init__(self, run: Path, every: int) -> None:
@@ -89,7 +141,8 @@ class Pictures(Callback):
             pictures["texture"] = fit.model.texture_image()
         for name, image in pictures.items():
             if trainer.logger is not None:
-                trainer.logger.experiment.add_image(name, image, step, dataformats="HWC")  # type: ignore[attr-defined]
+                # The step that was done last: the next one is the first that a resumed run logs again.
+                trainer.logger.experiment.add_image(name, image, step - 1, dataformats="HWC")  # type: ignore[attr-defined]
             if end_of_stage:
                 write_picture(self.folder / fit.chunk.stage / f"{name}.png", image)
 

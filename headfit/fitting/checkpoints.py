@@ -7,6 +7,7 @@ import sys
 import zipfile
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,23 +25,35 @@ def keep_checkpoint(run: Path, write: Callable[[Path], None]) -> None:
 
     The new file is complete and on the disk before it gets its name, and a rename is atomic: whenever the process dies,
     each of the two names refers to an intact checkpoint or to none, and once there is one, at least one of them does.
+    Between the two renames that is the previous one. Hard links, which some file systems lack, are not needed.
+
+    Raises:
+        OSError: the file cannot be written; it is removed, and the checkpoints are as they were.
     """
     last, previous = run / CHECKPOINT, run / PREVIOUS
     last.parent.mkdir(parents=True, exist_ok=True)
-    fresh, link = last.with_suffix(".writing"), last.with_suffix(".linking")
-    write(fresh)
-    flush_to_disk(fresh)
+    fresh = last.with_suffix(".writing")
+    try:
+        write(fresh)
+        flush_to_disk(fresh)
+    except OSError:
+        with suppress(OSError):  # what is reported is the error that came first
+            fresh.unlink(missing_ok=True)
+        raise
     if last.exists():
-        link.unlink(missing_ok=True)
-        os.link(last, link)
-        os.replace(link, previous)
+        os.replace(last, previous)
     os.replace(fresh, last)
+
+
+def checkpoint_step(path: Path) -> int:
+    """The number of steps that were done when a checkpoint was written."""
+    return int(torch.load(path, map_location="cpu", weights_only=False, mmap=True)["global_step"])
 
 
 def find_checkpoint(run: Path) -> Path | None:
     """The newest intact checkpoint of a run; None where none was ever written.
 
-    Says on stderr when the last one is damaged and the previous one is taken. Raises HeadfitError when both are.
+    Reports on stderr if the last one is damaged and the previous one is used. Raises HeadfitError if both are damaged.
     """
     there = [path for path in (run / CHECKPOINT, run / PREVIOUS) if path.exists()]
     for path in there:

@@ -1,4 +1,4 @@
-"""Cropping views to the head: what neither mask nor model calls head is not rendered."""
+"""Crop views to the head, so that background is not rendered."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from torch import Tensor
 from headfit.capture.views import ViewBatch
 from headfit.render import CameraBatch
 
-#: Room around the head, in addition to the reach of a blur: its border must lie inside, with neighbours on both sides,
-#: and only some vertices are used. In pixels, and as a share of the picture's longer side.
+#: Margin around the head in pixels, and as a share of the image's longer side, in addition to the reach of a blur. The
+#: head's border must be inside the window with neighbours on both sides, and only every STRIDE-th vertex is tested.
 MARGIN, MARGIN_SHARE = 4, 1 / 64
-#: Only every 8th vertex is used.
+#: Only every 8th vertex is tested.
 STRIDE = 8
-#: Sizes are multiples of this, so that buffers freed in one step fit the next.
+#: Window sizes are multiples of this, so that memory freed by one step fits the next.
 SIZE_MULTIPLE = 16
 
 
 @torch.no_grad()
 def crop_to_head(batch: ViewBatch, cameras: CameraBatch, v_world: Tensor, blur: float) -> tuple[ViewBatch, CameraBatch]:
-    """Crop every view to a window, of one size for the batch, that contains its head by the mask and by the model.
+    """The views and cameras, cropped to windows of one size that contain the head by both mask and model.
 
     Args:
-        batch: the views `[B,H,W]`; those without a mask are cropped to the model's head.
+        batch: B views `[H,W]`; those without a mask are cropped to the model's head.
         cameras: their cameras, at the batch's size.
-        v_world: `[B,V,3]` the model's heads (metres).
-        blur: standard deviation (pixels) of the blur that the window leaves room for.
+        v_world: `[B,V,3]` vertices of the model's heads, metres.
+        blur: standard deviation (pixels) of the blur that is applied to the windows.
 
-    Outside of the windows both sides show background, so no loss changes. Images, landmarks and principal points move
-    together.
+    Outside of the windows both mask and model show background, so the losses do not change. Landmarks and principal
+    points are shifted with the images.
     """
     height, width = cameras.size
     full = torch.tensor([width, height], device=v_world.device)
@@ -55,7 +55,7 @@ def crop_to_head(batch: ViewBatch, cameras: CameraBatch, v_world: Tensor, blur: 
 
 
 def _head_boxes(batch: ViewBatch, v_pix: Tensor, full: Tensor) -> tuple[Tensor, Tensor]:
-    """Lowest and highest corners `[B,2]` (x, y; whole pixels in the picture) of what mask or model call head."""
+    """Lower and upper corners `[B,2]` (x, y; integer pixels inside the image) of the head by mask or model."""
     inside = torch.where(v_pix[..., 2:] > 0, v_pix[..., :2], torch.nan).nan_to_num(0.0)
     low, high = inside.amin(1).floor().long(), inside.amax(1).ceil().long()
     head = (batch.label_weight > 0) & (batch.label_prob[..., 0] < 255)

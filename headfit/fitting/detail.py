@@ -1,4 +1,4 @@
-"""What a frame's surface does beyond the head model's expressions, in a few hundred numbers per frame."""
+"""Per-frame deformation beyond the head model's expressions, in a few hundred numbers per frame."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from headfit.fitting.smooth_offsets import SmoothOffsets
 
 #: Control points of a head.
 CONTROL_POINTS = 200
-#: A cage vertex may be a control point up to this resistance to free offsets (`HeadModel.cage_stiffness`).
+#: Maximum resistance to free offsets (`HeadModel.cage_stiffness`) of a cage vertex that is a control point.
 MAX_STIFFNESS = 3.0
 
 
 class FrameDetail(nn.Module):
     """Maps displacements `[N,K,3]` of control points to cage displacements `[N,Vc,3]`, in the same unit.
 
-    Control points are spread evenly over the soft skin (farthest-point sampling on the mean cage). Each one carries its
-    surroundings along: its footprint is a column of the matrix that smooths offsets (see `SmoothOffsets`), scaled to 1
-    at the control point. So a frame costs a few hundred numbers, whatever the size of the mesh.
+    Control points are spread evenly over the soft skin (farthest-point sampling on the mean cage). The displacement of
+    a control point is interpolated by a column of the matrix that smooths offsets (see `SmoothOffsets`), scaled to 1 at
+    the point. The number of parameters of a frame therefore does not depend on the size of the mesh.
     """
 
     footprint: Tensor
@@ -40,7 +40,7 @@ class FrameDetail(nn.Module):
 
     @property
     def control_point_count(self) -> int:
-        """K."""
+        """Number K of control points."""
         return len(self.control_points)
 
     def forward(self, displacement: Tensor) -> Tensor:
@@ -49,8 +49,7 @@ class FrameDetail(nn.Module):
 
 
 def farthest_points(points: np.ndarray, count: int) -> np.ndarray:
-    """Indices of up to `count` of `points [N,3]`, each as far as possible from those before it; the first one is the
-    farthest from the centroid."""
+    """Indices of up to `count` of `points [N,3]`: farthest-point sampling that starts farthest from the centroid."""
     chosen: list[int] = []
     distance = np.linalg.norm(points - points.mean(0), axis=1)
     for _ in range(min(count, len(points))):

@@ -6,7 +6,6 @@ import sys
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from headfit.capture import Camera
@@ -15,8 +14,8 @@ from headfit.errors import HeadfitError
 from headfit.fitting.model import FittedHead
 from headfit.fitting.placement import Correspondences, Placer
 from headfit.head.similarity import robust_similarity
+from headfit.types import Float
 
-Float = NDArray[np.float64]
 #: Room around the head in its window, as a share of its size; most frames, and stride of the vertices, that are used;
 #: least depth (metres) of a vertex that is projected.
 WINDOW_MARGIN, MAX_WINDOW_FRAMES, WINDOW_STRIDE, MIN_DEPTH = 0.5, 64, 16, 0.01

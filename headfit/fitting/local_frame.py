@@ -17,7 +17,7 @@ from headfit.fitting.config import FitConfig
 from headfit.fitting.placement import Placer
 from headfit.head import load
 
-#: Sizes relative to the model's head that a head may have; beyond, the capture's unit is taken for wrong or arbitrary.
+#: Sizes relative to the model's head that a head may have; beyond, the capture's unit is considered wrong or arbitrary.
 PLAUSIBLE_SIZE = (0.6, 1.6)
 
 

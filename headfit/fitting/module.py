@@ -94,7 +94,11 @@ class HeadFit(pl.LightningModule):
         return optimizer
 
     def training_step(self, batch: ViewBatch, batch_idx: int) -> Tensor:
-        """Loss of one batch of views; every term is logged under `loss/`."""
+        """Loss of one batch of views; every term is logged under `loss/`.
+
+        Raises:
+            HeadfitError: nothing to minimise in this stage, or the loss is not finite.
+        """
         stage = self.stage
         for group in self.fit_optimizer.param_groups:
             group["lr"] = stage.rates.get(group["name"], 0.0) * self.chunk.lr_factor(self.global_step, stage)
@@ -105,7 +109,16 @@ class HeadFit(pl.LightningModule):
             for name, term in self.terms.items()
             if term.applies(self.model, stage)
         }
+        if not values:
+            raise HeadfitError(
+                f"stage {self.chunk.stage}: none of its loss terms applies to this capture and head model"
+            )
         total = torch.stack([stage.weights[name] * value for name, value in values.items()]).sum()
+        if not total.requires_grad:
+            moved = ", ".join(name for name, rate in stage.rates.items() if rate > 0)
+            raise HeadfitError(
+                f"stage {self.chunk.stage}: its loss terms ({', '.join(values)}) do not depend on what moves ({moved})"
+            )
         self._log(total, values)
         return total
 

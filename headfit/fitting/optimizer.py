@@ -1,4 +1,4 @@
-"""Adam for the fit's two particular kinds of parameters: per-frame rows and meshes of vectors."""
+"""Adam with options for per-frame rows and for meshes of vectors."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from torch import Tensor
 class FitAdam(torch.optim.Optimizer):
     """Adam (Kingma & Ba 2015) with two options per parameter group.
 
-    rows: the first dimension counts frames; a frame that is not in the batch (its gradient is exactly 0) keeps its
-        values, moments and step count. Plain Adam would push it on by stale momentum.
-    isotropic: one second moment for the whole tensor, as for a mesh of vectors: the step then keeps the gradient's
-        direction, and a vertex with a small gradient stays still (Nicolet et al. 2021, "UniformAdam").
+    rows: the first dimension is the frame. A frame that is not in the batch (its gradient is exactly 0) keeps its
+        values, moments and step count; plain Adam would move it by its old momentum.
+    isotropic: one second moment for the whole tensor (per row with `rows`), for meshes of vectors: the step keeps the
+        gradient's direction, and vertices with small gradients take small steps (Nicolet et al. 2021, "UniformAdam").
 
     Args:
         groups: parameter groups with `params`, `lr`, and optionally `rows`, `isotropic`, `name`.
-        betas: decay rates of the first and second moment, as in Adam.
+        betas: decay rates of the first and second moments, as in Adam.
         eps: added to the root of the second moment, as in Adam.
     """
 
@@ -31,7 +31,7 @@ class FitAdam(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """One step of every parameter that has a gradient and a positive rate."""
+        """Update every parameter that has a gradient and a positive learning rate. Returns the value of `closure`."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -62,7 +62,7 @@ class FitAdam(torch.optim.Optimizer):
         state["steps"].add_(active)
         state["mean"].lerp_(grad, active * (1 - beta1))
         state["square"].lerp_(square, active * (1 - beta2))
-        # In place where it can be: a texture of millions of texels passes through here in every step.
+        # In place where possible: a texture of millions of texels is updated here in every step.
         length = group["lr"] * active / (1 - beta1 ** state["steps"]).clamp_min(1e-12)
         root = (state["square"] / (1 - beta2 ** state["steps"]).clamp_min(1e-12)).sqrt_().add_(group["eps"])
         parameter.sub_((state["mean"] * length).div_(root))

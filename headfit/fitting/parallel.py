@@ -7,6 +7,7 @@ sums (of gradients, counts and losses) are the same bits everywhere, so the copi
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 
 import torch
@@ -20,6 +21,12 @@ class ManualGradientSync(DDPStrategy):
 
     def configure_ddp(self) -> None:
         """Leave the model unwrapped."""
+
+
+def is_first_process() -> bool:
+    """Whether this process is the one that reports and writes; known before Lightning has connected them."""
+    ranks = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "NODE_RANK", "GROUP_RANK")
+    return all(os.environ.get(name, "0") == "0" for name in ranks)
 
 
 def all_reduce_sum(values: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Pictures of a fit in progress, to look at before trusting a loss curve."""
+"""Pictures of a fit in progress."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from headfit.capture.source import CaptureSource, read_or_none
 from headfit.fitting.model import FittedHead
+from headfit.sampling import evenly_spaced
 
 Picture = NDArray[np.uint8]
 
@@ -22,15 +23,15 @@ MODEL_COLOUR, TARGET_COLOUR = (60, 255, 60), (255, 60, 60)
 
 
 def fixed_views(frames: list[int], cameras: list[int], count: int = 3, views: int = 3) -> list[tuple[int, list[int]]]:
-    """`count` of the frames, spread evenly, each with a few cameras spread over the list."""
-    chosen = np.unique(np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int))
-    spread = np.unique(np.linspace(0, len(cameras) - 1, min(views, len(cameras))).round().astype(int))
+    """Up to `count` evenly spaced frames, each with up to `views` evenly spaced cameras."""
+    chosen = evenly_spaced(len(frames), count)
+    spread = evenly_spaced(len(cameras), views)
     return [(frames[f], [cameras[i] for i in spread]) for f in chosen]
 
 
 def view_sheet(model: FittedHead, capture: CaptureSource) -> Iterator[tuple[str, Picture]]:
-    """(frame name, picture) for some views of frames that have been fitted, one row per camera:
-    target, render, label borders, error."""
+    """(frame name, picture) for some of the frames fitted so far: one row per camera, of target, render, label borders
+    and error."""
     by_angle = sorted(range(len(capture.cameras)), key=lambda i: tuple(model.capture.cameras[i].centre))
     for frame, cameras in fixed_views(model.visited.nonzero()[:, 0].tolist(), by_angle):
         rows = [_row(model, capture, frame, camera) for camera in cameras]
@@ -60,7 +61,7 @@ def _row(model: FittedHead, capture: CaptureSource, frame: int, index: int) -> P
 
 
 def borders(classes: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Bool `[H,W]`: the pixel's class differs from its right or lower neighbour's, and both are known (not -1)."""
+    """Bool `[H,W]`: the class differs from that of the right or lower neighbour, and both are known (not -1)."""
     edge = np.zeros(classes.shape, bool)
     for here, near, out in ((classes[:, :-1], classes[:, 1:], edge[:, :-1]), (classes[:-1], classes[1:], edge[:-1])):
         out |= (here != near) & (here >= 0) & (near >= 0)
@@ -68,9 +69,9 @@ def borders(classes: NDArray[np.int64]) -> NDArray[np.bool_]:
 
 
 def write_picture(path: Path, image: Picture) -> None:
-    """Write an RGB picture, making its folder."""
+    """Write an RGB picture, creating its folder if necessary. Raises OSError if that fails."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(path), np.ascontiguousarray(image[..., ::-1]))
+    path.write_bytes(cv2.imencode(path.suffix, np.ascontiguousarray(image[..., ::-1]))[1].tobytes())
 
 
 def _resize(image: Picture, size: tuple[int, int]) -> Picture:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from headfit.capture.centroids import label_centroids
 from headfit.capture.landmark_files import CONTOUR_COUNT, LANDMARK_COUNT
@@ -15,8 +14,9 @@ from headfit.capture.source import CaptureSource, read_or_none
 from headfit.capture.triangulate import triangulate
 from headfit.head import HeadModel
 from headfit.head.similarity import robust_similarity
+from headfit.sampling import evenly_spaced
+from headfit.types import Float
 
-Float = NDArray[np.float64]
 #: Model points, world points and weights by which a head is placed.
 Correspondences = tuple[Float, Float, Float]
 
@@ -84,9 +84,8 @@ class Placer:
 
     def head_size(self) -> float | None:
         """Size of the head in the world relative to the model's, over some frames; None where nothing shows it."""
-        count = len(self.capture.frames)
-        frames = np.unique(np.linspace(0, count - 1, min(count, SIZE_FRAMES)).round().astype(int))
-        found = [points for frame in frames if (points := self.place(int(frame)).points) is not None]
+        frames = evenly_spaced(len(self.capture.frames), SIZE_FRAMES).tolist()
+        found = [points for frame in frames if (points := self.place(frame).points) is not None]
         return float(np.median([robust_similarity(*points)[0] for points in found])) if found else None
 
     def _by_landmarks(self, frame: int) -> tuple[Correspondences | None, dict[int, Float]]:

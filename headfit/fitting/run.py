@@ -5,11 +5,11 @@ from __future__ import annotations
 import ctypes
 import json
 import sys
-import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from shlex import quote
 
 import numpy as np
 import pytorch_lightning as pl
@@ -17,24 +17,29 @@ import torch
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from headfit.capture import CaptureSource, open_capture
+from headfit.capture.consistency import require_consistent
 from headfit.capture.data import CaptureData
 from headfit.capture.summary import CaptureSummary
 from headfit.capture.world import WorldFrame
 from headfit.errors import HeadfitError
-from headfit.files import write_atomically
-from headfit.fitting.callbacks import KeepLast, Pictures, StageProgress
-from headfit.fitting.checkpoints import CHECKPOINT, find_checkpoint, load_checkpoint
+from headfit.files import describe, make_folder, write_atomically
+from headfit.fitting.callbacks import KeepLast, Pictures, StageProgress, StopWhenAsked, WholeFileIO
+from headfit.fitting.checkpoints import CHECKPOINT, PREVIOUS, checkpoint_step, find_checkpoint, load_checkpoint
 from headfit.fitting.config import FitConfig, RunArgs
 from headfit.fitting.initialise_pose import initialise_pose
 from headfit.fitting.local_frame import enter_local_frame
+from headfit.fitting.lock import locked
 from headfit.fitting.model import FittedHead
 from headfit.fitting.module import HeadFit
-from headfit.fitting.parallel import ManualGradientSync
+from headfit.fitting.notices import without_library_notices
+from headfit.fitting.parallel import ManualGradientSync, is_first_process
 from headfit.fitting.run_folder import ENVIRONMENT, SKIPPED, TENSORBOARD, Run, environment
 from headfit.fitting.schedule import Plan
 from headfit.fitting.settings import CONFIG, load_run_settings, save_settings
 from headfit.fitting.terms import TERMS, Term
+from headfit.fitting.validation import device_type, process_count, trainer_devices, validate_args, validate_config
 from headfit.fitting.warm_start import inherit_settings, load_person
+from headfit.interruption import Interrupted
 
 #: Numbers of glibc's malloc.h.
 MALLOPT_TRIM_THRESHOLD, MALLOPT_MMAP_THRESHOLD = -1, -3
@@ -57,38 +62,75 @@ def fit(
         callbacks: Lightning callbacks besides those that keep checkpoints and pictures and show the progress.
 
     Raises:
-        HeadfitError: bad input, a folder that already holds another run, a run resumed with other settings, or a loss
-            that is not finite.
+        HeadfitError: impossible settings, bad input, a folder that already holds another run or in which another fit is
+            running, a run resumed with other settings, a loss that is not finite, or a file that cannot be written.
+        Interrupted: the process was asked to stop; its message says what is kept and how to continue.
+        HeadfitError: bad input, evidence that contradicts itself, a folder that already holds another run, a run
+            resumed with other settings, or a loss that is not finite.
     """
+    validate_config(config, "settings")
+    validate_args(args)
     run = Path(args.out)
     capture = open_capture(args.capture)
+    _require_training_camera(config, capture)
+    if not args.resume:
+        for oddity in require_consistent(capture, config.use_landmarks):
+            print(f"headfit: warning: {oddity}", file=sys.stderr)
     config = inherit_settings(config) if config.init_from else config
     config = replace(config, texture_size=config.texture_size or texture_size_for(capture))
-    checkpoint = _claim(run, config, args)
+    if args.resume and not (run / CONFIG).exists():
+        raise HeadfitError(f"{run}: nothing to resume: no {CONFIG} there; start without --resume")
+    make_folder(run)
+    with locked(run) if is_first_process() else nullcontext() as lock:
+        checkpoint = _checkpoint_to_continue(run, config, args)
+        kept = KeepLast(run, checkpoint_step(checkpoint) if checkpoint else 0)
+        try:
+            own = [StageProgress(), kept, Pictures(run, args.steps_per_picture), StopWhenAsked(lock)]
+            module = _run_stages(config, args, capture, terms, checkpoint, [*own, *callbacks])
+        except Interrupted as stop:
+            stop.message = f"{stop.message}. {_how_to_continue(args, kept.step)}" if is_first_process() else ""
+            raise
+        except OSError as error:
+            raise HeadfitError(f"{describe(error, run)}. Then: {_how_to_continue(args, kept.step)}") from error
+    return Run(run, module.model, args)
+
+
+def _run_stages(
+    config: FitConfig,
+    args: RunArgs,
+    capture: CaptureSource,
+    terms: Mapping[str, Term],
+    checkpoint: Path | None,
+    callbacks: Sequence[pl.Callback],
+) -> HeadFit:
+    """The module after all stages; the run folder is this process's."""
+    run = Path(args.out)
     keep_freed_memory()
     # Deterministic mode would fill all new memory, which nothing reads, at a tenth of a step's cost.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     world = enter_local_frame(capture, config, load_checkpoint(run) if checkpoint else None)
-    if not world.is_identity:
+    if not world.is_identity and is_first_process():
         print(f"{capture.location}: {world}", file=sys.stderr)
     module = build(config, args, capture, terms, world)
-    _require_a_view_each(module, _processes(args))
-    trainer = _trainer(module, run, args, callbacks)
-    if trainer.is_global_zero:
-        save_settings(config, replace(args, resume=False), run)
-        write_atomically(run / ENVIRONMENT, json.dumps(environment(), indent=1))
-    if checkpoint is None:
-        if config.init_from:
-            print(load_person(module.model), file=sys.stderr)
-        initialise_pose(module.model, capture)
-    with warnings.catch_warnings():
-        # Lightning suggests worker processes; views come from the in-process cache, decoded once.
-        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-        warnings.filterwarnings("ignore", message=".*number of training batches.*smaller than the logging interval.*")
+    _require_a_view_each(module, process_count(args))
+    with without_library_notices():
+        trainer = _trainer(module, args, callbacks, first_step=checkpoint_step(checkpoint) if checkpoint else 0)
+        if trainer.is_global_zero:
+            save_settings(config, replace(args, resume=False), run)
+            write_atomically(run / ENVIRONMENT, json.dumps(environment(), indent=1))
+        if checkpoint is None:
+            if config.init_from:
+                print(load_person(module.model), file=sys.stderr)
+            initialise_pose(module.model, capture)
         trainer.fit(module, ckpt_path=str(checkpoint) if checkpoint else None, weights_only=False)
     if trainer.is_global_zero:
         write_atomically(run / SKIPPED, json.dumps(module.data.skipped, indent=1))
-    return Run(run, module.model, args)
+    return module
+
+
+def _how_to_continue(args: RunArgs, step: int) -> str:
+    kept = f"The checkpoint of step {step} is kept; the steps after it are lost" if step else "No checkpoint yet"
+    return f"{kept}. Continue with: headfit fit --capture {quote(args.capture)} --out {quote(args.out)} --resume"
 
 
 def build(
@@ -112,27 +154,32 @@ def build(
         model.classes,
         hold_out=config.hold_out,
         seed=config.seed,
-        cache_bytes=int(args.cache_gib * 2**30) // _processes(args),
+        cache_bytes=int(args.cache_gib * 2**30) // process_count(args),
     )
     plan = Plan(config.stages, config.steps_per_checkpoint, len(capture.frames), config.key_frames)
     return HeadFit(model, data, plan, terms)
 
 
-def _trainer(module: HeadFit, run: Path, args: RunArgs, callbacks: Sequence[pl.Callback]) -> pl.Trainer:
-    own = [StageProgress(), KeepLast(run), Pictures(run, args.steps_per_picture)]
-    settings: dict[str, Any] = {
-        "logger": TensorBoardLogger(run, name=None, version=TENSORBOARD),
-        "callbacks": [*own, *callbacks],
-        "max_epochs": len(module.plan.chunks),
-        "reload_dataloaders_every_n_epochs": 1,
-        "enable_checkpointing": False,
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
-        "log_every_n_steps": 1,
-        "deterministic": module.model.config.deterministic,
-        "strategy": ManualGradientSync() if _processes(args) > 1 else "auto",
-    }
-    return pl.Trainer(**{**settings, **args.trainer})
+def _trainer(module: HeadFit, args: RunArgs, callbacks: Sequence[pl.Callback], first_step: int) -> pl.Trainer:
+    return pl.Trainer(
+        **{
+            **args.trainer,
+            "accelerator": device_type(args),
+            "devices": trainer_devices(args),
+            # What an interrupted run has logged of the steps from here on, which are done again, is purged.
+            "logger": TensorBoardLogger(args.out, name=None, version=TENSORBOARD, purge_step=first_step),
+            "callbacks": list(callbacks),
+            "plugins": [WholeFileIO()],
+            "max_epochs": len(module.plan.chunks),
+            "reload_dataloaders_every_n_epochs": 1,
+            "enable_checkpointing": False,
+            "enable_progress_bar": False,
+            "enable_model_summary": False,
+            "log_every_n_steps": 1,
+            "deterministic": module.model.config.deterministic,
+            "strategy": ManualGradientSync() if process_count(args) > 1 else "auto",
+        }
+    )
 
 
 def texture_size_for(capture: CaptureSource) -> int:
@@ -145,10 +192,13 @@ def texture_size_for(capture: CaptureSource) -> int:
     return min(MAX_TEXTURE_SIZE, 1 << max(8, (longer_side - 1).bit_length()))
 
 
-def _processes(args: RunArgs) -> int:
-    """Number of processes that the trainer's settings ask for; what Lightning is left to find out counts as 1."""
-    devices, nodes = args.trainer.get("devices", 1), args.trainer.get("num_nodes", 1)
-    return devices * nodes if isinstance(devices, int) else 1
+def _require_training_camera(config: FitConfig, capture: CaptureSource) -> None:
+    held_out = {capture.camera_index(name) for name in config.hold_out}
+    if len(held_out) == len(capture.cameras):
+        raise HeadfitError(
+            f"hold_out names every camera of capture {capture.name} ({', '.join(config.hold_out)}); none is left to "
+            "train on"
+        )
 
 
 def _require_a_view_each(module: HeadFit, processes: int) -> None:
@@ -163,16 +213,20 @@ def _require_a_view_each(module: HeadFit, processes: int) -> None:
             )
 
 
-def _claim(run: Path, config: FitConfig, args: RunArgs) -> Path | None:
-    """Make the run folder, or find the checkpoint to continue from; None: start at the first step."""
+def _checkpoint_to_continue(run: Path, config: FitConfig, args: RunArgs) -> Path | None:
+    """The checkpoint of a locked run folder to continue from; None: start at the first step.
+
+    Raises:
+        HeadfitError: the folder holds a run that is not to be resumed, or one with other settings.
+    """
     if args.resume:
-        if not (run / CONFIG).exists():
-            raise HeadfitError(f"{run}: nothing to resume: no {CONFIG} there; start without --resume")
         _require_same_settings(run, config)
-        return find_checkpoint(run)
-    if (run / CHECKPOINT).exists():
+        checkpoint = find_checkpoint(run)
+        if checkpoint == run / PREVIOUS and is_first_process():
+            (run / CHECKPOINT).unlink(missing_ok=True)  # damaged: it must not become the previous one
+        return checkpoint
+    if (run / CHECKPOINT).exists() or (run / PREVIOUS).exists():
         raise HeadfitError(f"{run}: already holds a run; continue it with --resume, or choose another --out")
-    run.mkdir(parents=True, exist_ok=True)
     return None
 
 

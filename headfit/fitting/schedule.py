@@ -1,4 +1,4 @@
-"""The plan of a fit: stages cut into chunks of steps. A chunk is an epoch for Lightning; checkpoints lie between."""
+"""The plan of a fit: stages divided into chunks of steps. A chunk is an epoch of Lightning and ends in a checkpoint."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import numpy as np
 from headfit.capture.data import Chunk
 from headfit.capture.framing import HeadWindow, framings_at
 from headfit.fitting.config import Stage
+from headfit.sampling import evenly_spaced
 
 
 @dataclass(frozen=True)
 class PlannedChunk:
-    """Steps `first .. first + steps - 1` (counted over the whole fit) of one stage, on some of the frames.
+    """Steps `first .. first + steps - 1` (counted from the start of the fit) of one stage, on some of the frames.
 
-    Learning rates fall over the steps of the whole stage, or of the window: `window_first .. window_first +
+    Learning rates decay over the steps of the whole stage, or of the window: `window_first .. window_first +
     window_steps - 1`.
     """
 
@@ -30,18 +31,18 @@ class PlannedChunk:
     ends_stage: bool = False
 
     def lr_factor(self, step: int, stage: Stage) -> float:
-        """Factor of the learning rates at a step: 1, then falling geometrically to `stage.decay`."""
+        """Factor of the learning rates at a step: 1 at first, then decaying geometrically to `stage.decay`."""
         share = (step - self.window_first + 1) / self.window_steps
         return float(stage.decay ** max(0.0, (share - (1 - stage.decay_share)) / max(stage.decay_share, 1e-9)))
 
 
 class Plan:
-    """All chunks of a fit, in order; a stage for which the capture has no frames has none.
+    """All chunks of a fit, in order. A stage without frames has no chunks.
 
     Args:
         stages: stages by name, in order.
         chunk_steps: maximum number of steps of a chunk.
-        frame_count: frames of the capture.
+        frame_count: number of frames of the capture.
         key_frames: number of key frames among them.
     """
 
@@ -49,7 +50,7 @@ class Plan:
         self.stages = stages
         self.chunks: list[PlannedChunk] = []
         frames = range(frame_count)
-        self.key = np.unique(np.linspace(0, frame_count - 1, min(key_frames, frame_count)).round().astype(int)).tolist()
+        self.key = evenly_spaced(frame_count, key_frames).tolist()
         step, fitted = 0, set[int]()
         for name, stage in stages.items():
             start = len(self.chunks)
@@ -66,7 +67,7 @@ class Plan:
         self.steps = step
 
     def _windows(self, stage: Stage, frames: range, fitted: set[int]) -> list[tuple[Sequence[int], int]]:
-        """Frames and number of steps of each window of a stage; `fitted`: the key frames of earlier stages."""
+        """Frames and number of steps of each window of a stage; `fitted`: the key frames fitted by earlier stages."""
         if stage.frames == "key":
             return [(self.key, stage.steps)]
         if stage.frames == "windows":
@@ -79,7 +80,7 @@ class Plan:
         return [(frames, stage.steps)]
 
     def data_chunk(self, chunk: PlannedChunk, windows: Sequence[HeadWindow]) -> Chunk:
-        """What the data module has to serve for a chunk; `windows`: where the head is in each camera."""
+        """The chunk as the data module needs it; `windows`: where the head is in each camera's images."""
         stage = self.stages[chunk.stage]
         return Chunk(
             first_step=chunk.first,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+import io
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
@@ -11,10 +12,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from headfit.errors import HeadfitError
-from headfit.files import write_atomically
-from headfit.fitting.config import FRAME_CHOICES, FitConfig, RunArgs, Stage
-from headfit.fitting.groups import GROUPS
-from headfit.fitting.terms import TERMS
+from headfit.files import describe, read_text, write_atomically
+from headfit.fitting.config import FitConfig, RunArgs
+from headfit.fitting.validation import validate_config
 
 #: The settings of a run, in its folder: what decides its numbers, and where it reads, writes and computes.
 CONFIG, RUN_ARGS = "config.yaml", "run.yaml"
@@ -32,13 +32,10 @@ def load_settings(path: str | Path, overrides: Sequence[str] = ()) -> tuple[FitC
         HeadfitError: the file is missing or not YAML, or a key or value does not fit; the message names it.
     """
     raw = _read(Path(path))
-    try:
-        raw = _merged(raw, OmegaConf.from_dotlist(list(overrides)))
-    except OmegaConfBaseException as error:
-        raise HeadfitError(f"override {' '.join(overrides)}: {_first_lines(error)}") from None
+    raw = _merged(raw, _parsed(overrides, raw))
     where = f"{path}" + (f" with {' '.join(overrides)}" if overrides else "")
     config, args = _typed(raw, where)
-    _validate(config, str(path))
+    validate_config(config, str(path))
     return config, args
 
 
@@ -67,14 +64,18 @@ def load_settings_of(path: Path) -> RunArgs:
     return _typed(_read(path), str(path))[1]
 
 
-def _read(path: Path) -> DictConfig:
+def _read(path: Path, extended_by: tuple[Path, ...] = ()) -> DictConfig:
     """The settings of a file and of those that it extends, as given."""
+    if path.resolve() in extended_by:
+        raise HeadfitError(f"{path}: extends itself")
     try:
-        given = OmegaConf.load(path)
+        given = OmegaConf.load(io.StringIO(read_text(path)))
     except FileNotFoundError:
         raise HeadfitError(f"{path}: no such configuration file") from None
     except OSError as error:
-        raise HeadfitError(f"{path}: cannot be read ({error.strerror})") from None
+        raise HeadfitError(describe(error, path)) from None
+    except HeadfitError:
+        raise
     except Exception as error:  # yaml's own errors have no common public base across its loaders
         raise HeadfitError(f"{path}: not readable as YAML: {' '.join(str(error).split())}") from None
     if not isinstance(given, DictConfig):
@@ -82,11 +83,32 @@ def _read(path: Path) -> DictConfig:
     base = given.pop("extends", None)
     if base is None:
         return given
-    inherited = _read(path.parent / str(base))
+    inherited = _read(path.parent / str(base), (*extended_by, path.resolve()))
     if given.get("stages") is not None:
-        known = inherited.get("stages", {})
+        _require_names(given["stages"], "stages", str(path))
+        known = inherited.get("stages") or {}
         inherited["stages"] = {name: known.get(name, {}) for name in given["stages"]}
     return _merged(inherited, given)
+
+
+def _parsed(overrides: Sequence[str], raw: DictConfig) -> DictConfig:
+    """Overrides as nested settings. Raises HeadfitError where one is of no such form or names a stage that `raw` has
+    not: a misspelt name would add a stage."""
+    given = OmegaConf.create({})
+    for override in overrides:
+        try:
+            given = _merged(given, OmegaConf.from_dotlist([override]))
+        except Exception as error:  # OmegaConf's, and yaml's for the value
+            raise HeadfitError(f"setting {override}: {_first_lines(error)}") from None
+    stages = given.get("stages")
+    known = raw.get("stages")
+    if isinstance(stages, DictConfig) and isinstance(known, DictConfig):
+        for name in stages:
+            if name not in known:
+                close = difflib.get_close_matches(str(name), list(map(str, known)), n=1)
+                hint = f" Did you mean {close[0]}?" if close else ""
+                raise HeadfitError(f"stages.{name!s}: no such stage; there are {', '.join(map(str, known))}.{hint}")
+    return given
 
 
 def _merged(first: DictConfig, second: DictConfig) -> DictConfig:
@@ -98,8 +120,11 @@ def _merged(first: DictConfig, second: DictConfig) -> DictConfig:
 def _typed(raw: DictConfig, where: str) -> tuple[FitConfig, RunArgs]:
     """Settings as dataclasses, defaults of stages filled in."""
     try:
-        defaults = raw.pop("defaults", {})
-        for name, stage in (raw.get("stages") or {}).items():
+        defaults, stages = raw.pop("defaults", None) or {}, raw.get("stages") or {}
+        _require_names(defaults, "defaults", where)
+        _require_names(stages, "stages", where)
+        for name, stage in stages.items():
+            _require_names(stage or {}, f"stage {name}", where)
             raw["stages"][name] = OmegaConf.merge(defaults, stage or {})
         of_run = {field.name for field in fields(RunArgs)}
         numbers, places = ({k: v for k, v in raw.items() if (k in of_run) is run} for run in (False, True))
@@ -111,35 +136,12 @@ def _typed(raw: DictConfig, where: str) -> tuple[FitConfig, RunArgs]:
     return config, args
 
 
+def _require_names(value: object, what: str, where: str) -> None:
+    if not isinstance(value, DictConfig | dict):
+        raise HeadfitError(f"{where}: {what} must hold settings by name, like `steps: 50`, not {value!r}")
+
+
 def _first_lines(error: Exception) -> str:
     """What is wrong and which key: OmegaConf explains it in its first two lines."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return "; ".join(lines[:2])
-
-
-def _validate(config: FitConfig, path: str) -> None:
-    if not config.stages:
-        raise HeadfitError(f"{path}: no stages; see configs/fit.yaml for an example")
-    if config.texture_size & (config.texture_size - 1) or 0 < config.texture_size < 64:
-        raise HeadfitError(f"{path}: texture_size must be 0 or a power of two of 64 or more, not {config.texture_size}")
-    if config.key_frames < 1:
-        raise HeadfitError(f"{path}: key_frames must be 1 or more, not {config.key_frames}")
-    for name, stage in config.stages.items():
-        _validate_stage(stage, f"{path}: stage {name}")
-
-
-def _validate_stage(stage: Stage, where: str) -> None:
-    if stage.frames not in FRAME_CHOICES:
-        raise HeadfitError(f"{where}: frames must be one of {', '.join(FRAME_CHOICES)}, not {stage.frames!r}")
-    _require_known(stage.rates, GROUPS, f"{where}: rates: unknown parameter group")
-    _require_known(stage.weights, TERMS, f"{where}: weights: unknown loss term")
-    if min(stage.steps, stage.resolution, stage.frames_per_step, stage.views_per_frame) < 1:
-        raise HeadfitError(f"{where}: steps, resolution, frames_per_step and views_per_frame must be 1 or more")
-
-
-def _require_known(names: Iterable[str], known: Iterable[str], message: str) -> None:
-    for name in names:
-        if name not in known:
-            close = difflib.get_close_matches(name, list(known), n=1)
-            hint = f" Did you mean {close[0]}?" if close else ""
-            raise HeadfitError(f"{message} {name!r}; known: {', '.join(known)}.{hint}")

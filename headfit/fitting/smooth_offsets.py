@@ -1,4 +1,4 @@
-"""Free vertex offsets, parameterised so that a gradient step is smooth."""
+"""Free vertex offsets, parameterised so that gradient steps are smooth."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def cage_laplacian(faces: np.ndarray, vertex_count: int) -> sp.csr_matrix:
 
 
 class _Solve(torch.autograd.Function):
-    """x = A^-1 b for one symmetric factorised matrix; its gradient is the same solve."""
+    """x = A^-1 b for a factorised symmetric matrix A; the gradient with respect to b is the same solve."""
 
     @staticmethod
     def forward(ctx, b: Tensor, solver) -> Tensor:  # type: ignore[no-untyped-def]
@@ -40,9 +40,15 @@ def _solve(b: Tensor, solver: spl.SuperLU) -> Tensor:
 class SmoothOffsets(nn.Module):
     """Maps a free field u `[Vc,3]` to offsets (M + smoothness L)^-1 M u `[Vc,3]`, both in metres.
 
-    L is the cage's graph Laplacian. A step on u moves whole neighbourhoods instead of single vertices ("Large Steps in
-    Inverse Rendering of Geometry", Nicolet et al. 2021), while every offset stays reachable. M is diagonal: small where
-    the head model asks for stiffness, so that such regions follow their neighbours, and 0 on rigid parts.
+    L is the cage's graph Laplacian. A step of u moves whole neighbourhoods instead of single vertices ("Large Steps in
+    Inverse Rendering of Geometry", Nicolet et al. 2021), yet any offsets can be represented. M is diagonal: small where
+    the head model is stiff, so that such regions follow their neighbours, and 0 on rigid parts.
+
+    Args:
+        cage_faces: `[F,3]`.
+        stiffness: `[Vc]` relative resistance of the vertices to offsets.
+        rigid: bool `[Vc]`: the vertex belongs to a rigid part and has no offset.
+        smoothness: weight of the Laplacian.
     """
 
     def __init__(self, cage_faces: Tensor, stiffness: Tensor, rigid: Tensor, smoothness: float) -> None:
@@ -71,6 +77,6 @@ class SmoothOffsets(nn.Module):
         return torch.where(self.free, _Solve.apply(self.mobility * field, self._solver), 0.0)
 
     def bending(self, offsets: Tensor) -> Tensor:
-        """Mean squared bi-Laplacian energy (metres^2) of `offsets [Vc,3]`, more where the model is stiffer."""
+        """Bending energy of `offsets [Vc,3]`: mean squared Laplacian (metres^2), weighted by the model's stiffness."""
         bend = torch.sparse.mm(self.laplacian, offsets)
         return (self.stiffness * self.free * bend.square()).sum(1).mean()

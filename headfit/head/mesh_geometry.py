@@ -6,7 +6,7 @@ import numpy as np
 
 from headfit.types import Bool, Float, Int
 
-#: Barycentric weights below this are zero: the point lies on the opposite side of its triangle.
+#: Barycentric weights below this are zero: the point is on the opposite side of its triangle.
 ON_SIDE = 1e-6
 
 

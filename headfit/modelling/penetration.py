@@ -1,6 +1,6 @@
 """Penetration depths between the parts of a head, in metres: teeth, gums, tongue, cavity, lips, lids, eyeballs.
 
-Flesh is one surface (skin, cavity and sockets) that faces the air. A point is behind a surface if it lies on the back
+Flesh is one surface (skin, cavity and sockets) that faces the air. A point is behind a surface if it is on the back
 side of the surface's closest point; its depth is the distance to that point. If the closest point is on the border of
 an open surface (the lip slit, for the cavity), the point is next to the surface rather than behind it.
 """
@@ -41,7 +41,7 @@ PAIRS = (
 
 @dataclass(frozen=True)
 class Reach:
-    """How N points lie to a surface.
+    """The positions of N points relative to a surface.
 
     Attributes:
         depth: `[N]` metres behind the surface, 0 in front of it.
@@ -76,7 +76,7 @@ class Surface:
         return np.unique(self.faces)
 
     def reach(self, points: Float, v: Float) -> Reach:
-        """How points `[N,3]` lie to the surface of a head with vertices `v [V,3]`; metres."""
+        """The positions of `points [N,3]` relative to the surface of a head with vertices `v [V,3]`; metres."""
         corners = v[self.faces]
         _, near = KDTree(corners.mean(1)).query(points, k=min(CANDIDATES, len(corners)))
         near = near.reshape(len(points), -1)

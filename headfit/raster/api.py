@@ -100,8 +100,8 @@ def edge_grad(
     """Returns the image; in the backward pass, its jumps give a gradient to the vertices whose edges cause them.
 
     For each pair of neighbouring pixels that see different faces, walks over the mesh from one centre to the other to
-    find what lies between: one continuous surface (no gradient), a silhouette or fold (its edge gets the gradient, what
-    lies behind gets exactly 0), an intersection of two surfaces, or a border between groups. Method: "Rasterized Edge
+    find what is between: one continuous surface (no gradient), a silhouette or fold (its edge gets the gradient, what
+    is behind gets exactly 0), an intersection of two surfaces, or a border between groups. Method: "Rasterized Edge
     Gradients", Pidhorskyi et al., ECCV 2024; csrc/core and docs/rasterizer.md derive the refinements.
 
     Exact up to sampling for squared losses of the image, even if it is blurred or supersampled first; for other losses,

@@ -1,7 +1,7 @@
-"""What colour the surface shows: an albedo texture, spherical-harmonics light, and each camera's colour gain.
+"""Appearance of the surface: albedo texture, spherical-harmonics light, gloss, and a colour gain per camera.
 
-Everything is in the images' own display-coded colours in [0,1]; light multiplies there. For a product that is exact
-up to a power (the display curve), and it keeps dark and bright residuals on one scale.
+All colours are the images' own display-coded ones in [0, 1], and light multiplies those. If the display curve is a
+power, a product stays a product; and display coding keeps dark and bright residuals on one scale.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from headfit.raster import sample_texture
 from headfit.render.filters import double
 
 #: Real spherical harmonics up to degree 2 (Ramamoorthi & Hanrahan 2001), as polynomials of a unit normal; each scaled
-#: so that its largest value on the sphere is near 1, which keeps one step length right for all coefficients.
+#: so that its largest value on the sphere is near 1, so one learning rate suits all coefficients.
 SH_COUNT = 9
-#: Kinds of glossy surface, by labels; the inner mouth sees too little of the surroundings to mirror them.
+#: Kinds of glossy surface, by labels. The inner mouth reflects too little of the surroundings to be one.
 GLOSSY = (
     ("skin", "nose", "ears", "neck", "brows", "hair", "upper_lip", "lower_lip", "lips"),
     ("left_eye", "right_eye"),
@@ -43,21 +43,22 @@ def gloss(mirrored: Tensor, form: Tensor) -> Tensor:
 
 
 def shading(normal: Tensor, light: Tensor) -> Tensor:
-    """What light `[9,3]` sheds on unit normals `[N,3]`: `[N,3]`, never darker than 0.05."""
+    """Shading `[N,3]` of unit normals `[N,3]` by light `[9,3]`, at least 0.05."""
     return (sh_basis(normal) @ light).clamp_min(0.05)
 
 
 class Appearance(nn.Module):
     """Albedo texture, light, gloss and camera colour, all trainable.
 
-    Gloss `[kinds,9,9]` is added to what the light sheds on the albedo: white, and a function of the mirrored direction
-    of view only (see `gloss`): what the surface mirrors of its surroundings. One for each kind of `GLOSSY`.
+    Gloss `[kinds,9,9]`, one for each kind of `GLOSSY`, is added to the shaded albedo. It is white, and a function of
+    the reflected view direction only (see `gloss`): the reflection of the surroundings.
 
-    Besides the light that all cameras share, each has a residual light of its own: seen from far away, a highlight's
-    strength depends on the camera and the normal only, so broad highlights fit in there and do not bend the surface.
+    In addition to the light that all cameras share, each has a residual light: for a distant camera, the strength of a
+    highlight depends on the camera and the normal only, so broad highlights are explained by it instead of the shape.
 
-    The texture is a sum of `levels` images, each twice as fine as the one before: a gradient step then moves coarse
-    colour at once and detail where pixels see it, and texels that no pixel sees take their neighbourhood's colour.
+    The texture is a sum of `levels` images, each with twice the resolution of the previous one. A gradient step then
+    changes coarse colour everywhere and detail where pixels show it; texels that no pixel shows take the colour of
+    their neighbourhood.
 
     Args:
         texture_size: texels per side of the finest level.
@@ -65,7 +66,7 @@ class Appearance(nn.Module):
         trained: indices of the cameras that are trained on; default all.
         levels: number of pyramid levels.
 
-    What lies around the head is no part of the model; pictures show `background [3]` there, and `torso [3]` below the
+    The surroundings of the head are not modelled; pictures show `background [3]` there, and `torso [3]` below the
     neck's cut: mean colours.
     """
 
@@ -104,7 +105,7 @@ class Appearance(nn.Module):
 
     @torch.no_grad()
     def set_albedo(self, albedo: Tensor) -> None:
-        """Store a texture `[1,3,T,T]` in the pyramid: each level holds what the coarser ones cannot show."""
+        """Store a texture `[1,3,T,T]` in the pyramid: each level holds the residual of the coarser ones."""
         coarser: Tensor | None = None
         for level in self.levels:
             wanted = F.adaptive_avg_pool2d(albedo, level.shape[-2:])

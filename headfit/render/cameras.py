@@ -1,4 +1,4 @@
-"""Cameras as tensors: the projection of vertices through each camera's lens, differentiable."""
+"""Cameras as tensors: differentiable projection through each camera's lens."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class CameraBatch:
     Attributes:
         K, R: `[B,3,3]`; t: `[B,3]` metres. OpenCV axes, `x_cam = R x_world + t`, pixel coordinates from the image's
             top-left corner.
-        lens: the cameras' lenses; None when none of them distorts.
+        lens: the cameras' lenses; None if none of them distorts.
         size: height and width in pixels.
     """
 
@@ -41,7 +41,7 @@ class CameraBatch:
         size: tuple[int, int] | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> CameraBatch:
-        """Stack cameras for images of one size.
+        """A batch of cameras for images of one size.
 
         Args:
             cameras: B of them.
@@ -49,7 +49,7 @@ class CameraBatch:
             size: image height and width; default: those that all cameras have.
 
         Raises:
-            ValueError: no `size` is given and the cameras have several.
+            ValueError: no `size` is given and the cameras' sizes differ.
         """
         sizes = {(camera.height, camera.width) for camera in cameras} if size is None else {size}
         if len(sizes) != 1:
@@ -76,7 +76,7 @@ class CameraBatch:
         return -(self.R.transpose(1, 2) @ self.t[..., None])[..., 0]
 
     def project(self, v_world: Tensor) -> Tensor:
-        """World points `[B,V,3]` (metres) to `v_pix [B,V,3]`: x, y in pixels from the corner, z the depth in metres."""
+        """`v_pix [B,V,3]` of world points `[B,V,3]` (metres): x, y in pixels from the corner, z the depth in metres."""
         v_cam = v_world @ self.R.transpose(1, 2) + self.t[:, None]
         z = v_cam[..., 2:]
         safe = torch.where(z.abs() < MIN_DEPTH, torch.full_like(z, MIN_DEPTH), z)
@@ -104,6 +104,6 @@ class _MixedLenses:
         return _MixedLenses([self.lenses[i] for i in index.tolist()])
 
     def project(self, x: Tensor, y: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Camera coordinates `[B,V]` to the image plane, row b through lens b."""
+        """Image-plane coordinates of camera coordinates `[B,V]`, row b projected through lens b."""
         rows = [lens.project(x[b, None], y[b, None], z[b, None]) for b, lens in enumerate(self.lenses)]
         return torch.cat([u for u, _ in rows]), torch.cat([v for _, v in rows])

@@ -12,10 +12,10 @@ from headfit.head.sparse import SparseMatrix
 
 
 class VertexNormals(nn.Module):
-    """Vertex normals of one connectivity, area-weighted over its faces.
+    """Computes area-weighted vertex normals for fixed connectivity.
 
-    Edges from vertices, and vertices from faces, are products with constant sparse matrices: several times faster, back
-    and forth, than gathers whose gradients are scattered.
+    The gathers from vertices to edges and the sums from faces to vertices are products with constant sparse matrices,
+    which is several times faster, forward and backward, than indexing.
     """
 
     def __init__(self, faces: Tensor, vertex_count: int) -> None:
@@ -33,6 +33,6 @@ class VertexNormals(nn.Module):
         self.gather = SparseMatrix((first + second + third).T)
 
     def forward(self, vertices: Tensor) -> Tensor:
-        """Unit normals `[B,V,3]` of `vertices [B,V,3]`; zero-area fans give 0."""
+        """Unit normals `[B,V,3]` of `vertices [B,V,3]`; 0 where all adjacent faces have zero area."""
         one, other = self.edges(vertices).chunk(2, dim=1)
         return F.normalize(self.gather(torch.linalg.cross(one, other, dim=-1)), dim=-1, eps=1e-12)

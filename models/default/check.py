@@ -1,10 +1,10 @@
-"""Penetration depths between the parts of the default head, over its range of poses and over random identities.
+"""Measure penetration between the parts of the default head over its range of poses and random identities.
 
     make head-check        or        python models/default/check.py [--head default] [--people 50]
 
-Prints a table in mm. Per pair of parts: the largest depth of the mean head over all poses, with the pose, and the
-median, 95th percentile and largest depth over random identities and fewer poses. Then the gaps that remain between
-lids and lips that should be closed, in mm. Takes a few minutes.
+Prints a table in mm. For each pair of parts: the largest depth of the mean head over all poses, with its pose; and the
+median, 95th percentile and largest depth over random identities and fewer poses. Then the remaining gaps between lids
+and lips in poses that close them. Takes a few minutes.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from headfit.modelling.aperture import lid_gap, lip_gap
 from headfit.modelling.penetration import PAIRS, PenetrationMeter
 
 IDENTITY_SPREAD = 0.8  # standard deviations, as in synthetic captures
-# Units that are only meaningful with the jaw open: those of the tongue, and mouthClose, as far as the jaw is open.
+# Units that need an open jaw, with the units that open it: those of the tongue, and mouthClose.
 NEEDS = {
     "mouthClose": {"jawOpen": 1.0},
     "tongueOut": {"jawOpen": 0.6},
@@ -36,8 +36,11 @@ def eyes(pitch: float, yaw: float) -> dict[str, tuple[float, ...]]:
 
 
 def all_poses(head: HeadModel) -> dict[str, Pose]:
-    """Every unit at full and half strength, mouth units with the jaw open and as left-right pairs; jaw and eyes over
-    their range."""
+    """The tested poses (units, joint rotations in radians) by name.
+
+    Every unit at full and half strength, mouth units also with the jaw open and as left-right pairs, and jaw and eyes
+    over their range.
+    """
     poses: dict[str, Pose] = {"rest": ({}, {})}
     for name in head.expression_names:
         need = NEEDS.get(name, {})

@@ -1,8 +1,8 @@
-"""What each part of a fit brings: one short fit per variant and capture, scored, as a table in Markdown.
+"""Ablation study: one short fit per variant and capture, scored, as a table in Markdown.
 
     python tests/benchmarks/ablation.py --out FOLDER CAPTURE [CAPTURE ...] [--variants NAME ...]
 
-A capture is `PATH[:CAMERA]`, the camera held out. Fits that are there already are only scored.
+A capture is `PATH[:CAMERA]`; the camera is held out. Existing fits are only scored.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def weight(term: str, value: float, stages: tuple[str, ...] = STAGES) -> list[st
     return [f"stages.{stage}.weights.{term}={value}" for stage in stages]
 
 
-#: Name: (which edge gradients; settings that differ from the default configuration).
+#: Variants by name: (edge gradients; settings that differ from the default configuration).
 VARIANTS: dict[str, tuple[str, list[str]]] = {
     "photometric only": ("ours", weight("mask", 0)),
     "masks only": ("ours", weight("photometric", 0)),
@@ -53,7 +53,7 @@ COLUMNS = ("face", "95 %", "teeth", "sliding", "head", "lips", "teeth", "mouth",
 
 
 def run_one(variant: str, capture: str, out: Path) -> None:
-    """One fit and its scores, in this process."""
+    """Run and score one fit in this process."""
     from headfit.capture import open_capture
     from headfit.evaluate import evaluate
     from headfit.fitting.config import RunArgs
@@ -113,7 +113,7 @@ def main() -> None:
     parser.add_argument("captures", nargs="+", metavar="CAPTURE[:CAMERA]")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS))
-    parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)  # a process of its own for each fit
+    parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)  # each fit runs in its own process
     args = parser.parse_args()
     if args.one:
         run_one(args.variants[0], args.captures[0], args.out)

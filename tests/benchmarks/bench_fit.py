@@ -1,8 +1,8 @@
-"""Where the time of a fit goes: milliseconds a step of every stage of the default configuration, by what is computed.
+"""Time per step of every stage of the default configuration, in milliseconds, by what is computed.
 
     python tests/benchmarks/bench_fit.py CAPTURE [--steps 12]
 
-Medians of wall time over the later steps of each stage. "waiting" is what a step waits for decoded views.
+Medians of wall-clock time over the later steps of each stage. "waiting" is the time spent waiting for decoded views.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ COLUMNS = ("head", "rasterize", *DATA_TERMS, "priors", "backward", "optimiser", 
 
 
 class Clock(pl.Callback):
-    """Adds up, per step and stage, the time of functions and of Lightning's phases."""
+    """Sums the time of functions and of Lightning's phases per step and stage."""
 
     def __init__(self) -> None:
         self.steps: dict[str, list[dict[str, float]]] = defaultdict(list)
@@ -76,7 +76,7 @@ def main() -> None:
     planned = {name: stage.steps for name, stage in config.stages.items()}
     for stage in config.stages.values():
         stage.steps = args.steps
-    config.steps_per_checkpoint = args.steps  # nothing but steps between
+    config.steps_per_checkpoint = args.steps  # no other work between the steps
     clock = Clock()
     for name, owner, attribute in (("head", FitParameters, "forward"), ("rasterize", HeadRenderer, "rasterize")):
         setattr(owner, attribute, clock.timed(name, getattr(owner, attribute)))

@@ -1,9 +1,9 @@
-"""How many heads a second the head model makes, forward and backward together.
+"""Throughput of the head model in heads per second, forward and backward.
 
     python tests/benchmarks/bench_head.py [--head default] [--batch 16] [--threads 2]
 
-Every parameter has a gradient: identity, expression, joints, offsets and placement. Prints the median and the fastest
-of the repetitions. Parts of it (forward alone) tell where the time goes.
+All parameters require gradients: identity, expression, joints, offsets and placement. Prints the median and the fastest
+of the repetitions, also for the forward pass alone.
 """
 
 import argparse
@@ -32,7 +32,7 @@ def random_parameters(head: HeadModel, batch: int) -> dict[str, torch.Tensor]:
 
 
 def seconds(work: Callable[[], object], repeat: int) -> list[float]:
-    """Wall time of each repetition, after two that do not count."""
+    """Wall-clock time of each repetition, after two warm-up runs."""
     times = []
     for i in range(repeat + 2):
         start = time.perf_counter()

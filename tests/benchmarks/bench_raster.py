@@ -1,10 +1,10 @@
 """The rasterizer's speed and memory, compared with a plain baseline and the limits of the machine. Run: make bench
 
-A forward is rasterize, interpolate and edge_grad; a full step is that and the gradients of vertices and attributes.
-One thread is measured by the least processor time of many runs, which other programs on the machine disturb least;
-medians of wall-clock time stand beside it. Two threads need wall-clock time: short bursts of one and of two threads
-take turns, and the ratio is that of the shortest run of each; it means something on an idle machine only. All of one
-table is measured in one run: look at ratios, not at milliseconds of different days.
+A forward pass is rasterize, interpolate and edge_grad; a full step adds the gradients of vertices and attributes.
+One thread is measured by the minimum processor time of many runs, which other programs on the machine disturb least;
+medians of wall-clock time are also shown. Two threads need wall-clock time: short bursts of one and of two threads
+alternate, and the ratio is that of the shortest run of each; it is meaningful on an idle machine only. All of one
+table is measured in one run: compare ratios, not milliseconds of different days.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # or torch's idle thread spins on the core that a worker needs
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # else torch's idle thread spins on a core that a worker needs
 
 import torch
 from torch import Tensor
@@ -44,9 +44,9 @@ class Case:
 
 @dataclass
 class Scene:
-    """One mesh before one camera, batch times."""
+    """One mesh in front of one camera, repeated over the batch."""
 
-    vertices: Tensor  # [B,V,3]
+    vertices: Tensor  # `[B,V,3]`
     faces: Tensor
     attributes: Tensor
     topology: Topology
@@ -93,7 +93,7 @@ MESHES: dict[str, Callable[[], tuple[Tensor, Tensor]]] = {
 
 
 def make_scene(case: Case) -> Scene:
-    """The mesh fills the picture's height; each image of the batch shows it turned a little further."""
+    """The mesh of a case, as tall as the image and rotated a little further in each image of the batch."""
     vertices, faces = MESHES[case.mesh]()
     views = []
     for b in range(case.batch):
@@ -108,7 +108,7 @@ def make_scene(case: Case) -> Scene:
 
 @dataclass(frozen=True)
 class Times:
-    """In ms: least processor time and median wall-clock time of many runs."""
+    """Minimum processor time and median wall-clock time of many runs, ms."""
 
     best: float
     median: float
@@ -127,7 +127,7 @@ def measure(run: Callable[[], object], seconds: float) -> Times:
 
 
 def two_thread_ratio(run: Callable[[], object], seconds: float) -> float:
-    """How much faster two threads are than one: shortest runs of bursts that take turns."""
+    """Speed-up of two threads over one, by the shortest runs of alternating bursts."""
     burst, best = 3, {1: math.inf, 2: math.inf}
     end = time.perf_counter() + seconds
     while True:
@@ -144,7 +144,7 @@ def two_thread_ratio(run: Callable[[], object], seconds: float) -> float:
 
 
 def peak_megabytes(run: Callable[[], object]) -> float:
-    """Highest memory of the process during a call, above what it had before (Linux)."""
+    """Peak memory of the process during a call, less its memory before (Linux)."""
     status, clear = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
     def read(key: str) -> float:
@@ -169,7 +169,7 @@ class PlainBaseline:
             self.library = ctypes.CDLL(library)
 
     def times(self, scene: Scene, seconds: float) -> tuple[float, float]:
-        """Forward and full step in ms: the least of many runs."""
+        """Times of forward pass and full step in ms: the minimum of many runs."""
         (height, width), v = scene.size, scene.vertices.detach()[0].contiguous()
         attributes = scene.attributes.detach()
         counts, channels = (len(scene.faces), height, width), attributes.shape[1]
@@ -193,14 +193,14 @@ class PlainBaseline:
 
 
 def bandwidth() -> float:
-    """Of streaming through memory, read and write together, in GB/s."""
+    """Memory bandwidth of streaming, reads and writes together, GB/s."""
     source = torch.ones(64 << 20)
     target = torch.empty_like(source)
     return 2 * source.numel() * 4 / 1e6 / measure(lambda: target.copy_(source), 1.0).best
 
 
 def fill_ms(case: Case, seconds: float) -> float:
-    """To write the outputs of one forward (index, barycentrics, depth, image), and nothing else."""
+    """Time (ms) to write the outputs of one forward pass (index, barycentrics, depth, image) without computing them."""
     pixels = case.batch, case.size, case.size
 
     def fill() -> None:

@@ -1,4 +1,4 @@
-"""How far the default head reaches a foreign head that it was not made from: ICT-FaceKit's, twelve frames.
+"""How closely the default head can be registered to a foreign head, ICT-FaceKit's, over twelve frames.
 
     python tests/benchmarks/bench_registration.py [CAPTURE] [--pictures DIR]
 
@@ -37,7 +37,7 @@ CLASSES = {5: "gums", 6: "tongue", 7: "mouth_cavity"}
 
 
 def read_targets(capture: Path) -> list[Target]:
-    """The foreign head's frames, with what is what; what the capture's pictures do not show is left out."""
+    """The foreign head's frames with labels, without faces that the capture's images do not show."""
     with np.load(capture / "gt" / "topology.npz") as topology:
         faces, landmarks = topology["faces"].astype(np.int64), topology["landmarks68"].astype(np.int64)
         part = topology["part_names"][topology["face_part"]]
@@ -92,7 +92,7 @@ def table(title: str, rows: list[dict[str, np.ndarray]]) -> None:
 
 
 def sharpness(registration: Registration, frame: int) -> str:
-    """Creases and steps: edges of the skin that bend sharply now and did not without offsets."""
+    """A line about creases: the number of skin edges that the offsets bent sharply."""
     head = registration.head
     skin = head.faces.long().numpy()[head.face_parts.numpy() == head.part_names.index("skin")]
     flat = replace(registration, offsets=torch.zeros_like(registration.offsets))
@@ -116,7 +116,7 @@ def _bends(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
 
 
 def picture(registration: Registration, frame: int, path: Path, cell: int = 300) -> None:
-    """The registered head from five sides, and its nose, mouth and ear up close."""
+    """Write a picture of the registered head from five sides, with close-ups of nose, mouth and ear."""
     head, sheet = registration.head, Sheet(registration.head, cell)
     turn = Rotation.from_rotvec(registration.pose[frame, :3].numpy()).as_matrix()
     upright = (registration.vertices(frame) - registration.pose[frame, 3:].numpy()) @ turn
@@ -164,7 +164,7 @@ def main() -> None:
     many = replace(start(head, targets), scale=one.scale, identity=one.identity, offsets=one.offsets)
     many = fit_parameters(many, targets, ("placement", "pose", "expression", "joints"), rounds=8)
     table("all frames: that head posed (units, joints, placement)", [score.of(many, f, f) for f in frames])
-    # Once more for what lies behind the lips, which the skin outvotes.
+    # Placed again for the teeth and tongue alone, which the skin otherwise outweighs.
     inner = [replace(t, labels=np.where(np.isin(t.labels, INNER), t.labels, "")) for t in targets]
     many = fit_parameters(many, inner, ("placement",), rounds=3)
     table("all frames: teeth and tongue placed alone", [score.of(many, f, f) for f in frames])

@@ -1,9 +1,9 @@
-"""What a step costs and how much memory a fit takes, at 12, 100 and 1,000 frames.
+"""Time per step and memory of a fit with 12, 100 and 1,000 frames.
 
     python tests/benchmarks/bench_scale.py
 
-The frames of one small synthetic capture are repeated (by links), and each length is fitted in a process of its own
-with a decode cache that holds about 12 frames, so that a longer capture decodes all the time.
+The frames of one small synthetic capture are repeated (as links), and each length is fitted in its own process
+with a decode cache for about 12 frames, so that longer captures are decoded continuously.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ stages:
 
 
 def repeat(source: Path, out: Path, frames: int) -> None:
-    """A capture of `frames` frames that are links to those of `source`, over and over."""
+    """Write a capture of `frames` frames that are links to those of `source`, repeated."""
     manifest = json.loads((source / "capture.json").read_text())
     names = [f"{frame:06d}" for frame in range(frames)]
     for kind in ("images", "masks", "landmarks"):
@@ -56,7 +56,7 @@ def repeat(source: Path, out: Path, frames: int) -> None:
 
 
 def measure(capture: Path, folder: Path) -> dict[str, float]:
-    """Median milliseconds a step of both stages, peak memory (MB), and seconds of the whole fit. Runs one fit."""
+    """Run one fit. Returns the median milliseconds per step of both stages, peak memory (MB) and total seconds."""
     import pytorch_lightning as pl
 
     from headfit.fitting.config import RunArgs

@@ -1,4 +1,4 @@
-"""What the CUDA kernels use and must move, from the compiler's own report: needs nvcc and CMake, no GPU.
+"""Resources and memory traffic of the CUDA kernels, from the compiler's report: needs nvcc and CMake, no GPU.
 
 For each kernel and architecture: registers, stack frame and spills (all 0, or this script fails), shared memory, and
 the occupancy these allow. For each kernel: the bytes it must move per pixel and the time this takes at a bandwidth,
@@ -53,9 +53,9 @@ KERNELS: dict[str, tuple[int, float]] = {
     # uv and level in, image out, and the texels.
     "sample": (256, (2 + 1 + CHANNELS) * WORD + TEXELS * CHANNELS * WORD),
     "to_uv": (256, (2 + 1 + CHANNELS + 2) * WORD + TEXELS * CHANNELS * WORD),
-    # What neighbouring pixels add to the same texel meets in the cache.
+    # Additions of neighbouring pixels to the same texel are combined in the cache.
     "to_texels": (256, (2 + 1 + CHANNELS) * WORD + TEXELS * CHANNELS * ATOMIC),
-    # 64-bit sums in, gradient out; deterministic sums only, whose other kernels run twice.
+    # 64-bit sums in, gradient out; only with deterministic sums, for which the other kernels run twice.
     "finish_sums": (256, VERTICES * 3 * 3 * WORD / PIXELS),
 }
 BANDWIDTHS = (2.0e12, 3.3e12)  # bytes per second: A100, H100
@@ -63,7 +63,7 @@ BANDWIDTHS = (2.0e12, 3.3e12)  # bytes per second: A100, H100
 
 @dataclass(frozen=True)
 class Multiprocessor:
-    """Limits from the CUDA C++ Programming Guide, technical specifications per compute capability.
+    """Limits of a multiprocessor, from the CUDA C++ Programming Guide, technical specifications per compute capability.
 
     All have 64 K registers, given to warps in units of 256, and to 4 warps at a time.
     """
@@ -73,7 +73,7 @@ class Multiprocessor:
     shared: int  # bytes
 
     def occupancy(self, threads: int, registers: int, shared: int) -> float:
-        """Share of the warps that can be resident, after the occupancy calculator of the CUDA toolkit."""
+        """Share of the warps that can be resident, as computed by the CUDA toolkit's occupancy calculator."""
         warps = -(-threads // 32)
         per_warp = -(-registers * 32 // 256) * 256
         by_registers = 65536 // per_warp // 4 * 4 // warps
@@ -93,7 +93,7 @@ MULTIPROCESSORS = {
 
 @dataclass(frozen=True)
 class Use:
-    """What ptxas says of a kernel; bytes but for the registers."""
+    """Resources of a kernel as reported by ptxas; in bytes, except for the registers."""
 
     kernel: str  # with its template arguments
     architecture: str
@@ -113,7 +113,7 @@ class Use:
 
 
 def compile_kernels(architectures: list[str]) -> str:
-    """Builds csrc/cuda with CMake as it is always built; what ptxas had to say."""
+    """Build csrc/cuda with CMake in its usual configuration. Returns the output of ptxas."""
     with tempfile.TemporaryDirectory() as folder:
         options = ["-DHEADFIT_CUDA=ON", "-DHEADFIT_CUDA_REPORT=ON"]
         if architectures:
@@ -130,7 +130,7 @@ def _run(*command: object) -> str:
 
 
 def parse(log: str) -> list[Use]:
-    """One Use for each kernel and architecture; a kernel that several files instantiate counts once."""
+    """One `Use` per kernel and architecture; a kernel that several files instantiate is listed once."""
     pattern = re.compile(
         r"Compiling entry function '(\w+)' for '(\w+)'.*?"
         r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads.*?"

@@ -1,8 +1,8 @@
-"""A copy of a capture with the faults of real ones: smaller, distorted, blurred, noisy, with gaps and broken files.
+"""Copy a capture with the defects of real ones: smaller, distorted, blurred, noisy, with gaps and damaged files.
 
     python tests/benchmarks/degrade.py CAPTURE OUT [--scale .667] [--k1 -.18] [--noise 3] ...
 
-Everything follows from one seed. The true meshes are copied, so a fit to the copy can be scored.
+The result depends only on the seed. The ground truth is copied, so that a fit to the copy can be scored.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ JPEG_QUALITY = 90
 
 
 def lookup(camera: Camera, target: Camera) -> np.ndarray:
-    """Where each pixel of `target` is in the image of `camera`, which differs in lens and size only: `[h,w,2]`."""
+    """Positions `[H,W,2]` in the image of `camera` of the pixels of `target`, which differs in lens and size only."""
     y, x = np.mgrid[: target.height, : target.width] + 0.5
     pixels = camera.to_pixels(target.rays(np.stack([x, y], axis=-1)))
     return (pixels - 0.5).astype(np.float32)  # OpenCV's origin is the first pixel's centre
@@ -63,7 +63,7 @@ def degrade(args: argparse.Namespace) -> None:
 
 
 def _miscalibrated(camera: Camera, wrong_by: np.ndarray) -> Camera:
-    """A camera whose principal point is `wrong_by [2]` pixels off."""
+    """The camera with its principal point shifted by `wrong_by [2]` pixels."""
     K = camera.K.copy()
     K[:2, 2] += wrong_by
     return replace(camera, K=K)

@@ -1,9 +1,9 @@
-"""The edge gradient as the released kernels of "Rasterized Edge Gradients" classify it: plain torch, to compare with.
+"""The edge gradient by the rule of the released kernels of "Rasterized Edge Gradients", in plain torch, for comparison.
 
-A pair of neighbouring pixels with different faces counts only when a centre lies inside the other pixel's triangle.
-Then the triangle in front moves, by perspective-correct barycentrics at its own pixel; when both do, both move by
-half. A pair in which neither does is taken for two neighbours on one surface, and gets nothing. Every loss is taken
-for a square.
+A pair of neighbouring pixels with different faces counts only if a centre is inside the other pixel's triangle.
+Then the triangle in front moves, by perspective-correct barycentrics at its own pixel; if both are, both move by
+half. A pair in which neither is counts as two neighbours on one surface and gets no gradient. Every loss is treated
+as a squared difference.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from headfit.raster import loss_of_pixels
 
 
 def edge_grad(image: Tensor, v_pix: Tensor, faces: Tensor, index_img: Tensor, **_: Any) -> Tensor:
-    """Stands in for `headfit.raster.edge_grad`."""
+    """Replaces `headfit.raster.edge_grad`."""
     return _Released.apply(image, v_pix, faces, index_img)
 
 
@@ -32,7 +32,7 @@ def pixel_loss(
     scale: float | None = None,
     **_: Any,
 ) -> Tensor:
-    """Stands in for `headfit.raster.pixel_loss`."""
+    """Replaces `headfit.raster.pixel_loss`."""
     return loss_of_pixels(edge_grad(image, v_pix, faces, index_img), target, kind, scale or 0.0)
 
 
@@ -77,7 +77,7 @@ def _move_pairs(
     for key, beyond in (("a", "b"), ("b", "a")):
         face, weight, covers = weights[key]
         behind_face, _, behind_covers = weights[beyond]
-        owns = (face >= 0) & ((behind_face < 0) | behind_covers)  # the other one goes on underneath
+        owns = (face >= 0) & ((behind_face < 0) | behind_covers)  # the other one continues underneath
         share = g * owns / (1 + (covers & behind_covers & (behind_face >= 0)))
         move = share[:, None] * torch.nan_to_num(weight / weight.sum(-1, keepdim=True))
         ids = faces[face.clamp_min(0)].long()

@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
+from headfit.capture.face_shape import FACE_LANDMARKS
+
 CLASSES = {"0": "background", "1": "skin", "2": "lips", "3": "left_eye", "4": "right_eye", "5": "ignore"}
 
 
@@ -36,12 +38,22 @@ def camera_entry(name: str, yaw_degrees: float, width: int = 24, height: int = 3
     }
 
 
+def face_points(camera: dict[str, Any]) -> list[list[float]]:
+    """The known landmarks of the typical face as a camera sees them; the others have no confidence."""
+    points = np.zeros((68, 3))
+    in_camera = np.array(list(FACE_LANDMARKS.values())) / 1000 @ np.array(camera["R"]).T + camera["t"]
+    pixels = in_camera @ np.array(camera["K"]).T
+    points[list(FACE_LANDMARKS)] = np.c_[pixels[:, :2] / pixels[:, 2:], np.ones(len(pixels))]
+    return points.tolist()
+
+
 @pytest.fixture
 def write_capture(tmp_path: Path) -> Callable[..., Path]:
     """A function that writes a whole small capture: every camera has images, masks and landmarks.
 
     Red encodes the frame and green the camera, so that a mix-up shows. `change` may edit the
-    content of capture.json before it is written.
+    content of capture.json before it is written. face: the landmarks are those of a face at the origin, and blue is
+    bright, instead of points on a line that are the same in each camera.
     """
 
     def write(
@@ -49,6 +61,7 @@ def write_capture(tmp_path: Path) -> Callable[..., Path]:
         frames: int = 4,
         suffix: str = ".png",
         change: Callable[[dict[str, Any]], None] | None = None,
+        face: bool = False,
     ) -> Path:
         root = tmp_path / "capture"
         content: dict[str, Any] = {
@@ -68,7 +81,13 @@ def write_capture(tmp_path: Path) -> Callable[..., Path]:
                 image[..., 0], image[..., 1] = 7 * number, 20 * index
                 mask = np.zeros(size, np.uint8)
                 mask[4:28, 4:20] = 1
-                points = [[2.0 + 0.25 * point, 3.0 + 0.125 * point, 1] for point in range(68)]
+                if face:
+                    image[..., 2] = 90
+                points = (
+                    face_points(camera)
+                    if face
+                    else [[2.0 + 0.25 * point, 3.0 + 0.125 * point, 1] for point in range(68)]
+                )
                 for kind in ("images", "masks", "landmarks"):
                     (root / kind / camera["id"]).mkdir(parents=True, exist_ok=True)
                 bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)

@@ -1,7 +1,9 @@
 """`check` finds what is wrong, names it, and reports nothing else."""
 
 import json
+import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,16 @@ import numpy as np
 import pytest
 
 from headfit.capture.check import check, format_report
+from headfit.cli import main
 from headfit.errors import HeadfitError
 
 WriteCapture = Callable[..., Path]
+
+
+@pytest.fixture
+def write_capture(write_capture: WriteCapture) -> WriteCapture:
+    """Captures with a face, about which there is nothing to complain."""
+    return partial(write_capture, face=True)
 
 
 def test_a_sound_capture(write_capture: WriteCapture) -> None:
@@ -66,7 +75,13 @@ def test_masks_and_landmarks_may_be_absent(write_capture: WriteCapture) -> None:
     (root / "masks").rename(root / "old_masks")
     (root / "landmarks").rename(root / "old_landmarks")
     report = check(root)
-    assert (report.errors, report.warnings, report.exit_status) == ([], [], 0)
+    assert (report.errors, report.exit_status) == ([], 0)
+    assert ["no masks, although 'classes' names labels" in warning for warning in report.warnings] == [True]
+    assert "no problems found" not in format_report(report)
+    edited(root, lambda content: content.pop("classes"))
+    report = check(root)
+    assert (report.errors, report.warnings) == ([], [])
+    assert "no masks: " in format_report(report) and "no problems found" not in format_report(report)
     assert "share of the masks" not in format_report(report)
 
 
@@ -115,7 +130,12 @@ def test_camera_to_world_given_as_world_to_camera(write_capture: WriteCapture) -
             R, t = np.array(camera["R"]), np.array(camera["t"])
             camera["R"], camera["t"] = R.T.tolist(), (-R.T @ t).tolist()
 
-    warnings = check(edited(write_capture(yaws=(-60, 0, 60)), change)).warnings
+    root = edited(write_capture(yaws=(-60, 0, 60)), change)
+    (error,) = check(root).errors
+    assert "read as camera-to-world they agree to 0.0" in error
+    shutil.rmtree(root / "landmarks")
+    shutil.rmtree(root / "masks")
+    warnings = check(root).warnings  # nothing but the optical axes is left to judge by
     assert any("is behind" in warning or "passes far" in warning for warning in warnings)
 
 
@@ -126,8 +146,38 @@ def test_opengl_axes(write_capture: WriteCapture) -> None:
             camera["R"] = (flip @ camera["R"]).tolist()
             camera["t"] = (flip @ camera["t"]).tolist()
 
-    (warning,) = check(edited(write_capture(), change)).warnings
-    assert "is behind cam0, cam1, cam2" in warning
+    root = edited(write_capture(), change)
+    assert "OpenGL axes" in check(root).errors[0]
+    shutil.rmtree(root / "landmarks")
+    shutil.rmtree(root / "masks")
+    assert any("is behind" in warning for warning in check(root).warnings)
+
+
+def test_fix_writes_a_manifest_under_which_nothing_is_wrong(write_capture: WriteCapture, capsys) -> None:
+    def change(content: dict[str, Any]) -> None:
+        content["note"] = "kept"
+        for camera in content["cameras"]:
+            R, t = np.array(camera["R"]), np.array(camera["t"])
+            camera["R"], camera["t"] = R.T.tolist(), (-1000 * R.T @ t).tolist()
+
+    root = write_capture(yaws=(-50, 0, 50))
+    true = json.loads((root / "capture.json").read_text())
+    given = (edited(root, change) / "capture.json").read_bytes()
+    assert main(["check", str(root), "--fix"]) == 1
+    assert "capture.fixed.json" in capsys.readouterr().out
+    fixed = root / "capture.fixed.json"
+    before = fixed.read_bytes()
+    assert main(["check", str(root), "--fix"]) == 1
+    assert (root / "capture.fixed-2.json").read_bytes() == before == fixed.read_bytes()
+    assert (root / "capture.json").read_bytes() == given
+    content = json.loads(before)
+    assert (content["units"], content["note"]) == ("mm", "kept")
+    for camera, expected in zip(content["cameras"], true["cameras"], strict=True):
+        np.testing.assert_allclose(camera["R"], expected["R"], atol=1e-9)
+        np.testing.assert_allclose(camera["t"], 1000 * np.array(expected["t"]), atol=1e-9)
+    (root / "capture.json").write_bytes(before)
+    assert main(["check", str(root), "--fix"]) == 0
+    assert "nothing that --fix can mend" in capsys.readouterr().out
 
 
 def test_a_single_camera_and_parallel_cameras(write_capture: WriteCapture) -> None:

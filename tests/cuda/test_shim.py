@@ -5,7 +5,7 @@ from types import ModuleType
 import pytest
 import torch
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.parametrize("executor", ["source"], indirect=True)]
 
 THREADS = 200
 

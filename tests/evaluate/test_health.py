@@ -77,7 +77,8 @@ def test_a_healthy_fit_has_nothing_flagged(capture, tmp_path):
     assert health.frames == [] and health.ignored == {}
     assert [camera.camera for camera in health.cameras if camera.off] == []
     assert max(abs(value) for camera in health.cameras for value in (camera.x, camera.y)) < 0.25
-    assert format_health(health).count("\n") == 0
+    assert format_health(health).startswith("health: good\n") and format_health(health).count("\n") == 1
+    assert health.floor.head_iou > 0.97 and health.floor.overlapping == 1 and health.floor.landmark_error < 0.01
 
 
 def test_a_wrong_principal_point_is_measured_where_it_is(copy, tmp_path):
@@ -102,6 +103,16 @@ def test_a_frame_whose_pose_was_not_found_is_named(capture, tmp_path):
     assert [frame.frame for frame in health.frames] == ["000002"]
 
 
+def test_a_fit_that_overlaps_no_mask_has_failed(capture, tmp_path):
+    config, args = settings(capture, tmp_path)
+    model = true_fit(config, args).model
+    with torch.no_grad():
+        model.geometry.translation += torch.tensor((0.0, 0.25, 0.0))
+    health = examine(Run(tmp_path, model, args), open_capture(capture))
+    assert health.verdict.startswith("failed: the head overlaps its mask in ")
+    assert health.floor.head_iou < 0.1 and health.floor.landmark_error > 0.3
+
+
 def test_a_fit_with_a_wrong_camera_and_a_torn_image_says_so(copy, tmp_path, capsys):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -114,6 +125,7 @@ def test_a_fit_with_a_wrong_camera_and_a_torn_image_says_so(copy, tmp_path, caps
     assert main(["fit", *words]) == 0
     saved = json.loads((run / HEALTH).read_text())
     assert set(saved) == set(Health.__dataclass_fields__)
+    assert saved["verdict"].startswith("look at ")
     off = [camera for camera in saved["cameras"] if camera["off"]]
     assert [camera["camera"] for camera in off] == ["cam01"]
     assert off[0]["landmarks"] == pytest.approx([-4.0, 0.0], abs=0.1)

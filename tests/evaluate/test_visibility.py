@@ -1,4 +1,4 @@
-"""A ground truth of three squares before a camera: near, far and hidden behind near, and one beside them."""
+"""Visibility of three squares in front of a camera: near, far (hidden behind near), and one next to them."""
 
 import numpy as np
 import pytest

@@ -68,7 +68,7 @@ def test_ply_and_obj_keep_the_vertex_order(model, tmp_path):
 
 
 def corner_uvs(mesh):
-    """UVs per corner of the faces, [F,3,2]; the same before and after a split of vertices."""
+    """UVs per corner of the faces, `[F,3,2]`; the same before and after a split of vertices."""
     return np.asarray(mesh.visual.uv)[mesh.faces]
 
 
@@ -118,7 +118,7 @@ def test_every_mesh_format_is_shaded_smoothly_across_uv_seams(model, tmp_path):
 
 
 def test_normals_in_the_files_themselves(model, tmp_path):
-    """trimesh computes normals that a file lacks: look without it."""
+    """trimesh computes missing normals, so the files are read without it."""
     export_meshes(model, tmp_path, ["ply", "glb"])
     data = (tmp_path / "000000.glb").read_bytes()
     gltf = json.loads(data[20 : 20 + int.from_bytes(data[12:16], "little")])

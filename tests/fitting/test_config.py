@@ -35,7 +35,7 @@ def test_dotted_overrides_reach_stages():
         ("stages.rigid.rates.identities=1", "Did you mean identity?"),
         ("stages.rigid.weights.masks=1", "unknown loss term 'masks'.*Did you mean mask?"),
         ("texture_size=1000", "power of two"),
-        ("stages.rigid.steps=0", "1 or more"),
+        ("stages.rigid.steps=0", "steps must be between 1"),
         ("stages.rigid.frames=some", "frames must be one of all, key, windows, each, not 'some'"),
         ("key_frames=0", "key_frames"),
     ],
@@ -83,7 +83,8 @@ stages:
 def derived(tmp_path) -> Path:
     (tmp_path / "base.yaml").write_text(BASE)
     path = tmp_path / "derived.yaml"
-    path.write_text("extends: base.yaml\nclass_weights: {lips: 5}\nstages: {second: {rates: {identity: 0}}, third: {}}")
+    stages = "{second: {rates: {identity: 0}}, third: {rates: {scale: 0.1}}}"
+    path.write_text("extends: base.yaml\nclass_weights: {lips: 5}\nstages: " + stages)
     return path
 
 

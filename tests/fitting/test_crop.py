@@ -1,4 +1,4 @@
-"""Windows around the head: nothing that counts is cut off, and everything moves together."""
+"""Windows around the head: nothing relevant is cut off, and images, landmarks and cameras stay consistent."""
 
 from dataclasses import replace
 
@@ -12,12 +12,12 @@ from tests.support.true_fit import true_fit
 
 pytestmark = pytest.mark.slow
 
-ROUND = 48  # pixels of background that are put around the pictures
+ROUND = 48  # pixels of background added around the images
 
 
 @pytest.fixture
 def wide(config, args):
-    """A fit, views with much background around the head, the vertices, and the cameras."""
+    """A fit, views with wide background around the head, the vertices, and the cameras."""
     module = true_fit(config, args)
     model = module.model
     batch = module.data.view_batch([(f, c) for f in range(2) for c in range(3)], framings_at(model.head_windows, 1e4))

@@ -1,4 +1,4 @@
-"""Control points of a frame: where they are, what they move, and that they move their own frame only."""
+"""Control points: their positions, the vertices that they move, and that they move their own frame only."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""The table of the state: complete, and the source of the optimiser's groups."""
+"""The state table is complete, and the optimiser's groups are derived from it."""
 
 import pytest
 
@@ -40,6 +40,7 @@ def test_a_forgotten_parameter_or_entry_is_an_error(model):
         require_complete([name for name in names if name != "visited"])
 
 
+@pytest.mark.slow
 def test_the_model_checks_itself(model, monkeypatch):
     monkeypatch.setattr("headfit.fitting.groups.STATE", STATE[1:])
     with pytest.raises(AssertionError, match=r"not in STATE: \['geometry.rotation'\]"):

@@ -1,4 +1,4 @@
-"""A fit with a head of another maker: an OBJ file with a YAML, from the pictures to the run folder and back."""
+"""Fits with a custom head, an OBJ file with a YAML: from the images to the run folder and back."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def head_yaml(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The default head's outside as a plain OBJ: landmarks, eyes and lips by name, one joint that moves nothing."""
+    """The outside of the default head as a plain OBJ: landmarks, eyes and lips by name, one joint without effect."""
     folder = tmp_path_factory.mktemp("head")
     ours = load("default")
     with torch.no_grad():

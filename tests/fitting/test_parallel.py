@@ -1,4 +1,4 @@
-"""Two processes against one: the same step, to float noise."""
+"""Two processes take the same steps as one, up to rounding."""
 
 import subprocess
 import sys
@@ -34,7 +34,7 @@ def losses(out: Path) -> dict[str, list[float]]:
 
 
 def test_two_processes_make_the_steps_of_one(capture_path, settings, tmp_path):
-    """They share two frames of two views in the first stage, and unevenly one frame of three views in the second."""
+    """The first stage has two frames of two views; the second has one frame of three views, shared unevenly."""
     words = ["stages.photo.frames_per_step=1", "stages.photo.views_per_frame=3"]
     one = run(capture_path, settings, tmp_path / "one", *words)
     two = run(capture_path, settings, tmp_path / "two", *words, "--trainer.devices", "2")

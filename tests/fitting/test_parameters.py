@@ -1,4 +1,4 @@
-"""Rows of frames: units and joints stay where the head model says they can be; new frames start like fitted ones."""
+"""Per-frame parameters: units and joints stay within the head model's limits; new frames start from fitted ones."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""What colour moves, and what it must not."""
+"""Parameters that the photometric term moves, and those that it must not move."""
 
 from dataclasses import replace
 
@@ -24,7 +24,7 @@ def module(tmp_path_factory, settings):
 
 
 def photometric(module, frame):
-    """The term of all views of a frame, and what was observed."""
+    """The photometric term over all views of a frame, and the observation."""
     framings = framings_at(module.model.head_windows, 1e4)
     o = module.model.observe(module.data.view_batch([(frame, camera) for camera in range(3)], framings))
     return TERMS["photometric"].loss(o, module.model, Stage()), o
@@ -34,7 +34,7 @@ def photometric(module, frame):
 @pytest.mark.parametrize("axis", [0, 1])
 @pytest.mark.parametrize("turn", [-0.12, 0.12])
 def test_colour_turns_the_eyes_back(module, side, axis, turn):
-    """7 degrees off, about either axis, to either side."""
+    """Eyes rotated by 7 degrees, about either axis, to either side, rotate back."""
     joints, joint = module.model.geometry.joints_scaled, module.model.geometry.head.joint_names.index(side)
     with torch.no_grad():
         joints[0, joint, axis] += turn
@@ -47,13 +47,13 @@ def test_colour_turns_the_eyes_back(module, side, axis, turn):
 
 
 def test_colour_inside_the_mouth_moves_next_to_nothing(module):
-    """Only the texture follows: teeth behind lips are dark because no light gets there."""
+    """Only the texture changes: teeth behind lips are dark because no light reaches them."""
     head = module.model.geometry.head
     term, o = photometric(module, 1)
     (gradient,) = torch.autograd.grad(term, o.v_views)
     parts = [head.part_names.index(name) for name in ("upper_teeth", "lower_teeth", "tongue")]
     inside = torch.isin(head.face_parts, torch.tensor(parts))
     assert (inside[o.fragments.index_img[o.fragments.head].long()]).sum() > 30, "the mouth is open"
-    # What is left is the rims of teeth in front of a lip: its colour goes on over them, but not quite as it is beside.
+    # The remainder is at the rims of teeth in front of a lip: the extension of its colour over them is approximate.
     moved = [float(gradient[:, head.faces[some].unique().long()].norm()) for some in (inside, ~inside)]
     assert moved[0] < 0.05 * moved[1]

@@ -1,4 +1,4 @@
-"""Whole fits, small: what they leave behind, and what stops, skips and resumes them."""
+"""Small complete fits: their output, and how they stop, skip damaged files and resume."""
 
 import json
 import os
@@ -84,7 +84,7 @@ def test_a_checkpoint_of_another_version_is_named(finished, tmp_path):
 
 
 def test_a_killed_run_resumes_to_the_same_numbers(config, args, settings, capture_path):
-    """Killed with SIGKILL inside the second stage; then resumed, and compared with a run that nobody killed."""
+    """Killed with SIGKILL inside the second stage, then resumed, and compared with an uninterrupted run."""
     whole = fit(config, replace(args, out=args.out + "-whole"))
     words = ["--capture", str(capture_path), "--out", args.out]
     log = Path(args.out + ".log")

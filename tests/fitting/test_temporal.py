@@ -1,4 +1,4 @@
-"""The tie between neighbouring frames: it holds what hardly moves, and lets go of what moves."""
+"""The temporal prior: it suppresses jitter and does not restrain real motion."""
 
 import torch
 
@@ -6,7 +6,7 @@ from headfit.fitting.terms.temporal import NOISE, neighbours, temporal_prior
 
 
 def cost_of_step(metres: float) -> torch.Tensor:
-    """Cost of one frame whose points all moved by so much since the frame before."""
+    """Cost of a frame in which all points moved by `metres` since the previous frame."""
     points = torch.zeros(1, 5, 3, dtype=torch.float64)
     points[..., 1] = metres
     return temporal_prior(points, torch.zeros(1, 2, 5, 3, dtype=torch.float64), torch.tensor([[True, False]]))[0]

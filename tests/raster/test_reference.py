@@ -52,7 +52,10 @@ def random(shape: tuple[int, ...] | torch.Size, dtype: torch.dtype) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(7), dtype=dtype)
 
 
-@pytest.fixture(params=SCENES)
+LARGE = "sheet of pixel size"
+
+
+@pytest.fixture(params=[pytest.param(name, marks=[pytest.mark.slow] * (name == LARGE)) for name in SCENES])
 def scene(request: pytest.FixtureRequest) -> Scene:
     return SCENES[request.param]
 

@@ -1,4 +1,4 @@
-"""HeadRenderer on the default head: layers agree with each other, and each loss moves what it should."""
+"""HeadRenderer on the default head: layers are consistent, and each loss moves the right parameters."""
 
 import numpy as np
 import pytest

@@ -1,1 +1,1 @@
-"""What several test modules share. Test modules import from here, never from one another."""
+"""Code that several test modules share. Test modules import from here, never from one another."""

@@ -1,4 +1,4 @@
-"""The micro-edge gradient alone, of a given image, and an arbitrary loss gradient to go with it."""
+"""The micro-edge gradient of a given image, and arbitrary loss gradients."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""Meshes for the tests of the kernels, inputs made from them, and how results are compared."""
+"""Meshes for the tests of the kernels, inputs computed from them, and comparisons of results."""
 
 import torch
 from torch import Tensor
@@ -46,10 +46,15 @@ def not_finite() -> tuple[Tensor, Tensor]:
 
 
 def collapsed() -> tuple[Tensor, Tensor]:
-    """A sphere, 10 % of whose faces have two corners at one place, and so an area of exactly 0."""
+    """A sphere in which 10 % of the faces have two coincident corners, and so an area of exactly 0.
+
+    In float64: the products of float32 numbers are exact in double, so contraction would have no effect.
+    """
     rings, count = 16, 32
     theta, phi = torch.meshgrid(
-        torch.linspace(0, torch.pi, rings + 1), torch.linspace(0, 2 * torch.pi, count + 1)[:-1], indexing="ij"
+        torch.linspace(0, torch.pi, rings + 1, dtype=F64),
+        torch.linspace(0, 2 * torch.pi, count + 1, dtype=F64)[:-1],
+        indexing="ij",
     )
     x, y, z = theta.sin() * phi.cos(), theta.cos(), theta.sin() * phi.sin()
     depth = 1.5 + 0.3 * z
@@ -94,7 +99,7 @@ def assert_same_bits(got: tuple[Tensor, ...], want: tuple[Tensor, ...]) -> None:
 
 
 def assert_close(got: Tensor, want: Tensor, of_float: float = 1e-5, of_double: float = 1e-11) -> None:
-    """Relative L2 error within a bound for the type: sums have another order."""
+    """Check the relative L2 error against a bound for the type: the order of sums differs."""
     bound = of_float if want.dtype == F32 else of_double
     assert got.shape == want.shape and got.dtype == want.dtype
     assert float((got.double() - want.double()).norm()) <= bound * float(want.double().norm())
@@ -106,7 +111,7 @@ def noise(like: Tensor, *shape: int) -> Tensor:
 
 
 def edge_inputs(scene: str, dtype: torch.dtype) -> tuple[Tensor, ...]:
-    """image, v_pix, faces, adjacency, group, index_img; two groups in each piece."""
+    """Inputs of `edge_grad`: image, v_pix, faces, adjacency, group, index_img; two groups in each piece."""
     v, faces = SCENES[scene]()
     v = v.to(dtype)
     index_img, bary, _ = ops.rasterize(v, faces, HEIGHT, WIDTH)

@@ -1,4 +1,4 @@
-"""A second lens model, as small as one can be: what a new lens costs, and that nothing else must know of it."""
+"""A minimal second lens model, to test that a new lens needs no change elsewhere."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from headfit.capture.lenses.base import Lens, namespace
 
 
 class EquidistantFisheye(Lens):
-    """u, v = angle to the axis times the direction across: sees all around, 90 degrees and beyond."""
+    """(u, v) = angle to the axis times the unit direction across it; defined at 90 degrees and beyond."""
 
     name = "equidistant"
     coefficient_names = ()

@@ -1,4 +1,4 @@
-"""Small meshes before the camera, in pixels and depth, for tests of the rasterizer."""
+"""Small meshes in front of the camera, in pixels and depth, for tests of the rasterizer."""
 
 import math
 from collections.abc import Callable
@@ -13,7 +13,7 @@ F64 = torch.float64
 
 @dataclass
 class Mesh:
-    """Pieces put together; `object_of[v]` tells which piece a vertex came from."""
+    """A mesh joined from pieces; `object_of[v]` is the piece to which a vertex belongs."""
 
     vertices: Tensor
     faces: Tensor
@@ -32,7 +32,7 @@ class Mesh:
 
 
 def colours_of(vertices: Tensor, phase: float) -> Tensor:
-    """[V,3], smooth over the picture, different for each phase."""
+    """Vertex colours `[V,3]`, smooth over the image, different for each phase."""
     x, y = vertices[:, 0] / SIZE, vertices[:, 1] / SIZE
     red, green = 0.5 + 0.4 * torch.sin(phase + 2 * x + y), 0.5 + 0.4 * torch.cos(2 * phase - x + 2 * y)
     return torch.stack([red, green, 0.3 + 0.2 * (x + y)], -1)
@@ -79,7 +79,7 @@ def tilted(w: float, gx: float, gy: float) -> Callable[[Tensor, Tensor], Tensor]
 
 
 def cube(angles: tuple[float, float] = (0.5, 0.4)) -> Mesh:
-    """A closed surface of twelve large faces, whose outline is made of folds."""
+    """A closed surface of twelve large faces; its outline consists of folds."""
     (sa, ca), (sb, cb) = ((math.sin(angle), math.cos(angle)) for angle in angles)
     ry = torch.tensor([[ca, 0, sa], [0, 1, 0], [-sa, 0, ca]], dtype=F64)
     rx = torch.tensor([[1, 0, 0], [0, cb, -sb], [0, sb, cb]], dtype=F64)
@@ -93,7 +93,7 @@ def cube(angles: tuple[float, float] = (0.5, 0.4)) -> Mesh:
 
 
 def strips(width: float, count: int = 7, angle: float = 0.3) -> Mesh:
-    """Parallel strips, `width` pixels wide, before a sheet that fills the picture."""
+    """Parallel strips, `width` pixels wide, in front of a sheet that fills the image."""
     offsets = [(n - (count - 1) / 2) * 4.37 for n in range(count)]
     s, c = math.sin(angle), math.cos(angle)
     centres = [(SIZE / 2 + c * o, SIZE / 2 + s * o) for o in offsets]
@@ -103,7 +103,7 @@ def strips(width: float, count: int = 7, angle: float = 0.3) -> Mesh:
 
 
 def icosphere(subdivisions: int) -> tuple[Tensor, Tensor]:
-    """Unit sphere of 20 * 4^subdivisions triangles: vertices [V,3], faces [F,3]."""
+    """Unit sphere of 20 * 4^subdivisions triangles: vertices `[V,3]`, faces `[F,3]`."""
     g = (1 + math.sqrt(5)) / 2
     v = torch.tensor([(-1, g), (1, g), (-1, -g), (1, -g)], dtype=F64)
     zero = torch.zeros(4, dtype=F64)
@@ -115,7 +115,7 @@ def icosphere(subdivisions: int) -> tuple[Tensor, Tensor]:
     keep = edge[a, b] & edge[b, c] & edge[a, c]
     faces = torch.stack([a, b, c], -1)[keep]
     for _ in range(subdivisions):
-        sides = torch.stack([faces, faces.roll(-1, 1)], -1).sort(-1).values  # [F,3,2]: side k runs from corner k
+        sides = torch.stack([faces, faces.roll(-1, 1)], -1).sort(-1).values  # `[F,3,2]`: side k runs from corner k
         ends, middle = torch.unique(sides.reshape(-1, 2), dim=0, return_inverse=True)
         m = len(v) + middle.reshape(-1, 3)
         v = torch.cat([v, v[ends].mean(1)])

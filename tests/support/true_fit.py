@@ -1,4 +1,4 @@
-"""A fit that needs no fitting."""
+"""A fit with the true parameters."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from headfit.head.similarity import similarity
 
 
 def true_fit(config: FitConfig, args: RunArgs) -> HeadFit:
-    """A fit with every parameter at the value that the capture was made with."""
+    """A fit in which every parameter has the value with which the synthetic capture was rendered."""
     module = build(replace(config, texture_size=config.texture_size or 128), args, open_capture(args.capture))
     model = module.model
     model.visited.fill_(True)

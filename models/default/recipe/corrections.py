@@ -1,7 +1,7 @@
-"""What the mean needs beyond MakeHuman's shape: lids that reach the smaller eyeball, lips that touch.
+"""Corrections of MakeHuman's mean shape: lids that reach the smaller eyeball, lips that touch.
 
-MakeHuman's lids are shelves that end inside its 16 mm eyeball. Ours has 12 mm, so that at the corners of the eye
-the shelf would stop short of it and leave a slit to look through. And MakeHuman's lips rest half a millimetre apart.
+MakeHuman's lids are shelves that end inside its eyeball of 16 mm radius. Ours has 12 mm, so at the corners of the eye
+the shelf would stop short of it and leave a visible gap. MakeHuman's lips are half a millimetre apart at rest.
 """
 
 import numpy as np
@@ -11,11 +11,11 @@ from labels import ordered_loop, upper_half, walking_distance
 
 LID_DEPTH = 0.0007  # how far inside the eyeball a lid's inner end stays, metres
 LID_REACH = 0.006  # falloff of that correction into the socket
-LIP_REACH = 0.003  # falloff of the lips' closing over the lip
+LIP_REACH = 0.003  # falloff of the lip closure over the lip
 
 
 def lid_correction(soft: SoftMesh, rest: np.ndarray, centres: dict[str, np.ndarray]) -> np.ndarray:
-    """Displacement [V,3] that pulls the inner ends of the lids inside the eyeballs; sockets follow, skin does not."""
+    """Displacement `[V,3]` that pulls the inner ends of the lids inside the eyeballs; the sockets follow."""
     total = np.zeros_like(rest)
     for side, centre in centres.items():
         socket = f"{side}_socket"
@@ -29,7 +29,7 @@ def lid_correction(soft: SoftMesh, rest: np.ndarray, centres: dict[str, np.ndarr
 
 
 def lip_correction(soft: SoftMesh, rest: np.ndarray) -> np.ndarray:
-    """Displacement [V,3] that brings the two sides of the lip slit together half-way."""
+    """Displacement `[V,3]` that closes the lip slit by moving both sides half-way."""
     slit = ordered_loop(soft.loop_between("skin", "mouth_cavity"))
     upper = upper_half(rest, slit)
     lower = np.concatenate([np.setdiff1d(slit, upper), upper[[0, -1]]])
@@ -46,7 +46,7 @@ def lip_correction(soft: SoftMesh, rest: np.ndarray) -> np.ndarray:
 
 
 def spread(rest: np.ndarray, quads: np.ndarray, seeds: np.ndarray, move: np.ndarray, reach: float) -> np.ndarray:
-    """Carry the displacements of seed vertices over a surface, fading with walking distance as a Gaussian [V,3]."""
+    """Displacement `[V,3]` of a surface: that of the nearest seed, fading as a Gaussian of the walking distance."""
     distance, nearest = walking_distance(rest, quads, seeds)
     position = np.full(len(rest), -1)
     position[seeds] = np.arange(len(seeds))

@@ -1,4 +1,4 @@
-"""The head cut out of MakeHuman's body: one skin (with mouth cavity and eye sockets), and the tongue."""
+"""Crop the head from MakeHuman's body: one skin (with mouth cavity and eye sockets), and the tongue."""
 
 from dataclasses import dataclass
 
@@ -9,18 +9,18 @@ from scipy.sparse.csgraph import connected_components
 
 from headfit.modelling.subdivision import edges_of
 
-# A body vertex belongs to the head when the neck01 subtree holds more than this much of its skin weight and it is
-# above the chest; what is left over after that (stray islands) is dropped.
+# A body vertex belongs to the head if the neck01 subtree has more than this share of its skinning weight and it is
+# above the chest; of the selected faces only the largest connected component is kept.
 NECK_WEIGHT = 0.02
 CHEST_HEIGHT = 0.5  # metres, in base.obj's own frame
 
 
 @dataclass(frozen=True)
 class SoftMesh:
-    """The subdivided parts of the cage. Vertex indices are local; `ids` [V] gives their base.obj ids.
+    """The subdivided parts of the cage. Vertex indices are local; `ids [V]` gives their base.obj ids.
 
-    `islands` [Q]: name of the surface a quad belongs to: skin, chest, mouth_cavity, left_socket, right_socket,
-    tongue. Each island but "skin"/"chest" is one closed-off region bounded by a loop; each has one UV chart.
+    `islands [Q]`: name of the surface a quad belongs to: skin, chest, mouth_cavity, left_socket, right_socket,
+    tongue. Every island except "skin" and "chest" is a region bounded by one loop; each has one UV chart.
     """
 
     ids: np.ndarray
@@ -29,14 +29,14 @@ class SoftMesh:
     islands: np.ndarray
 
     def local(self, ids: np.ndarray) -> np.ndarray:
-        """base.obj ids -> local indices; raises KeyError for a vertex that the crop dropped."""
+        """Local indices of base.obj ids. Raises KeyError for a vertex that the crop dropped."""
         position = np.searchsorted(self.ids, ids)
         if (position >= len(self.ids)).any() or (self.ids[position.clip(max=len(self.ids) - 1)] != ids).any():
             raise KeyError("a base.obj vertex that is not part of the head")
         return position
 
     def loop_between(self, a: str, b: str) -> np.ndarray:
-        """Edges [E, 2] shared by a quad of island `a` and one of island `b`."""
+        """Edges `[E,2]` shared by a quad of island `a` and one of island `b`."""
         edges, side_edge, _ = edges_of(self.quads)
         touched = [np.isin(np.arange(len(edges)), side_edge[self.islands == name]) for name in (a, b)]
         return edges[touched[0] & touched[1]]
@@ -74,7 +74,7 @@ def _largest_component(quads: np.ndarray, vertex_count: int) -> np.ndarray:
 
 
 def _name_islands(quads_uv: np.ndarray, centres: np.ndarray, tongue: np.ndarray) -> np.ndarray:
-    """MakeHuman gives each of these surfaces a UV island of its own: the islands are told apart by size and place."""
+    """The island name of each quad `[Q]`, from the size and position of MakeHuman's UV islands, one per surface."""
     uv_edges, _, _ = edges_of(quads_uv)
     count = quads_uv.max() + 1
     graph = sp.coo_matrix((np.ones(len(uv_edges)), uv_edges.T), shape=(count, count))

@@ -1,13 +1,13 @@
-"""Eyeballs: a sclera sphere with a corneal bulge that carries iris and pupil, for MakeHuman's helper spheres."""
+"""Eyeballs that replace MakeHuman's helper spheres: a spherical sclera and a cornea with iris and pupil."""
 
 import numpy as np
 from solids import Solid, lathe_faces, signed_volume
 
-# Adult anatomy, metres. Corneal curvature 7.8 mm, visible iris diameter 11.8 mm; a pupil in ordinary light.
+# Adult anatomy, metres. Corneal radius of curvature 7.8 mm, visible iris diameter 11.8 mm; pupil in room light.
 SCLERA_RADIUS = 0.012
 CORNEA_CURVATURE = 0.0078
 IRIS_RADIUS = 0.0059
-IRIS_SPREAD = 0.00025  # standard deviation of the iris radius over adults (11.7 +- 0.5 mm white to white)
+IRIS_SPREAD = 0.00025  # standard deviation of the iris radius of adults (diameter 11.7 +- 0.5 mm)
 PUPIL_RADIUS = 0.0018
 SEGMENTS = 32
 # Radii of the rings on the cornea (pupil border, iris, limbus), then polar angles of those on the sclera.
@@ -16,7 +16,7 @@ SCLERA_RINGS = 13
 
 
 def profile(iris: float = IRIS_RADIUS) -> tuple[np.ndarray, np.ndarray]:
-    """Distance from the optical axis and height along it (0 at the sclera's centre) of every ring, front to back.
+    """Radius and height along the optical axis (0 at the sclera's centre) of every ring, front to back, metres.
 
     The rings on the cornea, the pupil's included, grow with the radius of the iris.
     """
@@ -24,7 +24,7 @@ def profile(iris: float = IRIS_RADIUS) -> tuple[np.ndarray, np.ndarray]:
     limbus_height = SCLERA_RADIUS * np.cos(limbus_angle)
     rings = CORNEA_RINGS * iris / IRIS_RADIUS
     sag = np.sqrt(CORNEA_CURVATURE**2 - rings**2) - np.sqrt(CORNEA_CURVATURE**2 - iris**2)
-    # Sclera rings grow coarser towards the back, which no camera sees.
+    # Sclera rings become coarser towards the back, which no camera sees.
     t = np.linspace(0, 1, SCLERA_RINGS + 2)[1:-1]
     angle = limbus_angle + (np.pi - limbus_angle) * (0.6 * t + 0.4 * t**2)
     radius = np.concatenate([rings, SCLERA_RADIUS * np.sin(angle)])
@@ -38,9 +38,9 @@ def apex_height(iris: float = IRIS_RADIUS) -> float:
 
 
 def surface_points(iris: float = IRIS_RADIUS) -> np.ndarray:
-    """Vertices [V,3] of an eyeball about the sclera's centre: rings from front to back, front pole, back pole."""
+    """Vertices `[V,3]` of an eyeball about the sclera's centre: rings from front to back, front pole, back pole."""
     radius, height = profile(iris)
-    # Clockwise round +z, so that the outside shows with rings running from front to back.
+    # Clockwise about +z, so that faces are front-facing from outside with rings running from front to back.
     angle = np.arange(SEGMENTS) / SEGMENTS * 2 * np.pi
     circle = np.stack([np.cos(angle), np.sin(angle)], -1)
     along = np.broadcast_to(height[:, None, None], (len(radius), SEGMENTS, 1))
@@ -50,14 +50,14 @@ def surface_points(iris: float = IRIS_RADIUS) -> np.ndarray:
 
 
 def iris_direction() -> np.ndarray:
-    """What one standard deviation of the iris radius does to an eyeball's vertices [V,3], metres."""
+    """Displacement `[V,3]` (metres) of an eyeball's vertices by one standard deviation of the iris radius."""
     return (surface_points(IRIS_RADIUS + IRIS_SPREAD) - surface_points(IRIS_RADIUS - IRIS_SPREAD)) / 2
 
 
 def eyeball(helper: np.ndarray, recess: float = 0.0) -> tuple[Solid, np.ndarray]:
-    """The eye that replaces a helper eyeball [72,3]: the solid and its centre of rotation.
+    """The solid that replaces a helper eyeball `[72,3]`, and its centre of rotation `[3]`.
 
-    The corneal apex touches the helper's front, which the lids were modelled on, less `recess` metres.
+    The corneal apex is `recess` metres behind the helper's front, to which the lids were modelled.
     """
     helper_centre = (helper.min(0) + helper.max(0)) / 2
     centre = helper_centre + np.array([0, 0, helper[:, 2].max() - helper_centre[2] - apex_height() - recess])
@@ -70,7 +70,7 @@ def eyeball(helper: np.ndarray, recess: float = 0.0) -> tuple[Solid, np.ndarray]
     offset = helper - helper_centre
 
     def follow(displacement: np.ndarray) -> np.ndarray:
-        """The translation and uniform growth of the helper eyeball (least squares)."""
+        """The least-squares translation and uniform scaling of the helper eyeball, applied to the solid."""
         shift = displacement.mean(-2, keepdims=True)
         growth = np.einsum("...hc,hc->...", displacement - shift, offset) / (offset**2).sum()
         return shift + growth[..., None, None] * (vertices - helper_centre)
@@ -79,7 +79,7 @@ def eyeball(helper: np.ndarray, recess: float = 0.0) -> tuple[Solid, np.ndarray]
 
 
 def _topology(n_rings: int, radius: np.ndarray, height: np.ndarray):
-    """Faces and an azimuthal chart: the iris in the middle, distance from it proportional to arc length."""
+    """Faces and an azimuthal chart with the iris in the middle; radius is proportional to arc length."""
     faces = lathe_faces(n_rings, SEGMENTS)
     i = np.arange(SEGMENTS)
     j = (i + 1) % SEGMENTS
@@ -87,7 +87,7 @@ def _topology(n_rings: int, radius: np.ndarray, height: np.ndarray):
     last = (n_rings - 1) * SEGMENTS
     front_cap = np.stack([np.full(SEGMENTS, front), j, i], 1)
     back_cap = np.stack([last + i, last + j, np.full(SEGMENTS, back)], 1)
-    # The back pole is one vertex but opens into a circle in the chart: one uv per face of the back cap.
+    # The back pole is one vertex but opens into a circle in the chart: one UV per face of the back cap.
     back_cap_uv = np.stack([last + i, last + j, back + i], 1)
     path = np.concatenate([[[0, apex_height()]], np.stack([radius, height], 1), [[0, -SCLERA_RADIUS]]])
     arc = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])

@@ -1,4 +1,4 @@
-"""Random adult heads from MakeHuman's own directions, and the principal components of them."""
+"""Random adult heads from MakeHuman's own directions, and their principal components."""
 
 from dataclasses import dataclass
 from itertools import product
@@ -19,15 +19,15 @@ OPPOSITES = (
 RACES, GENDERS = ("african", "asian", "caucasian"), ("female", "male")
 AGES, LEVELS = ("child", "young", "old"), ("min", "average", "max")
 
-LOCAL_SIGMA = 0.16  # of a signed local direction; 0.35 is a caricature
-ASYMMETRY = 0.25  # share of that spread which differs between the left and the right side
-AGE_RANGE = (0.4, 0.9)  # 0 child, 0.5 young, 1 old
+LOCAL_SIGMA = 0.16  # standard deviation of a signed local direction; 0.35 gives caricatures
+ASYMMETRY = 0.25  # share of LOCAL_SIGMA that is independent on the left and the right side
+AGE_RANGE = (0.4, 0.9)  # 0: child, 0.5: young, 1: old
 SAMPLES, COMPONENTS = 1200, 100
 
 
 @dataclass(frozen=True)
 class Directions:
-    """`fields` name -> displacement [H, 3] metres on the handles (every base.obj vertex the head depends on)."""
+    """Displacements `[H,3]` (metres) of the handles (every base.obj vertex that the head depends on) by target."""
 
     local: dict[str, np.ndarray]
     macro: dict[tuple[str, ...], np.ndarray]
@@ -51,7 +51,7 @@ def read_directions(source: Source, handles: np.ndarray, vertex_count: int) -> D
 
 
 def signed_pairs(names: list[str]) -> list[tuple[str | None, str]]:
-    """Targets as signed directions: (negative side or None, positive side)."""
+    """Targets paired into signed directions: (negative side or None, positive side)."""
     pairs: list[tuple[str | None, str]] = []
     left = set(names)
     for name in names:
@@ -65,7 +65,7 @@ def signed_pairs(names: list[str]) -> list[tuple[str | None, str]]:
 
 
 def macro_factors(directions: Directions, race: np.ndarray, male: float, age: float, muscle: float, weight: float):
-    """Blend factor of every macro target [M]. `age` 0 child, 0.5 young, 1 old; `muscle` and `weight` likewise."""
+    """Blend factors `[M]` of the macro targets; `age`, `muscle` and `weight` in [0, 1] (age 0: child, 0.5: young)."""
     share = dict(zip(GENDERS, (1 - male, male), strict=True))
     share |= dict(zip(AGES, _hat(age), strict=True)) | dict(zip(RACES, race, strict=True))
     by_muscle = dict(zip(LEVELS, _hat(muscle), strict=True))
@@ -85,14 +85,14 @@ def _hat(x: float) -> tuple[float, float, float]:
 
 
 def average_adult(directions: Directions) -> np.ndarray:
-    """The mean's displacement from base.obj: equal races, between male and female, of the samples' mean age."""
+    """Displacement `[H,3]` of the mean from base.obj: equal shares of races and sexes, at the samples' mean age."""
     age = sum(AGE_RANGE) / 2
     factors = macro_factors(directions, np.full(3, 1 / 3), male=0.5, age=age, muscle=0.5, weight=0.5)
     return np.tensordot(factors, np.stack(list(directions.macro.values())), 1)
 
 
 def local_factors(pairs: list[tuple[str | None, str]], column: dict[str, int], rng: np.random.Generator):
-    """Random factors of the local targets [L]: signed Gaussians, nearly equal on the two sides of the face."""
+    """Random factors of the local targets `[L]`: signed Gaussians, nearly equal on the two sides of the face."""
     factors = np.zeros(len(column))
     both_sides: dict[str, float] = {}
     for low, high in pairs:
@@ -104,7 +104,7 @@ def local_factors(pairs: list[tuple[str | None, str]], column: dict[str, int], r
 
 
 def sample_heads(directions: Directions, rng: np.random.Generator, count: int = SAMPLES) -> np.ndarray:
-    """Displacements from base.obj of random adults, [count, H, 3]."""
+    """Displacements from base.obj of random adults, `[count,H,3]`."""
     names = list(directions.local)
     pairs, column = signed_pairs(names), {name: i for i, name in enumerate(names)}
     local = np.stack([local_factors(pairs, column, rng) for _ in range(count)])
@@ -126,7 +126,7 @@ def sample_heads(directions: Directions, rng: np.random.Generator, count: int = 
 
 
 def similarity(source: np.ndarray, target: np.ndarray, weights: np.ndarray | None = None):
-    """Scale, rotation, translation with target ~ scale R source + t, weighted least squares (Umeyama 1991)."""
+    """Scale, rotation R and translation t of target = scale R source + t by weighted least squares (Umeyama 1991)."""
     w = np.ones(len(source)) if weights is None else weights
     w = w / w.sum()
     mean_s, mean_t = w @ source, w @ target
@@ -140,20 +140,20 @@ def similarity(source: np.ndarray, target: np.ndarray, weights: np.ndarray | Non
 
 @dataclass(frozen=True)
 class Components:
-    """`coefficients` [N, K] of the samples, each column of unit variance; `explained` [K] cumulative share."""
+    """`coefficients [N,K]` of the samples, columns of unit variance; `explained [K]`: cumulative variance ratio."""
 
     coefficients: np.ndarray
     explained: np.ndarray
 
     def basis(self, fields: np.ndarray) -> np.ndarray:
-        """Least-squares basis [K, ...] of any linear quantity [N, ...] of the samples, centred over them."""
+        """Least-squares basis `[K,...]` of any linear quantity `[N,...]` of the samples, after subtracting its mean."""
         n = len(self.coefficients)
         centred = (fields - fields.mean(0)).reshape(n, -1)
         return (self.coefficients.T @ centred / (n - 1)).reshape(-1, *fields.shape[1:])
 
 
 def principal_components(fields: np.ndarray, weights: np.ndarray) -> Components:
-    """PCA of sample displacements [N, H, 3] under a per-vertex weight (area) [H]."""
+    """PCA of sample displacements `[N,H,3]` with a weight (area) per vertex `[H]`."""
     n = len(fields)
     flat = ((fields - fields.mean(0)) * np.sqrt(weights)[:, None]).reshape(n, -1)
     u, s, _ = np.linalg.svd(flat @ flat.T / (n - 1))

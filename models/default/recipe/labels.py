@@ -26,7 +26,7 @@ LABEL_NAMES = (
 
 
 def sample_mask(mask: np.ndarray, uv: np.ndarray) -> np.ndarray:
-    """Bilinear look-up of a UV mask [H,W] (row 0 at v = 1) at uv [...,2]."""
+    """Bilinear samples `[...]` of a UV mask `[H,W]` (row 0 at v = 1) at `uv [...,2]`."""
     h, w = mask.shape
     x = (uv[..., 0] * w - 0.5).clip(0, w - 1.001)
     y = ((1 - uv[..., 1]) * h - 0.5).clip(0, h - 1.001)
@@ -38,7 +38,7 @@ def sample_mask(mask: np.ndarray, uv: np.ndarray) -> np.ndarray:
 
 
 def walking_distance(vertices: np.ndarray, faces: np.ndarray, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Length of the shortest edge path to any seed [V], and which seed it is [V] (-1 where there is no path)."""
+    """Length `[V]` of the shortest edge path from each vertex to a seed, and that seed `[V]` (negative: no path)."""
     edges, _, _ = edges_of(faces)
     length = np.linalg.norm(vertices[edges[:, 0]] - vertices[edges[:, 1]], axis=1)
     n = len(vertices)
@@ -48,7 +48,7 @@ def walking_distance(vertices: np.ndarray, faces: np.ndarray, seeds: np.ndarray)
 
 
 def ordered_loop(edges: np.ndarray) -> np.ndarray:
-    """Vertices of one closed loop of edges [E,2], in walking order [E]."""
+    """The vertices `[E]` of one closed loop of `edges [E,2]`, in order. Raises ValueError for anything else."""
     after: dict[int, list[int]] = {}
     for a, b in edges:
         after.setdefault(int(a), []).append(int(b))
@@ -69,7 +69,7 @@ def ordered_loop(edges: np.ndarray) -> np.ndarray:
 
 
 def upper_half(vertices: np.ndarray, slit: np.ndarray) -> np.ndarray:
-    """The upper side of the lip slit (an ordered loop), both corners included, from one corner to the other."""
+    """The upper side of the lip slit (an ordered loop), from one corner to the other, both included."""
     left, right = vertices[slit, 0].argmax(), vertices[slit, 0].argmin()
     rolled = np.roll(slit, -left)
     cut = (right - left) % len(slit)
@@ -78,7 +78,7 @@ def upper_half(vertices: np.ndarray, slit: np.ndarray) -> np.ndarray:
 
 
 def polyline_distance(points: np.ndarray, line: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distance of points [N,3] to a polyline [M,3], and the position of the nearest point along it in [0, 1]."""
+    """Distance `[N]` of `points [N,3]` to a polyline `[M,3]`, and position `[N]` in [0, 1] of the closest point."""
     a, b = line[:-1], line[1:]
     d = b - a
     t = (((points[:, None] - a) * d).sum(-1) / (d**2).sum(-1)).clip(0, 1)

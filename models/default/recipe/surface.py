@@ -25,7 +25,7 @@ PART_LABELS = {
 }
 
 
-# Borders are drawn in this order (a vertex slides once), and labels painted in the reverse one.
+# Borders are drawn in this order (a vertex slides once); labels are painted in reverse order.
 BORDERS = ("lips", "brows", "ears", "nose", "hair", "neck")
 
 
@@ -37,12 +37,12 @@ def fine_surface(
     cage: dict[str, np.ndarray],
     landmarks: list[dict],
 ) -> dict[str, np.ndarray]:
-    """Everything about the fine mesh that goes into the npz."""
+    """All arrays of the fine mesh that are stored in the npz."""
     n_soft = len(soft.ids)
     mesh, slit, neck = soft_surface(soft, base)
     islands = np.repeat(soft.islands, 4)
     soft_mean = cage["mean"][:n_soft]
-    # Landmarks shape the brows, so they are placed before the borders are, and again on the final triangles.
+    # The brows follow landmarks, so these are located before the borders are drawn, and again on the final triangles.
     points = landmark_points(soft, soft_mean, landmarks)
     mesh.fields = skin_fields(
         source, mesh.matrix @ soft_mean, mesh.quads, mesh.uvs[mesh.quads_uv].mean(1), islands, slit, points
@@ -78,7 +78,7 @@ def soft_surface(soft: SoftMesh, base: BaseMesh) -> tuple[FineMesh, np.ndarray, 
     uvs, quads_uv = subdivide_uv(soft.quads_uv, base.uvs)
     edges, _, count = edges_of(soft.quads)
     n_vertices = sub.matrix.shape[0]
-    # A vertex on a seam has several uvs; it stays where it is, and so do the slit, the lids and the neck's border.
+    # A vertex on a seam has several UVs and must not slide, nor do those of the slit, the lids and the neck's border.
     pairs = np.unique(np.stack([sub.quads.ravel(), quads_uv.ravel()], 1), axis=0)
     fixed = np.bincount(pairs[:, 0], minlength=n_vertices) > 1
     fine_edges, _, fine_count = edges_of(sub.quads)
@@ -88,7 +88,7 @@ def soft_surface(soft: SoftMesh, base: BaseMesh) -> tuple[FineMesh, np.ndarray, 
 
 
 def paint(faces: np.ndarray, islands: np.ndarray, fields: dict[str, np.ndarray]) -> np.ndarray:
-    """Label index of every soft face."""
+    """Label index of each soft face."""
     index = {name: i for i, name in enumerate(LABEL_NAMES)}
     mean = {name: field[faces].mean(1) for name, field in fields.items()}
     labels = np.full(len(faces), index["skin"])
@@ -111,7 +111,7 @@ def gather(
     soft_uv: np.ndarray,
     soft_labels: np.ndarray,
 ) -> dict[str, np.ndarray]:
-    """Faces of all parts, part by part, with their charts placed in the atlas."""
+    """Faces of all parts in order, with their charts placed in the atlas."""
     faces, faces_uv, uvs, parts, labels = [], [], [], [], []
     cage_faces = [split_quads(soft.quads, np.zeros(len(soft.quads), bool))]
     uv_count = 0
@@ -146,7 +146,7 @@ def gather(
 
 
 def sub_loop(sub, coarse_edges: np.ndarray) -> np.ndarray:
-    """Ordered fine vertices of a loop given by coarse edges."""
+    """The fine vertices, in order, of a loop given by coarse edges."""
     n_v = len(sub.matrix.indptr) - 1 - len(sub.edges) - len(sub.quads) // 4
     rank = {(int(a), int(b)): i for i, (a, b) in enumerate(sub.edges)}
     split = []
@@ -157,14 +157,14 @@ def sub_loop(sub, coarse_edges: np.ndarray) -> np.ndarray:
 
 
 def landmark_points(soft: SoftMesh, soft_mean: np.ndarray, landmarks: list[dict]) -> np.ndarray:
-    """Positions [68,3] of landmarks given on base.obj's triangles."""
+    """Positions `[68,3]` (metres) of landmarks given on base.obj's triangles."""
     return np.stack(
         [np.array(m["bary"]) / np.sum(m["bary"]) @ soft_mean[soft.local(np.array(m["tri"]))] for m in landmarks]
     )
 
 
 def stiffness(soft: SoftMesh, cage: dict[str, np.ndarray]) -> np.ndarray:
-    """Relative resistance of cage vertices to free offsets [Vc]."""
+    """Relative resistance `[Vc]` of cage vertices to free offsets."""
     value = np.ones(len(cage["mean"]))
     value[cage["cage_rigid_part"] >= 0] = 1000.0
     inner = np.isin(soft.islands, ("mouth_cavity", "left_socket", "right_socket"))

@@ -1,4 +1,4 @@
-"""Fourteen crowns per jaw set in a gum, swept along the arch that MakeHuman's folded tooth ribbon describes."""
+"""Teeth and gums: fourteen crowns per jaw in a gum, swept along the arch of MakeHuman's folded tooth ribbon."""
 
 from dataclasses import dataclass
 
@@ -16,8 +16,11 @@ COLUMNS, ROWS = 17, 4  # of the ribbon; rows: gum end, labial middle, incisal ed
 
 @dataclass(frozen=True)
 class Tooth:
-    """Crown measures in metres: mesiodistal `width`, labiolingual `depth`, `height`; `edge` is the depth that is
-    left at the incisal edge as a share of `depth`; `cusps` raises four corners of the chewing surface."""
+    """Dimensions of a crown in metres: mesiodistal `width`, labiolingual `depth`, `height`.
+
+    `edge` is the depth at the incisal edge as a share of `depth`; `cusps` is the height of the four corners of the
+    chewing surface.
+    """
 
     width: float
     depth: float
@@ -30,7 +33,7 @@ def _teeth(rows: list[tuple[float, float, float, float, float]]) -> list[Tooth]:
     return [Tooth(w / 1e3, d / 1e3, h / 1e3, edge, cusp / 1e3) for w, d, h, edge, cusp in rows]
 
 
-# From the midline backwards: average crown measures (mm) in Wheeler's Dental Anatomy, Physiology and Occlusion.
+# From the midline backwards: average crown dimensions (mm) of Wheeler's Dental Anatomy, Physiology and Occlusion.
 UPPER = _teeth(
     [
         (8.5, 7.0, 10.5, 0.22, 0.0),
@@ -57,36 +60,38 @@ LOWER = _teeth(
 
 @dataclass(frozen=True)
 class Seat:
-    """How a jaw's teeth sit on the ribbon, metres: all of them `forward` and `outward` (towards lips and cheeks), the
-    front ones longer by `extrusion`."""
+    """Offsets (metres) of a jaw's teeth from the ribbon.
+
+    All teeth are moved `forward` and `outward` (towards lips and cheeks); the front ones are longer by `extrusion`.
+    """
 
     forward: float
     outward: float
     extrusion: float
 
 
-# The ribbons stand a finger's breadth behind the lips and meet edge to edge. Teeth touch the lips, and the upper
-# incisors bite over the lower ones by some 2 mm, which puts their edges as much below the line where the lips meet. All
-# round, the upper arch is the wider one: its outer cusps pass outside of the lower teeth.
+# MakeHuman's ribbons are a finger's breadth behind the lips and meet edge to edge. Real teeth touch the lips, and the
+# upper incisors overlap the lower ones by about 2 mm, so their edges are 2 mm below the line where the lips meet. The
+# upper arch is wider: its outer cusps are outside of the lower teeth.
 UPPER_SEAT = Seat(forward=0.0025, outward=0.0007, extrusion=0.0025)
 LOWER_SEAT = Seat(forward=0.0015, outward=-0.0009, extrusion=0.0)
-FRONT = 0.022  # arc length from the midline over which teeth count as front ones
+FRONT = 0.022  # metres of arc length from the midline that count as front teeth
 SEGMENTS = 12
 GUM_STEPS_PER_TOOTH = 4
 
 
 class Arch:
-    """The dental arch as a smooth ribbon: points and frames at an arc length from the midline (left is positive)."""
+    """The dental arch as a smooth ribbon, with points and frames by arc length from the midline (left is positive)."""
 
     def __init__(self, ribbon: np.ndarray, quads: np.ndarray) -> None:
-        """ribbon: [68,3] metres; quads: [48,4] into it."""
-        self.grid = _ribbon_grid(ribbon, quads)  # [ROWS, COLUMNS] vertex indices, column 0 at the subject's left
+        """From the vertices `ribbon [68,3]` (metres) and faces `quads [48,4]` of MakeHuman's ribbon."""
+        self.grid = _ribbon_grid(ribbon, quads)  # `[ROWS,COLUMNS]` vertex indices; column 0 is at the subject's left
         self.points = ribbon[self.grid]
         edge = self.points[2]
         length = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(edge, axis=0), axis=1))])
         self.station = length[COLUMNS // 2] - length  # signed arc length of each column, decreasing along columns
         self.spline = CubicSpline(self.station[::-1], self.points[:, ::-1].transpose(1, 0, 2))
-        # Gum lies above the edge in the upper jaw, below it in the lower: outwards is towards the lips in both.
+        # The gum is above the edge in the upper jaw and below it in the lower; outwards is towards the lips in both.
         self.handedness = 1.0
         self.handedness = float(np.sign(self.frame(np.array(0.0))[1][2]))
 
@@ -94,14 +99,14 @@ class Arch:
         return self.spline(station)[..., row, :]
 
     def edge(self, station: np.ndarray, seat: Seat) -> np.ndarray:
-        """Where the chewing edge runs [...,3]: the ribbon's, moved as `seat` says."""
+        """Points `[...,3]` on the chewing edge: the ribbon's, moved by `seat`."""
         _, outward, rise = self.frame(station)
         front = np.exp(-0.5 * (station / FRONT) ** 4)[..., None]
         moved = self.row(2, station) + np.array([0, 0, seat.forward]) + outward * seat.outward
         return moved - rise * seat.extrusion * front
 
     def frame(self, station: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Unit vectors along the arch (to the subject's left), outwards (labial), and from edge to gum."""
+        """Unit vectors `[...,3]` along the arch (to the subject's left), outwards (labial), and from edge to gum."""
         along = self.spline(station, 1)[..., 2, :]
         along = along / np.linalg.norm(along, axis=-1, keepdims=True)
         rise = self.row(1, station) - self.row(2, station)
@@ -110,9 +115,9 @@ class Arch:
         return along, self.handedness * np.cross(along, rise), rise
 
     def follow_matrix(self, station: np.ndarray, rise: np.ndarray) -> sp.csr_matrix:
-        """Weights [V,68] that carry ribbon displacements to points at (arc length, metres above the edge).
+        """Weights `[V,68]` that transfer ribbon displacements to points at (arc length, height above the edge).
 
-        Linear between columns; between the edge row, the middle row and the gum row by height.
+        Linear in arc length between columns, and in height between the edge row, the middle row and the gum row.
         """
         column = np.interp(station, self.station[::-1], np.arange(COLUMNS)[::-1].astype(float))
         c0 = np.clip(np.floor(column).astype(int), 0, COLUMNS - 2)
@@ -134,7 +139,7 @@ class Arch:
 
 
 def _ribbon_grid(ribbon: np.ndarray, quads: np.ndarray) -> np.ndarray:
-    """Row and column of every ribbon vertex from its walking distances to the two outer (gum row) corners."""
+    """Vertex indices `[ROWS,COLUMNS]`, from each vertex's edge-path distances to the ribbon's two outer corners."""
     edges, _, _ = edges_of(quads)
     n = len(ribbon)
     walk = shortest_path(sp.coo_matrix((np.ones(len(edges)), edges.T), shape=(n, n)), directed=False, unweighted=True)
@@ -150,21 +155,21 @@ def _ribbon_grid(ribbon: np.ndarray, quads: np.ndarray) -> np.ndarray:
 
 
 def stations(teeth: list[Tooth]) -> list[tuple[Tooth, float]]:
-    """(tooth, arc length of its middle) from the last left molar round to the last right one."""
+    """(tooth, arc length of its middle) from the last left molar to the last right one."""
     ends = np.cumsum([t.width for t in teeth])
     half = [(t, e - t.width / 2) for t, e in zip(teeth, ends, strict=True)]
     return half[::-1] + [(t, -s) for t, s in half]
 
 
 # Rings of a crown from root to edge: share of the crown height above the edge, then width and depth as shares of
-# their maxima. Widest near the edge (where neighbours touch), waisted at the neck, closed inside the gum.
+# their maxima. Widest near the edge (where neighbours touch), narrow at the neck, closed inside the gum.
 RING_RISE = np.array([1.3, 1.0, 0.75, 0.5, 0.25, 0.08, 0.0])
 RING_WIDTH = np.array([0.62, 0.74, 0.86, 0.95, 1.0, 0.96, 0.84])
 RING_DEPTH = np.array([0.75, 0.95, 1.0, 0.92, 0.75, 0.6, 0.5])
 
 
 def crown(tooth: Tooth) -> tuple[np.ndarray, np.ndarray]:
-    """One crown in its own frame: vertices [V,3] (along, outward from the labial face, rise above the edge), faces."""
+    """Vertices `[V,3]` and faces of a crown in its own frame: along the arch, outwards, above the edge (metres)."""
     angle = np.arange(SEGMENTS) / SEGMENTS * 2 * np.pi
     # Superellipse of exponent 3: flat faces with rounded corners.
     x, y = (np.sign(f) * np.abs(f) ** (2 / 3) for f in (np.cos(angle), np.sin(angle)))
@@ -194,7 +199,7 @@ def crown(tooth: Tooth) -> tuple[np.ndarray, np.ndarray]:
 
 
 def tooth_row(ribbon: np.ndarray, quads: np.ndarray, teeth: list[Tooth], seat: Seat) -> Solid:
-    """All crowns of one jaw."""
+    """All crowns of one jaw as one solid."""
     arch = Arch(ribbon, quads)
     vertices, faces, follows = [], [], []
     for tooth, middle in stations(teeth):
@@ -213,8 +218,11 @@ def tooth_row(ribbon: np.ndarray, quads: np.ndarray, teeth: list[Tooth], seat: S
 
 
 def _crown_charts(count: int) -> tuple[np.ndarray, np.ndarray]:
-    """One square a crown, side by side: a disc unrolled from the chewing edge (middle) to the neck, and the root's
-    end, which no camera sees, as a small disc in the square's corner. Returns uvs [T,2], faces_uv [F,3]."""
+    """UVs `[T,2]` and faces_uv `[F,3]` of crowns in a row of squares, one square each.
+
+    A crown is unrolled into a disc from the chewing edge (middle) to the neck; the end of the root, which no camera
+    sees, is a small disc in the square's corner.
+    """
     angle = np.arange(SEGMENTS) / SEGMENTS * 2 * np.pi
     circle = np.stack([np.cos(angle), np.sin(angle)], -1)
     radius = np.linspace(0.48, 0.1, len(RING_RISE))
@@ -233,7 +241,7 @@ def _crown_charts(count: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def gum(ribbon: np.ndarray, quads: np.ndarray, teeth: list[Tooth], seat: Seat) -> Solid:
-    """A closed band round the necks of one jaw's teeth, scalloped: low at each neck's middle, rising to papillae."""
+    """A closed band around the necks of one jaw's teeth, scalloped: low at the middle of a neck, rising to papillae."""
     arch = Arch(ribbon, quads)
     station, scallop, depth, neck = [], [], [], []
     for tooth, middle in stations(teeth):
@@ -284,7 +292,7 @@ def _band_topology(n_rings: int, n_seg: int):
     j = (i + 1) % n_seg
     tip, last = n_rings * n_seg, (n_rings - 1) * n_seg
     caps = [np.stack([i * 0 + tip, j, i], 1), np.stack([last + i, last + j, i * 0 + tip + 1], 1)]
-    # In the chart each end cap is a comb of triangles beyond the band's end.
+    # In the chart, each end cap is a row of separate triangles beyond the band's end.
     n_uv, row = len(uvs), n_seg + 1
     first_uv = np.stack([n_uv + i, i + 1, i], 1)
     last_uv = np.stack([(n_rings - 1) * row + i, (n_rings - 1) * row + i + 1, n_uv + n_seg + i], 1)

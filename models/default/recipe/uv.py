@@ -1,4 +1,4 @@
-"""The texture atlas: one square, every surface in a region of its own."""
+"""The texture atlas: one square with a region for each surface."""
 
 import numpy as np
 
@@ -20,14 +20,14 @@ ATLAS = {
 MARGIN = 0.004
 # Charts that are strips along the dental arch fill their region; all others keep their proportions.
 STRIPS = ("upper_teeth", "lower_teeth", "upper_gums", "lower_gums")
-# Where the face lies in the skin's chart, turned upright, in shares of its width and height: brows to chin, and from
-# one outer corner of the eyes to the other. It is drawn MAGNIFY times as large as the rest, over an EASE of a share.
+# The face's place in the upright chart of the skin, in shares of its width and height: between the outer corners of
+# the eyes, and from brows to chin. It is magnified MAGNIFY times relative to the rest; EASE is the width of the blend.
 FACE_ACROSS, FACE_UP, MAGNIFY, EASE = (0.40, 0.60), (0.12, 0.56), 3.3, 0.025
-EYE_MAGNIFY = 2.5  # the middle of an eye's chart, where the iris is, over the mean
+EYE_MAGNIFY = 2.5  # magnification of the middle of an eye's chart, where the iris is
 
 
 def place(uvs: np.ndarray, name: str) -> np.ndarray:
-    """Move a chart [T,2] into its region of the atlas; the face and the irises take more of theirs than their size."""
+    """A chart `[T,2]` moved into its region of the atlas, with the face and the irises magnified."""
     left, bottom, right, top = ATLAS[name]
     low, high = uvs.min(0), uvs.max(0)
     room = np.array([right - left, top - bottom]) - 2 * MARGIN
@@ -44,15 +44,20 @@ def place(uvs: np.ndarray, name: str) -> np.ndarray:
 
 
 def _face_enlarged(chart: np.ndarray) -> np.ndarray:
-    """The skin's chart [T,2] in [0,1]: MakeHuman's has the scalp at the left and the subject's left at the top; turned
-    upright, then stretched along either axis. Both stretches grow steadily, so no two places meet."""
+    """The skin's chart `[T,2]` in [0, 1], rotated upright, with the face enlarged along both axes.
+
+    MakeHuman's chart has the scalp at the left and the subject's left at the top. Both stretches are strictly
+    monotonic, so the chart does not overlap itself.
+    """
     across, up = chart[:, 1], 1 - chart[:, 0]
     return np.stack([_stretched(across, *FACE_ACROSS), _stretched(up, *FACE_UP)], 1)
 
 
 def _stretched(x: np.ndarray, first: float, last: float) -> np.ndarray:
-    """[0,1] to itself with slope MAGNIFY : 1 inside and outside of [first, last]: the integral of a smooth step up and
-    one down."""
+    """A monotonic map of [0, 1] to itself, with a slope MAGNIFY times larger inside [first, last] than outside.
+
+    It is the integral of a smooth step up and a smooth step down.
+    """
 
     def ramp(t: np.ndarray) -> np.ndarray:  # integral of the logistic step
         return EASE * np.logaddexp(0, t / EASE)
@@ -65,7 +70,7 @@ def _stretched(x: np.ndarray, first: float, last: float) -> np.ndarray:
 
 
 def _middle_enlarged(uvs: np.ndarray) -> np.ndarray:
-    """A round chart [T,2], stretched along its radii: r -> m r / (1 + (m - 1) r), r in [0,1]."""
+    """A round chart `[T,2]`, stretched along its radii: r -> m r / (1 + (m - 1) r), r in [0, 1]."""
     centre = (uvs.min(0) + uvs.max(0)) / 2
     spoke = uvs - centre
     reach = np.linalg.norm(spoke, axis=1).max()
@@ -74,7 +79,7 @@ def _middle_enlarged(uvs: np.ndarray) -> np.ndarray:
 
 
 def subdivide_uv(quads_uv: np.ndarray, uvs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Bilinear subdivision of a chart, in the quad and corner order of `catmull_clark`: uvs [T,2], quads_uv [4Q,4]."""
+    """UVs `[T,2]` and quads_uv `[4Q,4]` of a bilinearly subdivided chart, in the order of `catmull_clark`."""
     corner = uvs[quads_uv]
     middle = corner.mean(1, keepdims=True)
     half = (corner + np.roll(corner, -1, 1)) / 2

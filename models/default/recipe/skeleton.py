@@ -15,8 +15,8 @@ JOINT_NAMES = ("neck", "jaw", "left_eye", "right_eye", "tongue", "lower_neck")
 JOINT_PARENTS = (-1, -1, -1, -1, 1, 0)  # -1: the skull, which is the root
 
 # Limits of each joint as (lowest, highest): degrees about x, y, z; then millimetres along x, y, z.
-# Jaw: opening, 10 mm to either side by turn or slide, 10 mm forward (Posselt's envelope of motion). Eyes: the range of
-# the muscles, and the few millimetres that the ball gives. The two joints of the neck share its range (AAOS).
+# Jaw: opening, 10 mm to either side by rotation or translation, 10 mm forward (Posselt's envelope of motion). Eyes: the
+# range of the muscles, and a few millimetres of translation. The neck's two joints share its range of motion (AAOS).
 JOINT_LIMITS = {
     "neck": ((-35, -45, -25, -10, -10, -10), (35, 45, 25, 10, 10, 10)),
     "jaw": ((-4, -9, -5, -10, -6, -5), (32, 9, 5, 10, 6, 12)),
@@ -26,12 +26,12 @@ JOINT_LIMITS = {
     "lower_neck": ((-30, -45, -25, -10, -10, -10), (30, 45, 25, 10, 10, 10)),
 }
 
-# MakeHuman's blinks drive the upper lid 4 mm past the lower one and into it; at this share of them the lids meet.
+# MakeHuman's blinks move the upper lid 4 mm past the lower one; scaled by this factor, the lids just meet.
 STRENGTH = {"eyeBlinkLeft": 0.75, "eyeBlinkRight": 0.75}
 
 
 def joint_limits() -> tuple[np.ndarray, np.ndarray]:
-    """Lowest and highest [J,6] of axis-angle (radians) and translation (metres)."""
+    """Lower and upper limits `[J,6]` of the joints: axis-angle (radians) and translation (metres)."""
     degrees_mm = np.array([JOINT_LIMITS[name] for name in JOINT_NAMES], float)
     limits = degrees_mm * np.repeat([np.pi / 180, 1e-3], 3)
     return limits[:, 0], limits[:, 1]
@@ -42,13 +42,13 @@ def unit_names(source: Source) -> list[str]:
 
 
 def rigid_fit(source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rotation and translation with target ~ R source + t."""
+    """Rotation R and translation t of target = R source + t, by least squares."""
     _, rotation, _ = similarity(source, target)
     return rotation, target.mean(0) - rotation @ source.mean(0)
 
 
 def jaw_hinge(rest: np.ndarray, opened: np.ndarray) -> tuple[np.ndarray, float]:
-    """Point on the axis (in the plane x = 0) and angle of the rotation that carries rest onto opened lower teeth."""
+    """Point on the axis (in the plane x = 0) and angle (radians) of the rotation from rest to opened lower teeth."""
     rotation, t = rigid_fit(rest, opened)
     angle = float(np.arctan2(rotation[2, 1], rotation[1, 1]))
     yz = np.linalg.solve(np.eye(2) - rotation[1:, 1:], t[1:])
@@ -56,10 +56,17 @@ def jaw_hinge(rest: np.ndarray, opened: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def jaw_weights(rest: np.ndarray, opening: np.ndarray, hinge: np.ndarray, angle: float, soft: SoftMesh) -> np.ndarray:
-    """How far each soft vertex follows the jaw [V]: the share of the hinge's motion that the artist's jawOpen has.
+    """Skinning weights `[V]` of the jaw on the soft vertices.
 
-    The share is the projection of the jawOpen displacement on the full rotation's, clamped to [0, 1] and smoothed,
-    so that turning the joint by the unit's angle gives the unit's shape (rigid where that is rigid).
+    A weight is the projection of the jawOpen displacement onto that of the full rotation, clamped to [0, 1] and
+    smoothed, so that rotating the joint by the unit's angle gives the unit's shape (rigid where that is rigid).
+
+    Args:
+        rest: `[V,3]` rest positions, metres.
+        opening: `[V,3]` displacements by jawOpen.
+        hinge: `[3]` point on the jaw's axis.
+        angle: rotation by jawOpen, radians.
+        soft: the soft mesh.
     """
     c, s = np.cos(angle), np.sin(angle)
     rotation = np.array([[1, 0, 0], [0, c, -s], [0, s, c]])
@@ -72,7 +79,7 @@ def jaw_weights(rest: np.ndarray, opening: np.ndarray, hinge: np.ndarray, angle:
 
 
 def graph_laplacian(quads: np.ndarray, vertex_count: int) -> sp.csr_matrix:
-    """Degree minus adjacency of the mesh's edges [V,V]."""
+    """Graph Laplacian (degree minus adjacency) `[V,V]` of the mesh's edges."""
     edges, _, _ = edges_of(quads)
     both = np.concatenate([edges, edges[:, ::-1]])
     adjacency = sp.csr_matrix((np.ones(len(both)), both.T), shape=(vertex_count, vertex_count))
@@ -80,13 +87,13 @@ def graph_laplacian(quads: np.ndarray, vertex_count: int) -> sp.csr_matrix:
 
 
 def smooth_field(field: np.ndarray, quads: np.ndarray, strength: float) -> np.ndarray:
-    """Implicit diffusion (I + strength L)^-1 with the graph Laplacian; keeps constants and the range."""
+    """`field` after implicit diffusion (I + strength L)^-1 with the graph Laplacian; preserves constants and bounds."""
     n = len(field)
     return spsolve((sp.eye(n) + strength * graph_laplacian(quads, n)).tocsc(), field)
 
 
 def harmonic_field(quads: np.ndarray, vertex_count: int, plus: np.ndarray, minus: np.ndarray) -> np.ndarray:
-    """The smooth field that is +1 and -1 on two sets of vertices; 0 where a component has neither."""
+    """The harmonic field `[V]` that is +1 on `plus` and -1 on `minus`; 0 in components with neither."""
     value = np.zeros(vertex_count)
     value[plus], value[minus] = 1, -1
     free = np.ones(vertex_count, bool)
@@ -97,7 +104,7 @@ def harmonic_field(quads: np.ndarray, vertex_count: int, plus: np.ndarray, minus
 
 
 def neck_weights(source: Source, soft: SoftMesh, vertex_count: int) -> np.ndarray:
-    """0 on the skull, growing over MakeHuman's three neck bones to 1 at the shoulders [V]."""
+    """Weights `[V]` that rise from 0 on the skull over MakeHuman's three neck bones to 1 at the shoulders."""
     weights = source.skin_weights(vertex_count)
     stays = {"neck02": 1 / 3, "neck03": 2 / 3}
     below = {"neck01", *stays}
@@ -114,7 +121,7 @@ def bone_share(source: Source, root: str, weights: dict[str, np.ndarray]) -> np.
 
 
 def tongue_weights(rest: np.ndarray, soft: SoftMesh) -> np.ndarray:
-    """0 at the tongue's root, 1 at its tip, by depth in the mouth [V]; the rest of the weight stays with the jaw."""
+    """Weights `[V]` from 0 at the tongue's root to 1 at its tip, by z; the remaining weight belongs to the jaw."""
     weight = np.zeros(len(rest))
     tongue = np.unique(soft.quads[soft.islands == "tongue"])
     z = rest[tongue, 2]
@@ -125,7 +132,7 @@ def tongue_weights(rest: np.ndarray, soft: SoftMesh) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Units:
-    """`names` [52] and `fields` [52, H, 3] metres on the handles, at base.obj's scale."""
+    """The face units: `names [52]`, and displacements `fields [52,H,3]` of the handles, metres at base.obj's scale."""
 
     names: list[str]
     fields: np.ndarray
@@ -141,7 +148,7 @@ def read_units(source: Source, base: BaseMesh, handles: np.ndarray) -> Units:
 
 
 def rigid_displacement(rest: np.ndarray, field: np.ndarray, solid: np.ndarray) -> np.ndarray:
-    """Displacement of a solid's vertices by the rigid motion that best fits a helper's displacement field."""
+    """Displacement `[V,3]` of a solid's vertices by the rigid motion that best fits a helper's displacement field."""
     if np.abs(field).max() < 1e-6:
         return np.zeros_like(solid)
     rotation, t = rigid_fit(rest, rest + field)
