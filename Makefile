@@ -7,7 +7,7 @@ STAMP := $(VENV)/.setup-$(shell find headfit -name '*.py' | sort | cksum | cut -
 NATIVE := $(shell find csrc cmake CMakeLists.txt -type f)
 DEMO := runs/demo
 
-.PHONY: setup demo test test-fast docs bench bench-gradients bench-registration head-check sheets lint cuda-report sanitize clean
+.PHONY: setup demo test test-fast docs bench bench-gradients bench-registration head-check sheets fuzz lint cuda-report sanitize clean
 .DEFAULT_GOAL := setup
 
 setup: $(STAMP)
@@ -67,6 +67,10 @@ sheets: setup
 # Accuracy of the gradients against finite differences. Takes several minutes; SCENES="a1 d3" selects scenes.
 bench-gradients: setup
 	$(BIN)/python -m tests.gradients.table $(SCENES)
+
+# Hostile versions of every kind of file that is read, ten minutes from a new seed, which it prints.
+fuzz: setup
+	$(BIN)/python -m tests.fuzz.forever 10
 
 lint: setup
 	$(BIN)/ruff format --check .

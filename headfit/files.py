@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from headfit.errors import HeadfitError
 
+#: Characters of another library's message that are repeated in ours: some quote a whole file.
+MAX_REASON = 300
 #: What to do about an error of the operating system.
 _ADVICE = {
     errno.ENOSPC: "free some space, or choose a folder on another disk",
@@ -40,6 +46,59 @@ def read_text(path: Path) -> str:
         raise HeadfitError(
             f"{path}: not UTF-8 text (byte 0x{error.object[error.start]:02x} at offset {error.start}); save it as UTF-8"
         ) from None
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file. Raises HeadfitError naming the file when it is not JSON; OSError."""
+    try:
+        return json.loads(read_text(path))
+    except (ValueError, RecursionError) as error:
+        raise HeadfitError(f"{path}: cannot be read as JSON ({one_line(error)})") from error
+
+
+def read_yaml(path: Path) -> Any:
+    """The content of a YAML file. Raises HeadfitError naming the file when it is not YAML; OSError."""
+    try:
+        return yaml.safe_load(read_text(path))
+    except HeadfitError:
+        raise
+    except Exception as error:  # besides YAMLError: those of the types' constructors, such as an impossible date
+        raise HeadfitError(f"{path}: not readable as YAML: {one_line(error)}") from error
+
+
+def one_line(error: BaseException) -> str:
+    """What an error says, in one line of at most `MAX_REASON` characters; its type's name when it says nothing."""
+    words = " ".join(str(error).split()) or type(error).__name__
+    return words if len(words) <= MAX_REASON else words[: MAX_REASON - 3] + "..."
+
+
+@contextmanager
+def errors_in(path: Path) -> Iterator[None]:
+    """Begin the message of a HeadfitError with `path`, unless it names the file already."""
+    try:
+        yield
+    except HeadfitError as error:
+        raise error if str(path) in str(error) else HeadfitError(f"{path}: {error}") from error
+
+
+@contextmanager
+def damage_named(path: Path, what: str) -> Iterator[None]:
+    """Raise a HeadfitError that names `path` when its content makes the code inside fail.
+
+    For content of many parts, such as a head model: the checks inside explain the usual mistakes, and this covers the
+    unusual ones. A HeadfitError or OSError passes unchanged.
+
+    Args:
+        path: the file.
+        what: what it was taken for, such as "a head model".
+    """
+    try:
+        yield
+    except MemoryError as error:
+        raise HeadfitError(f"{path}: {what} that needs more memory than there is") from error
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        reason = f"{type(error).__name__}: {one_line(error)}"
+        raise HeadfitError(f"{path}: cannot be used as {what} ({reason})") from error
 
 
 def write_text(path: Path, text: str) -> None:

@@ -13,6 +13,7 @@ from tqdm import tqdm
 from headfit.capture.centroids import REGIONS, label_centroids
 from headfit.capture.consistency import Findings, compare_evidence
 from headfit.capture.decode import DamagedFile
+from headfit.capture.mask_checks import blended_classes, exposure_fault
 from headfit.capture.native import open_capture
 from headfit.capture.rig import Rig, describe_rig, rig_warnings
 from headfit.capture.source import CaptureSource, read_or_none
@@ -53,6 +54,8 @@ class CameraReport:
         images, masks, landmarks: its files.
         label_pixels: `[256]` pixels of each mask value over all frames.
         head_widths: width of the head in pixels, one for each mask.
+        blended: by frame, what `blended_classes` says of its mask.
+        exposure: frames by what `exposure_fault` says of their image.
     """
 
     id: str
@@ -63,6 +66,8 @@ class CameraReport:
     landmarks: Tally = field(default_factory=Tally)
     label_pixels: Int = field(default_factory=lambda: np.zeros(256, np.int64))
     head_widths: list[int] = field(default_factory=list)
+    blended: dict[str, dict[int, tuple[int, int]]] = field(default_factory=dict)
+    exposure: dict[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass
@@ -109,6 +114,7 @@ def check(path: Path | str) -> CheckReport:
         report.errors += _missing_images(camera, capture.expected_images(index))
         if capture.label_names and 0 < len(camera.masks.missing) < len(capture.frames):
             report.warnings.append(f"camera {camera.id}: masks missing in frames {some_of(camera.masks.missing)}")
+        report.warnings += _content_warnings(camera, capture.label_names)
     report.warnings += capture.unreferenced_files()
     head_pixels = [np.median(camera.head_widths) if camera.head_widths else np.nan for camera in cameras]
     report.evidence = compare_evidence(capture, thorough=True)
@@ -137,13 +143,34 @@ def _check_view(report: CheckReport, index: int, frame: int) -> None:
             kind.good += 1
         return content
 
-    read(camera.images, capture.image)
+    image = read(camera.images, capture.image)
     read(camera.landmarks, capture.landmarks)
     mask = read(camera.masks, capture.mask)
+    head = [value for value, name in capture.label_names.items() if name in REGIONS["head"]]
     if mask is not None:
         camera.label_pixels += np.bincount(mask.ravel(), minlength=256)
-        head = [value for value, name in capture.label_names.items() if name in REGIONS["head"]]
         camera.head_widths.append(int(np.isin(mask, head).any(axis=0).sum()))
+        if blended := blended_classes(mask, capture.label_names):
+            camera.blended.setdefault(capture.frames[frame], blended)
+    if image is not None and (fault := exposure_fault(image, None if mask is None else np.isin(mask, head))):
+        camera.exposure.setdefault(fault, []).append(capture.frames[frame])
+
+
+def _content_warnings(camera: CameraReport, label_names: dict[int, str]) -> list[str]:
+    """Masks that were resized with interpolation, and pictures that show nothing."""
+    warnings = [f"camera {camera.id}: images {fault} in frames {some_of(f)}" for fault, f in camera.exposure.items()]
+    if camera.blended:
+        frame, blended = next(iter(camera.blended.items()))
+        value, (low, high) = next(iter(blended.items()))
+        rims = (
+            f"class {value} ({label_names[value]}) lies in thin rims between {label_names[low]} and {label_names[high]}"
+        )
+        others = f" and {len(blended) - 1} more classes do the like" if len(blended) > 1 else ""
+        warnings.append(
+            f"masks/{camera.id}/{frame}: {rims}{others}: resized with interpolation? Class values need the nearest "
+            f"neighbour. {len(camera.blended)} masks of camera {camera.id} are like this"
+        )
+    return warnings
 
 
 def _missing_images(camera: CameraReport, expected: str) -> list[str]:

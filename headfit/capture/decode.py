@@ -19,6 +19,11 @@ from numpy.typing import NDArray
 from headfit.errors import HeadfitError
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+#: Position of the bit depth in a PNG file: its header chunk is the first (PNG specification, 11.2.2).
+_PNG_BIT_DEPTH = 24
+_TIFF_BYTE_ORDER = {b"II*\0": "<", b"MM\0*": ">"}
+#: Values of TIFF's compression tag that lose information: JPEG, JPEG 2000, WebP.
+_LOSSY_TIFF = {6, 7, 33003, 33005, 34712, 50001}
 # In entropy-coded JPEG data FF is followed by 00 (a stuffed FF), D0..D7 (restart) or FF (fill). Anything else is the
 # next marker (ITU-T T.81, B.1.1).
 _JPEG_NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
@@ -38,16 +43,30 @@ class DamagedFile(HeadfitError):
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
-    """A JPEG or PNG as RGB `[H,W,3]` uint8. Raises DamagedFile.
+    """A JPEG, PNG, TIFF or WebP as RGB `[H,W,3]` uint8. Raises DamagedFile.
 
     Pixels are as stored: an EXIF rotation is not applied, since calibrations refer to stored pixels.
     """
-    return _decode(path, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
+    data = _read(path)
+    if data.startswith(_PNG_SIGNATURE) and data[_PNG_BIT_DEPTH] == 16:
+        brightest = int(_decode(path, data, cv2.IMREAD_UNCHANGED).max())
+        if brightest < 4096:  # as 8 bits it would be black
+            raise DamagedFile(
+                path,
+                f"16-bit PNG whose brightest value is {brightest}: {max(brightest, 1).bit_length()} bits of data in "
+                "16. Stretch the values to 65535, or save 8 bits",
+            )
+    return _decode(path, data, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
 
 
 def read_label_image(path: Path) -> NDArray[np.uint8]:
-    """The class values `[H,W]` of a single-channel 8-bit PNG. Raises DamagedFile."""
-    mask = _decode(path, cv2.IMREAD_UNCHANGED)
+    """The class values `[H,W]` of a single-channel 8-bit PNG, TIFF or lossless WebP. Raises DamagedFile."""
+    data = _read(path)
+    if _is_lossy(data):
+        raise DamagedFile(path, "lossy compression changes class values: save masks as PNG, from the originals")
+    mask = _decode(path, data, cv2.IMREAD_UNCHANGED)
+    if data.startswith(b"RIFF") and mask.ndim == 3 and (mask[..., :3] == mask[..., :1]).all():
+        mask = mask[..., 0]  # WebP knows no greyscale
     if mask.ndim != 2 or mask.dtype != np.uint8:
         channels = 1 if mask.ndim == 2 else mask.shape[2]
         raise DamagedFile(
@@ -58,7 +77,7 @@ def read_label_image(path: Path) -> NDArray[np.uint8]:
     return mask
 
 
-def _decode(path: Path, flags: int) -> NDArray[Any]:
+def _read(path: Path) -> bytes:
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -66,6 +85,10 @@ def _decode(path: Path, flags: int) -> NDArray[Any]:
     fault = find_damage(data)
     if fault is not None:
         raise DamagedFile(path, fault)
+    return data
+
+
+def _decode(path: Path, data: bytes, flags: int) -> NDArray[Any]:
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if pixels is None:
         raise DamagedFile(path, "cannot be decoded")
@@ -73,14 +96,42 @@ def _decode(path: Path, flags: int) -> NDArray[Any]:
 
 
 def find_damage(data: bytes) -> str | None:
-    """What is wrong with the bytes of a JPEG or PNG file; None when they are complete."""
+    """What is wrong with the bytes of an image file; None when they are complete. (A TIFF is left to its decoder.)"""
     if not data:
         return "empty file"
     if data.startswith(b"\xff\xd8"):
         return None if _jpeg_is_complete(data) else "truncated JPEG (its end marker is missing)"
     if data.startswith(_PNG_SIGNATURE):
         return _png_damage(data)
-    return "neither a JPEG nor a PNG file"
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        return None if len(data) >= 8 + struct.unpack_from("<I", data, 4)[0] else "truncated WebP"
+    if data[:4] in _TIFF_BYTE_ORDER:
+        return None
+    return "neither a JPEG nor a PNG file, a TIFF or a WebP"
+
+
+def _is_lossy(data: bytes) -> bool:
+    """Whether the decoded values of a complete image file differ from those that were saved."""
+    if data.startswith(b"RIFF"):
+        return b"VP8 " in data[12:16] or (data[12:16] == b"VP8X" and b"VP8L" not in data)
+    if data[:4] in _TIFF_BYTE_ORDER:
+        return _tiff_compression(data) in _LOSSY_TIFF
+    return data.startswith(b"\xff\xd8")
+
+
+def _tiff_compression(data: bytes) -> int:
+    """Tag 259 of the first image of a TIFF (TIFF 6.0, section 8); 1, uncompressed, where it is not found."""
+    order = _TIFF_BYTE_ORDER[data[:4]]
+    try:
+        (start,) = struct.unpack_from(order + "I", data, 4)
+        (count,) = struct.unpack_from(order + "H", data, start)
+        for entry in range(count):
+            tag, _, _, value = struct.unpack_from(order + "HHIH", data, start + 2 + 12 * entry)
+            if tag == 259:
+                return int(value)
+    except struct.error:
+        pass
+    return 1
 
 
 def _jpeg_is_complete(data: bytes) -> bool:

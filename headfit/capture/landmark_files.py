@@ -10,7 +10,7 @@ import numpy as np
 
 from headfit.capture.decode import DamagedFile
 from headfit.errors import HeadfitError
-from headfit.files import make_folder, read_text, write_atomically
+from headfit.files import make_folder, one_line, read_json, write_atomically
 from headfit.types import Float
 
 LANDMARK_COUNT = 68
@@ -27,7 +27,7 @@ def read_landmarks(path: Path) -> Float:
     A point with a coordinate or confidence that is null becomes (0, 0, 0). Raises DamagedFile.
     """
     try:
-        content: Any = json.loads(read_text(path))
+        content: Any = read_json(path)
         if isinstance(content, dict):
             if content.get("scheme", "ibug68") != "ibug68":
                 raise DamagedFile(path, f"landmark scheme {content['scheme']!r}: only 'ibug68' can be read")
@@ -38,8 +38,8 @@ def read_landmarks(path: Path) -> Float:
             landmarks = _as_floats(content)
     except DamagedFile:
         raise
-    except (OSError, ValueError, TypeError, KeyError, HeadfitError) as error:
-        raise DamagedFile(path, f"not a landmark file ({type(error).__name__}: {error})") from error
+    except (OSError, ValueError, TypeError, KeyError, OverflowError, HeadfitError) as error:
+        raise DamagedFile(path, f"not a landmark file ({type(error).__name__}: {one_line(error)})") from error
     if landmarks.shape != (LANDMARK_COUNT, 3):
         raise DamagedFile(path, f"expected {LANDMARK_COUNT} points with x, y, visible; found {landmarks.shape}")
     landmarks[~np.isfinite(landmarks).all(axis=1)] = 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from headfit.capture.camera import Camera
 from headfit.capture.labels import native_name
 from headfit.capture.lenses import DEFAULT_LENS, LENSES, Lens
 from headfit.errors import HeadfitError
-from headfit.files import read_text
+from headfit.files import damage_named, failures_named, read_json
 from headfit.types import Float
 
 METRES_PER_UNIT = {"m": 1.0, "cm": 0.01, "mm": 0.001}
@@ -41,13 +40,11 @@ def read_manifest(folder: Path) -> Manifest:
         raise HeadfitError(f"{folder}: no such capture folder")
     if not file.is_file():
         raise HeadfitError(f"{file}: missing. A capture is a folder with a capture.json (see data/README.md).")
-    try:
-        content = json.loads(read_text(file))
-    except (OSError, ValueError) as error:
-        raise HeadfitError(f"{file}: cannot be read as JSON ({error})") from error
+    with failures_named(file):
+        content = read_json(file)
     if not isinstance(content, dict):
         raise HeadfitError(f"{file}: expected an object with name, fps, units, cameras, frames, classes")
-    with _prefixed(f"{file}: "):
+    with damage_named(file, "a capture"), _prefixed(f"{file}: "):
         metres_per_unit = _units(content)
         return Manifest(
             name=str(content.get("name", folder.resolve().name)),
@@ -69,7 +66,7 @@ def _prefixed(prefix: str) -> Iterator[None]:
 
 def _units(content: dict[str, Any]) -> float:
     units = content.get("units")
-    if units not in METRES_PER_UNIT:
+    if not isinstance(units, str) or units not in METRES_PER_UNIT:
         found = "missing" if units is None else f"{units!r} is unknown"
         raise HeadfitError(f"'units' {found}: give the unit of the camera positions, one of {list(METRES_PER_UNIT)}")
     return METRES_PER_UNIT[units]
@@ -185,7 +182,7 @@ def _label_names(classes: Any) -> dict[int, str]:
         raise HeadfitError('\'classes\' must be an object {"mask value": "label name"}')
     names = {}
     for key, name in classes.items():
-        if not (key.isdigit() and int(key) <= 255):
+        if not (key.isascii() and key.isdigit() and len(key) <= 3 and int(key) <= 255):
             raise HeadfitError(f"'classes' has the key {key!r}, expected a mask value 0 to 255")
         with _prefixed(f"'classes' {key}: "):
             names[int(key)] = native_name(str(name))

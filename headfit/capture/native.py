@@ -19,7 +19,10 @@ from headfit.capture.video import Video
 from headfit.errors import some_of
 from headfit.types import Float
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".PNG", ".JPG", ".JPEG")
+#: In the order in which they are looked for. A mask may be found in a lossy format: it is then named, not passed over.
+IMAGE_SUFFIXES = tuple(
+    suffix for lower in (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp") for suffix in (lower, lower.upper())
+)
 
 
 def open_capture(path: Path | str) -> CaptureSource:
@@ -93,7 +96,7 @@ class NativeCapture(CaptureSource):
     def unreferenced_files(self) -> list[str]:
         warnings = []
         cameras, frames = {camera.id for camera in self.cameras}, set(self.frames)
-        for kind, suffixes in (("images", IMAGE_SUFFIXES), ("masks", (".png",)), ("landmarks", (".json",))):
+        for kind, suffixes in (("images", IMAGE_SUFFIXES), ("masks", IMAGE_SUFFIXES), ("landmarks", (".json",))):
             folders = sorted(path for path in (self.path / kind).glob("*") if path.is_dir())
             unknown = [folder.name for folder in folders if folder.name not in cameras]
             if unknown:
@@ -115,7 +118,10 @@ class NativeCapture(CaptureSource):
         return video if not folder.is_dir() and video.is_file() else None
 
     def _mask_path(self, camera: int, frame: int) -> Path:
-        return self.path / "masks" / self.cameras[camera].id / f"{self.frames[frame]}.png"
+        """The file that holds a mask; the PNG that would be where there is none."""
+        folder = self.path / "masks" / self.cameras[camera].id
+        paths = [folder / (self.frames[frame] + suffix) for suffix in IMAGE_SUFFIXES]
+        return next((path for path in paths if path.is_file()), paths[0])
 
     def _landmark_path(self, camera: int, frame: int) -> Path:
         return self.path / "landmarks" / self.cameras[camera].id / f"{self.frames[frame]}.json"

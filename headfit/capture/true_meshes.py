@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from headfit.errors import HeadfitError
+from headfit.files import damage_named
+from headfit.npz import read_npz
 from headfit.types import Bool, Float, Int
 
 
@@ -66,13 +68,14 @@ def read_true_meshes(folder: Path, metres_per_unit: float) -> TrueMeshes | None:
         file = folder / f"{frame}.npz"
         if not file.is_file():
             return None
-        with np.load(file) as arrays:
-            if "vertices" not in arrays:
-                raise HeadfitError(f"{file}: the array 'vertices' is missing")
-            vertices: Float = arrays["vertices"].astype(np.float64) * metres_per_unit
-            return vertices
+        arrays = read_npz(file)
+        if "vertices" not in arrays:
+            raise HeadfitError(f"{file}: the array 'vertices' is missing")
+        vertices: Float = arrays["vertices"].astype(np.float64) * metres_per_unit
+        return vertices
 
-    with np.load(path) as arrays:
+    arrays = read_npz(path)
+    with damage_named(path, "a topology"):
         parts = "face_parts" if "face_parts" in arrays else "face_part"
         for name in ("faces", parts, "part_names"):
             if name not in arrays:

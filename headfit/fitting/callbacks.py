@@ -23,7 +23,7 @@ from headfit.interruption import SIGNALS, Interrupted, raise_if_asked
 
 
 class StageProgress(Callback):
-    """A progress bar for the whole fit, with the stage's name, steps per second, and the weighted losses."""
+    """A progress bar for the whole fit, with the stage's name, steps per second, and the latest losses."""
 
     def __init__(self) -> None:
         self._bar: tqdm[Any] | None = None

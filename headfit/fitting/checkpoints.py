@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from headfit.errors import HeadfitError
-from headfit.files import flush_to_disk
+from headfit.files import damage_named, flush_to_disk, one_line
 
 CHECKPOINT = "checkpoints/last.ckpt"
 PREVIOUS = "checkpoints/previous.ckpt"
@@ -47,7 +47,8 @@ def keep_checkpoint(run: Path, write: Callable[[Path], None]) -> None:
 
 def checkpoint_step(path: Path) -> int:
     """The number of steps that were done when a checkpoint was written."""
-    return int(torch.load(path, map_location="cpu", weights_only=False, mmap=True)["global_step"])
+    with damage_named(path, "a checkpoint"):
+        return int(_read(path, mmap=True)["global_step"])
 
 
 def find_checkpoint(run: Path) -> Path | None:
@@ -66,11 +67,23 @@ def find_checkpoint(run: Path) -> Path | None:
 
 
 def load_checkpoint(run: Path) -> dict[str, Any]:
-    """The content of the newest intact checkpoint, on the CPU. Raises HeadfitError when there is none."""
+    """The content of the newest intact checkpoint, on the CPU; nothing in it is executed.
+
+    Raises HeadfitError when there is none, or when it asks for anything but tensors and plain values.
+    """
     path = find_checkpoint(run)
     if path is None:
         raise HeadfitError(f"{run}: no finished run here (there is no {CHECKPOINT})")
-    content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=False)
+    return _read(path)
+
+
+def _read(path: Path, mmap: bool = False) -> dict[str, Any]:
+    try:
+        content: Any = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+    except Exception as error:  # a forged pickle can fail in any way
+        raise HeadfitError(f"{path}: not a checkpoint of headfit ({one_line(error)})") from error
+    if not isinstance(content, dict):
+        raise HeadfitError(f"{path}: not a checkpoint of headfit (it holds a {type(content).__name__})")
     return content
 
 
@@ -79,5 +92,5 @@ def _is_intact(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.testzip() is None
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError):
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError):
         return False

@@ -122,7 +122,7 @@ def _run_stages(
             if config.init_from:
                 print(load_person(module.model), file=sys.stderr)
             initialise_pose(module.model, capture)
-        trainer.fit(module, ckpt_path=str(checkpoint) if checkpoint else None, weights_only=False)
+        trainer.fit(module, ckpt_path=str(checkpoint) if checkpoint else None, weights_only=True)
     if trainer.is_global_zero:
         write_atomically(run / SKIPPED, json.dumps(module.data.skipped, indent=1))
     return module

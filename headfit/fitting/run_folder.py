@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import subprocess
 from importlib.metadata import version
@@ -13,6 +12,7 @@ import torch
 
 from headfit.capture.summary import CaptureSummary
 from headfit.errors import HeadfitError
+from headfit.files import damage_named, errors_in, read_json
 from headfit.fitting.checkpoints import find_checkpoint, load_checkpoint
 from headfit.fitting.config import RunArgs
 from headfit.fitting.model import FittedHead
@@ -48,16 +48,17 @@ def load_run(path: str | Path) -> Run:
     config, args = load_run_settings(path)
     checkpoint = load_checkpoint(path)
     made_by = made_by_version(path)
+    file = find_checkpoint(path) or path
     if "capture" not in checkpoint:
-        raise HeadfitError(f"{path}: its checkpoint does not fit this version of headfit; it was made by {made_by}")
-    model = FittedHead.build(config, CaptureSummary.from_dict(checkpoint["capture"]))
-    model.require_same_head(checkpoint)
-    try:
-        model.load_state_dict(model_state(checkpoint))
-    except RuntimeError as error:
-        raise HeadfitError(
-            f"{find_checkpoint(path)}: does not fit this version of headfit; it was made by {made_by}"
-        ) from error
+        raise HeadfitError(f"{file}: does not fit this version of headfit; it was made by {made_by}")
+    with damage_named(file, "a checkpoint"), errors_in(file):
+        model = FittedHead.build(config, CaptureSummary.from_dict(checkpoint["capture"]))
+        model.require_same_head(checkpoint)
+        state = model_state(checkpoint)
+        try:
+            model.load_state_dict(state)
+        except RuntimeError as error:
+            raise HeadfitError(f"does not fit this version of headfit; it was made by {made_by}") from error
     return Run(path, model, args)
 
 
@@ -69,16 +70,16 @@ def model_state(checkpoint: dict[str, Any]) -> dict[str, torch.Tensor]:
 def _read_skipped(path: Path) -> dict[str, list[str]]:
     if not path.exists():
         return {}
-    skipped: dict[str, list[str]] = json.loads(path.read_text(encoding="utf-8"))
+    skipped: dict[str, list[str]] = read_json(path)
     return skipped
 
 
 def made_by_version(run: Path) -> str:
     """The state of the source tree that made a run, or its version."""
     try:
-        made_by = json.loads((run / ENVIRONMENT).read_text(encoding="utf-8"))
+        made_by = read_json(run / ENVIRONMENT)
         return str(made_by["git"] or made_by["packages"]["headfit"])
-    except (OSError, ValueError, KeyError):
+    except (OSError, HeadfitError, KeyError, TypeError):
         return "an unknown version"
 
 

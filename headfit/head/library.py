@@ -1,14 +1,13 @@
 """Loading head models: by name, from an npz file in our layout, or from other makers' files."""
 
-import zipfile
 from pathlib import Path
-
-import numpy as np
 
 from headfit.assets import asset_path
 from headfit.errors import HeadfitError
+from headfit.files import damage_named
 from headfit.head.arrays import Arrays, check_arrays
 from headfit.head.model import HeadModel
+from headfit.npz import read_npz
 
 
 def load(name: str | Path = "default") -> HeadModel:
@@ -19,24 +18,17 @@ def load(name: str | Path = "default") -> HeadModel:
     Raises HeadfitError if there is no such model, or if the file is damaged or not a head model.
     """
     path = _find(name)
-    arrays = _read_npz(path) if str(name) in _known() else _read_any(path)
-    check_arrays(arrays, str(path))
-    return HeadModel(arrays)
+    with damage_named(path, "a head model"):
+        arrays = read_npz(path) if str(name) in _known() else _read_any(path)
+        check_arrays(arrays, str(path))
+        return HeadModel(arrays)
 
 
 def _read_any(path: Path) -> Arrays:
     from headfit.head.importers import import_head  # imported on use: its mesh readers take a second to import
 
     imported = import_head(path)
-    return imported.arrays() if imported else _read_npz(path)
-
-
-def _read_npz(path: Path) -> Arrays:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {key: archive[key] for key in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise HeadfitError(f"{path}: cannot be read as a head model ({error})") from error
+    return imported.arrays() if imported else read_npz(path)
 
 
 def resolve(name: str | Path) -> str:

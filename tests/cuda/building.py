@@ -70,7 +70,7 @@ def compile_file(source: Path, target: Path, *flags: str) -> Path:
 
 
 def link(objects: Iterable[Path], module: Path) -> None:
-    """Links a shared library, whose calls end in itself."""
+    """Links a shared library whose symbols no other library replaces."""
     run(_compiler(), "-shared", *objects, "-Wl,-Bsymbolic", "-o", module)
 
 
@@ -81,7 +81,7 @@ def in_parallel(function: Callable[[Value], Result], values: Iterable[Value]) ->
 
 
 def run(*command: object) -> None:
-    """Runs a command that must succeed and say nothing."""
+    """Runs a command that must succeed without a warning."""
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert not done.stderr, done.stderr

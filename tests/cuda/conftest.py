@@ -24,7 +24,7 @@ def executor(request: pytest.FixtureRequest) -> ModuleType:
 
 @pytest.fixture
 def shim(executor: ModuleType) -> Iterator[ModuleType]:
-    """The kernels, whose faults fail the test if it does not take them itself."""
+    """The kernels. Faults fail the test unless it takes them itself."""
     executor.seed(0)
     executor.take_faults()
     yield executor

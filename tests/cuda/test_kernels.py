@@ -1,4 +1,4 @@
-"""The kernels against the CPU path: visibility bit for bit, gradients to rounding, no race, no stray access."""
+"""The kernels against the CPU path: identical visibility, gradients equal up to rounding, no race, no bad access."""
 
 from collections.abc import Iterator
 from types import ModuleType
@@ -132,7 +132,7 @@ def all_gradients(gpu: Any) -> list[Tensor]:
 
 
 def test_deterministic(gpu: Any, shim: ModuleType) -> None:
-    """Bit-identical in any order of threads; the fast way is not, so the orders do differ."""
+    """Deterministic gradients are bit-identical in any order of threads; fast ones are not, so the orders do differ."""
     for deterministic in (True, False):
         torch.use_deterministic_algorithms(deterministic)
         runs = []
@@ -146,7 +146,7 @@ def test_deterministic(gpu: Any, shim: ModuleType) -> None:
 
 @pytest.mark.parametrize("scale", [1e-30, 1e-3, 1e30])
 def test_deterministic_sums_have_any_scale(gpu: Any, scale: float) -> None:
-    """The unit of fixed point follows the data."""
+    """The unit of the fixed-point sums is chosen from the data."""
     v, faces = SCENES["medium"]()
     v = v.double()
     index_img, bary, depth = ops.rasterize(v, faces, HEIGHT, WIDTH)
@@ -171,7 +171,7 @@ def test_deterministic_sums_do_not_hide_infinity(gpu: Any) -> None:
 
 
 def test_faces_that_do_not_exist_are_background(gpu: Any) -> None:
-    """No value can be complained about without waiting for the GPU; nothing outside is read (the shim would tell)."""
+    """An index out of range counts as background: checking it would mean to wait for the GPU."""
     image, v, faces, adjacency, group, index_img = edge_inputs("crossing sheets", F32)
     _, bary, depth = ops.rasterize(v, faces, HEIGHT, WIDTH)
     bad, background = index_img.clone(), index_img.clone()
@@ -202,7 +202,7 @@ def test_empty_inputs(gpu: Any, batch: int, vertices: int, faces: int, size: tup
 
 
 def test_one_stream(gpu: Any, shim: ModuleType) -> None:
-    """All kernels and fills of memory go to the stream that was asked for."""
+    """All kernels and memsets go to the given stream."""
     shim.take_streams()
     v, faces = SCENES["cube"]()
     gpu.rasterize(v, faces, HEIGHT, WIDTH)

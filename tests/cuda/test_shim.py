@@ -1,4 +1,4 @@
-"""The shim notices kernels that are wrong."""
+"""The shim reports kernels that are wrong on purpose."""
 
 from types import ModuleType
 
@@ -38,7 +38,7 @@ def test_writes_beyond_an_array(shim: ModuleType) -> None:
 
 
 def test_orders_differ(shim: ModuleType) -> None:
-    """Several seeds, several interleavings: a race loses another number of updates each time."""
+    """Seeds change the interleaving of threads, so that a race loses a different number of updates."""
     totals = set()
     for seed in range(5):
         shim.seed(seed)

@@ -1,4 +1,4 @@
-"""The kernels of sample_texture against the CPU path, run on the host: see test_kernels.py."""
+"""The kernels of sample_texture against the CPU path: see test_kernels.py."""
 
 from types import ModuleType
 from typing import Any
@@ -20,7 +20,7 @@ Inputs = tuple[Tensor, int, int, int, Tensor, Tensor, Tensor | None, int]
 
 
 def inputs(dtype: torch.dtype, *, shared: bool = True, channels: int = 3, grouped: bool = True) -> Inputs:
-    """Of sample_pyramid: two images of a warped sheet in three charts, from magnified to minified, with a hole."""
+    """Arguments of sample_pyramid: two images of a warped sheet with a hole, in three charts, magnified to minified."""
     g = torch.Generator().manual_seed(3)
     y, x = torch.meshgrid(torch.arange(21.0, dtype=F64), torch.arange(38.0, dtype=F64), indexing="ij")
     uv = torch.stack([x + 0.1 * x * x + torch.sin(y), 2 * y + torch.cos(0.7 * x)], -1) / 70

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
-
-import numpy as np
 
 from headfit.errors import HeadfitError
 from headfit.head.importers import flame, gnm, ict, mesh
 from headfit.head.importers.imported import ImportedHead
+from headfit.npz import npz_names
 
 __all__ = ["ImportedHead", "import_head"]
 
@@ -27,16 +25,8 @@ def import_head(path: Path) -> ImportedHead | None:
     if suffix == ".pkl":
         return flame.read(path)
     if suffix == ".npz":
-        keys = _npz_keys(path)
+        keys = npz_names(path)
         return gnm.read(path) if gnm.KEY in keys else flame.read(path) if flame.KEY in keys else None
     raise HeadfitError(
         f"{path}: not a head model: expected an ICT-FaceKit folder, a .pkl or .npz, or a YAML file that names a mesh"
     )
-
-
-def _npz_keys(path: Path) -> set[str]:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return set(archive.files)
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
-        raise HeadfitError(f"{path}: cannot be read as a head model ({error})") from error

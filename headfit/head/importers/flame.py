@@ -17,6 +17,7 @@ from headfit.head.importers.imported import SIGMAS, ImportedHead, Joint
 from headfit.head.importers.mouth_interior import attach
 from headfit.head.importers.safe_pickle import load_arrays
 from headfit.head.importers.transfer import find_landmarks, transfer_labels
+from headfit.npz import read_npz
 from headfit.types import Float, Int
 
 KEY = "v_template"
@@ -57,8 +58,7 @@ def read(path: Path) -> ImportedHead:
 
 def _load(path: Path) -> dict[str, Float]:
     if path.suffix.lower() == ".npz":
-        with np.load(path, allow_pickle=False) as archive:
-            content: dict[str, Any] = {key: archive[key] for key in archive.files}
+        content: dict[str, Any] = dict(read_npz(path, KEYS))
     else:
         content = load_arrays(path)
     missing = [key for key in KEYS if key not in content]

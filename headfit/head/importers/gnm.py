@@ -12,6 +12,7 @@ import numpy as np
 from headfit.errors import HeadfitError
 from headfit.head.importers.imported import SIGMAS, ImportedHead, Joint
 from headfit.head.importers.transfer import find_landmarks, transfer_labels
+from headfit.npz import read_npz
 from headfit.types import Float, Int, Text
 
 KEY = "template_vertex_positions"
@@ -50,11 +51,10 @@ GROUPS = (
 
 def read(path: Path) -> ImportedHead:
     """The head in a GNM Head v3 npz. Raises HeadfitError, naming the file and the key."""
-    with np.load(path, allow_pickle=False) as archive:
-        missing = [key for key in KEYS if key not in archive.files]
-        if missing:
-            raise HeadfitError(f"{path}: not a GNM head, lacks {', '.join(missing)}")
-        data = {key: archive[key] for key in archive.files}
+    data = read_npz(path)
+    missing = [key for key in KEYS if key not in data]
+    if missing:
+        raise HeadfitError(f"{path}: not a GNM head, lacks {', '.join(missing)}")
     version, variant = _text(data["version"]), _text(data["variant"])
     if not version.startswith("3") or variant != "head":
         raise HeadfitError(f"{path}: GNM {variant} {version}; only GNM Head 3 can be read")

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from headfit.capture.labels import native_name
 from headfit.errors import HeadfitError
+from headfit.files import failures_named, read_yaml
 from headfit.head.importers.imported import ImportedHead, Joint, unit_name
 from headfit.head.importers.mesh_files import SUFFIXES, RawMesh, read_mesh, read_positions
 from headfit.head.importers.mouth_interior import attach
@@ -51,10 +51,8 @@ def read(path: Path) -> ImportedHead:
 
 
 def _yaml(path: Path) -> dict[str, Any]:
-    try:
-        text = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise HeadfitError(f"{path}: not readable as YAML: {error}") from error
+    with failures_named(path):
+        text = read_yaml(path)
     if not isinstance(text, dict):
         raise HeadfitError(f"{path}: expected keys and values, among them mesh")
     return text
@@ -152,10 +150,8 @@ def _landmarks(text: dict[str, Any], head: ImportedHead, welded: Int, path: Path
         return None
     where = f"{path}: landmarks"
     if isinstance(given, str):
-        try:
-            given = yaml.safe_load((path.parent / given).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise HeadfitError(f"{where}: {error}") from error
+        with failures_named(path.parent / given):
+            given = read_yaml(path.parent / given)
     try:
         rows = np.array(given, dtype=np.float64)
     except (TypeError, ValueError):

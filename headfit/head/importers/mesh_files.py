@@ -9,6 +9,7 @@ import numpy as np
 import trimesh
 
 from headfit.errors import HeadfitError
+from headfit.files import one_line
 from headfit.head.importers.connectivity import fan
 from headfit.types import Float, Int
 
@@ -43,7 +44,7 @@ def read_mesh(path: Path) -> RawMesh:
     except HeadfitError:
         raise
     except Exception as error:  # trimesh raises all kinds of exceptions
-        raise HeadfitError(f"{path}: cannot be read as a mesh ({error})") from error
+        raise HeadfitError(f"{path}: cannot be read as a mesh ({one_line(error)})") from error
     if not np.isfinite(mesh.vertices).all():
         raise HeadfitError(f"{path}: holds vertices that are not finite")
     if not len(mesh.faces):
@@ -60,7 +61,7 @@ def read_positions(path: Path, count: int) -> Float:
             lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
             vertices = _positions(lines)
         except (OSError, ValueError, IndexError) as error:
-            raise HeadfitError(f"{path}: cannot be read as an OBJ file ({error})") from error
+            raise HeadfitError(f"{path}: cannot be read as an OBJ file ({one_line(error)})") from error
     else:
         vertices = read_mesh(path).vertices
     if not np.isfinite(vertices).all():
@@ -92,7 +93,7 @@ def _read_obj(path: Path) -> RawMesh:
                 triangles += here
                 regions += [frozenset(name for name in named.values() if name)] * len(here)
     except (OSError, ValueError, IndexError) as error:
-        raise HeadfitError(f"{path}: cannot be read as an OBJ file ({error})") from error
+        raise HeadfitError(f"{path}: cannot be read as an OBJ file ({one_line(error)})") from error
     index = np.array(triangles, dtype=np.int64).reshape(-1, 3, 2)
     has_uvs = len(uvs) > 0 and index[..., 1].min(initial=0) >= 0 and index[..., 1].max(initial=0) < len(uvs)
     return RawMesh(vertices, index[..., 0], uvs[index[..., 1]] if has_uvs else None, regions)

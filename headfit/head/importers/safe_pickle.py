@@ -18,6 +18,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from headfit.errors import HeadfitError
+from headfit.files import one_line
 
 
 class _Placeholder:
@@ -174,7 +175,7 @@ def load_arrays(path: Path) -> dict[str, Any]:
     except HeadfitError:
         raise
     except Exception as error:  # a damaged pickle can fail in any way
-        raise HeadfitError(f"{path}: not readable as a pickle of arrays ({error})") from error
+        raise HeadfitError(f"{path}: not readable as a pickle of arrays ({one_line(error)})") from error
     if isinstance(content, _Array) and isinstance(content.state, tuple) and len(content.state) == 5:
         objects = content.state[4]  # numpy.save of a dictionary: an array of one object
         content = objects[0] if isinstance(objects, list) and len(objects) == 1 else content
@@ -205,12 +206,12 @@ def _plain(value: Any, where: str) -> Any:
             matrix.check_format(full_check=True)  # otherwise scipy trusts the indices, and writes where they point
             return matrix.toarray()
         except (TypeError, ValueError, IndexError) as error:
-            raise HeadfitError(f"{where}: not a sparse matrix ({error})") from error
+            raise HeadfitError(f"{where}: not a sparse matrix ({one_line(error)})") from error
     if isinstance(value, _Array):
         try:
             found = value.value()
         except (pickle.UnpicklingError, TypeError, ValueError, AttributeError) as error:
-            raise HeadfitError(f"{where}: not an array of numbers ({error})") from error
+            raise HeadfitError(f"{where}: not an array of numbers ({one_line(error)})") from error
         if not isinstance(found, np.ndarray):
             raise HeadfitError(f"{where}: an array of Python objects, expected numbers")
         return found

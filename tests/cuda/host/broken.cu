@@ -1,4 +1,4 @@
-// Kernels that are wrong on purpose, to show that the shim notices.
+// Kernels that are wrong on purpose, to show that the shim reports them.
 #include "broken.h"
 
 #include "cuda/launch.h"

@@ -1,4 +1,4 @@
-// What the shim saw.
+// What the tests ask of the shim.
 #pragma once
 
 #include <cstdint>
@@ -8,13 +8,13 @@
 
 namespace host_shim {
 
-// Of the order of threads and of the switches between them.
+// Seeds the order of threads and the switches between them.
 void seed(unsigned value);
 
-// Races and accesses outside of the arrays since the last call; the arrays are forgotten, too.
+// Returns and forgets the races and the accesses outside of arrays, and forgets the arrays.
 std::vector<std::string> take_faults();
 
-// The streams that anything ran in since the last call.
+// Returns and forgets the streams that anything ran in.
 std::set<uintptr_t> take_streams();
 
 }  // namespace host_shim

@@ -29,7 +29,7 @@ struct Fiber {
     bool done = true;
 };
 
-// Who touched a word in this launch: one thread, none (-1), or several (-2).
+// The thread that accessed a word in this launch: -1 for none, -2 for several.
 struct Touched {
     int64_t wrote = -1, read = -1, atomic = -1;
 };
@@ -64,7 +64,7 @@ void report(const std::string& what, uintptr_t at) {
 
 enum class Kind { read, write, atomic };
 
-// Records what is touched, then perhaps lets another thread go first.
+// Checks and records an access, then possibly switches to another thread before it happens.
 void access(const void* memory, size_t bytes, Kind kind) {
     if (!running) return;
     const uintptr_t at = reinterpret_cast<uintptr_t>(memory);
@@ -162,7 +162,7 @@ std::vector<std::string> take_faults() {
 
 }  // namespace host_shim
 
-// What GCC and Clang call under -fsanitize=thread.
+// The functions that GCC and Clang call under -fsanitize=thread.
 #define WATCH(bytes)                                                                                                  \
     extern "C" void __tsan_read##bytes(void* at) { host_shim::access(at, bytes, host_shim::Kind::read); }             \
     extern "C" void __tsan_write##bytes(void* at) { host_shim::access(at, bytes, host_shim::Kind::write); }           \

@@ -1,9 +1,9 @@
-// Stands in for the CUDA runtime, so that the kernels of csrc/cuda run on the host as they are.
+// Replaces the CUDA runtime, so that the unchanged kernels of csrc/cuda run on the host.
 //
-// The threads of a launch are fibers, started in random order, a few dozens at a time, and switched at random at every
-// access to memory: the kernels are compiled with -fsanitize=thread, whose calls at each read and write end in
-// host_shim.cpp rather than in the sanitizer. There each access is also checked: it must lie in memory that the call was
-// given, and no two threads of one launch may touch the same word unless both only read or both are atomic.
+// The threads of a launch are fibers, started in random order, a few dozen at a time, and switched at random at every memory
+// access: the kernels are compiled with -fsanitize=thread, and the functions that this calls at each read and write are
+// defined in host_shim.cpp instead of the sanitizer. They also check each access: it must lie in an array of the call, and
+// no two threads of one launch may access the same word unless both only read or both are atomic.
 #pragma once
 
 #include <cmath>
@@ -23,7 +23,7 @@ struct dim3 {
 
 namespace host_shim {
 
-// Of the running thread.
+// The indices of the running thread.
 struct Place {
     dim3 grid_dim, block_dim, block_index, thread_index;
 };
@@ -45,13 +45,13 @@ void run(dim3 grid, dim3 block, void* stream, const Kernel& kernel) {
 
 void fill(void* memory, int byte, size_t bytes, void* stream);
 
-// A fault: the only device is the current one.
+// Reports a fault: the only device is already the current one.
 void device_set();
 
-// Memory that kernels may touch, until the end of the call (see module.cpp).
+// Lets kernels access this memory until the faults are taken.
 void allow(const void* memory, size_t bytes);
 
-// May switch threads; what follows until the next access is atomic.
+// Possibly switches threads; everything from here to the next access is atomic.
 void before_atomic(const void* at, size_t bytes);
 
 template <class T, class Change>

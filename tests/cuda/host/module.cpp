@@ -1,4 +1,4 @@
-// The CUDA bindings on arrays of the CPU, with a view into the shim. Built by conftest.py, never part of a wheel.
+// The CUDA bindings on arrays of the CPU, and the shim's reports. Built by build.py, never part of a wheel.
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/set.h>
 #include <nanobind/stl/string.h>

@@ -6,10 +6,10 @@
 
 namespace ptx {
 
-// Of the order of blocks and threads.
+// Seeds the order of blocks and threads.
 void seed(unsigned value);
 
-// The streams that anything ran in since the last call.
+// Returns and forgets the streams that anything ran in.
 std::set<uintptr_t> take_streams();
 
 }  // namespace ptx
