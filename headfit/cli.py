@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 import traceback
 from collections.abc import Sequence
@@ -66,6 +67,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args.unparsed = unparsed
     if unparsed and not args.command.takes_settings:
         top.error(f"unrecognized arguments: {' '.join(unparsed)}")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names that the locale's encoding lacks, as on stderr
     try:
         with signals_raise():
             return args.command.run(args) or 0

@@ -34,14 +34,18 @@ _ADVICE = {
 }
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, *, replace_invalid: bool = False) -> str:
     """The text of a UTF-8 file, with or without a byte order mark; line ends are `\\n`.
+
+    Args:
+        path: the file.
+        replace_invalid: replace bytes that are not UTF-8, for files in which only names and comments can hold any.
 
     Raises:
         HeadfitError: the file is not UTF-8. OSError: it cannot be read.
     """
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return path.read_text(encoding="utf-8-sig", errors="replace" if replace_invalid else "strict")
     except UnicodeDecodeError as error:
         raise HeadfitError(
             f"{path}: not UTF-8 text (byte 0x{error.object[error.start]:02x} at offset {error.start}); save it as UTF-8"

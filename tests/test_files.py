@@ -2,11 +2,14 @@
 
 import errno
 import os
+import subprocess
+import sys
 
 import pytest
 
 from headfit.errors import HeadfitError
 from headfit.files import describe, failures_named, make_folder, read_text, write_atomically, write_text
+from headfit.synth import synthesize
 
 
 @pytest.mark.parametrize("saved", ["naïve\n{}\n".encode(), "\ufeffnaïve\r\n{}\r\n".encode()])
@@ -56,3 +59,23 @@ def test_the_name_in_an_error_wins_over_the_name_around_it(tmp_path):
         (tmp_path / "inner").read_text()
     assert describe(OSError("3 requested and 1 written"), tmp_path) == f"{tmp_path}: 3 requested and 1 written"
     assert describe(OSError(errno.EIO, "broken")) == "broken; the disk or the network failed; check it, and try again"
+
+
+def test_files_of_any_editor_are_read_in_any_locale(tmp_path):
+    """A byte order mark and names beyond ASCII in a capture and a configuration, where the locale knows ASCII only."""
+    synthesize(tmp_path / "capture", cameras=2, frames=1, width=48, height=64, seed=0)
+    manifest = tmp_path / "capture/capture.json"
+    manifest.write_text(manifest.read_text().replace('"name": "', '"name": "Zoë '), encoding="utf-8-sig")
+    for path in (tmp_path / "capture").glob("landmarks/*/*.json"):
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    config = tmp_path / "naïve.yaml"
+    config.write_bytes("\ufeff# naïve\r\nseed: -5\r\nstages: {a: {}}\r\n".encode())
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    for words, status, told in (
+        (["check", tmp_path / "capture"], 0, ""),
+        (["fit", "--capture", tmp_path / "capture", "--out", tmp_path / "run", "--config", config], 2, "not -5"),
+    ):
+        command = [sys.executable, "-m", "headfit.cli", *map(str, words)]
+        done = subprocess.run(command, capture_output=True, env=environment, timeout=200)
+        assert done.returncode == status, done.stderr
+        assert told.encode() in done.stderr and b"Traceback" not in done.stderr

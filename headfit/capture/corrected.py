@@ -10,7 +10,7 @@ import numpy as np
 from headfit.capture.consistency import Findings
 from headfit.capture.manifest import METRES_PER_UNIT
 from headfit.capture.source import CaptureSource
-from headfit.files import write_atomically
+from headfit.files import read_json, write_atomically
 
 
 def write_corrected(folder: Path, capture: CaptureSource, findings: Findings) -> Path | None:
@@ -24,7 +24,7 @@ def write_corrected(folder: Path, capture: CaptureSource, findings: Findings) ->
     """
     if findings.fixed is None and findings.unit is None:
         return None
-    content = json.loads((folder / "capture.json").read_text(encoding="utf-8-sig"))
+    content = read_json(folder / "capture.json")
     for entry, given, fixed in zip(content["cameras"], capture.cameras, findings.fixed or capture.cameras, strict=True):
         if given is not fixed:
             entry |= {"K": fixed.K.tolist(), "R": fixed.R.tolist(), "t": (fixed.t / capture.metres_per_unit).tolist()}

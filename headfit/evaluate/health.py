@@ -215,7 +215,9 @@ def _landmark_error(model: FittedHead, o: Observation) -> Tensor:
     inner = o.cameras.project(model.head.landmarks(o.v_views)[:, CONTOUR_COUNT:])[..., :2]
     distance = (inner - o.batch.landmarks[:, CONTOUR_COUNT:]).norm(dim=-1)
     seen = o.batch.landmark_weight[:, CONTOUR_COUNT:] > 0
-    return distance.where(seen, torch.nan).nanmedian(dim=1).values / o.head_area.sqrt()
+    # View by view: the median along a dimension has no deterministic CUDA kernel.
+    medians = torch.stack([of_view.nanmedian() for of_view in distance.where(seen, torch.nan)])
+    return medians / o.head_area.sqrt()
 
 
 def _features(model: FittedHead, classes: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from headfit.capture.summary import CaptureSummary
 from headfit.errors import HeadfitError
 from headfit.evaluate.distances import parse_region, part_regions, surface_distances
 from headfit.evaluate.metrics import LabelOverlap, psnr, ssim
+from headfit.files import write_atomically
 from headfit.fitting.model import FittedHead
 from headfit.fitting.run_folder import Run
 
@@ -63,8 +64,7 @@ def evaluate(run: Run, capture: CaptureSource, regions: Sequence[str] = ()) -> d
     result: dict[str, Any] = {"run": str(run.path), "capture": capture.location, **_score_views(run.model, capture)}
     if truth is not None:
         result["distances"] = surface_distances(run.model, truth, gt_regions)
-    with open(run.path / "metrics.json", "w", encoding="utf-8") as file:
-        json.dump(result, file, indent=1)
+    write_atomically(run.path / "metrics.json", json.dumps(result, indent=1))
     return result
 
 

@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 
 from headfit.assets import asset_path
 from headfit.errors import HeadfitError
+from headfit.files import read_text
 from headfit.head import HeadModel, load
 from headfit.modelling.texel_size import texel_size
 
@@ -52,7 +53,7 @@ def _mesh(head: HeadModel) -> str:
 
 def _source_of(card: Path) -> str:
     """The first paragraph under the card's heading "Source and licence", on one line."""
-    text = card.read_text(encoding="utf-8") if card.is_file() else ""
+    text = read_text(card) if card.is_file() else ""
     found = re.search(r"^## Source and licence\n+(.+?)(?:\n\n|\Z)", text, re.MULTILINE | re.DOTALL)
     return " ".join(found[1].split()) if found else "not stated in its card"
 

@@ -105,7 +105,7 @@ class Appearance(nn.Module):
 
     @torch.no_grad()
     def set_albedo(self, albedo: Tensor) -> None:
-        """Store a texture `[1,3,T,T]` in the pyramid: each level holds what the coarser ones cannot show."""
+        """Store a texture `[1,3,T,T]` in the pyramid: each level holds the residual of the coarser ones."""
         coarser: Tensor | None = None
         for level in self.levels:
             wanted = F.adaptive_avg_pool2d(albedo, level.shape[-2:])
@@ -150,12 +150,12 @@ def sample_albedo(albedo: Tensor, uv: Tensor) -> Tensor:
     """Bilinear colours `[N,C]` of a texture `[1,C,T,T]` at `uv [N,2]` (u right, v up, [0,1] over the texture's outline,
     clamped outside of it)."""
     # The list of points as a picture: the sampler's threads share its rows.
-    padding = -len(uv) % ROW
-    points = F.pad(uv, (0, 0, 0, padding)).view(1, -1, ROW, 2)
+    rows = -(-len(uv) // ROW)
+    points = F.pad(uv, (0, 0, 0, rows * ROW - len(uv))).view(1, rows, ROW, 2)
     visible = torch.zeros(points.shape[:3], dtype=torch.int32, device=uv.device)
     visible.view(-1)[len(uv) :] = -1
     sampled = sample_texture(albedo[0].permute(1, 2, 0), points, visible, mips=1)
-    return sampled.view(-1, albedo.shape[1])[: len(uv)]
+    return sampled.flatten(0, 2)[: len(uv)]
 
 
 @torch.no_grad()

@@ -1,4 +1,6 @@
+import pytest
 import torch
+import torch.nn.functional as F
 
 from headfit.render.appearance import (
     Appearance,
@@ -89,3 +91,19 @@ def test_gloss_is_a_form_of_degree_four_with_the_right_gradient():
     one = torch.zeros(9, 9, dtype=torch.float64)
     one[1, 6] = 2.0  # x times z x
     torch.testing.assert_close(gloss(mirrored, one), 2 * x * z * x)
+
+
+@pytest.mark.parametrize("count", [0, 1, 512, 1300])
+def test_sampling_a_list_of_points_is_bilinear(count):
+    generator = torch.Generator().manual_seed(0)
+    albedo = torch.rand(1, 3, 16, 16, generator=generator, dtype=torch.float64, requires_grad=True)
+    uv = (torch.rand(count, 2, generator=generator, dtype=torch.float64) * 1.2 - 0.1).requires_grad_()
+    grid = torch.stack([2 * uv[:, 0] - 1, 1 - 2 * uv[:, 1]], -1)[None, :, None]
+    expected = F.grid_sample(albedo, grid, padding_mode="border", align_corners=False)[0, :, :, 0].T
+    sampled = sample_albedo(albedo, uv)
+    torch.testing.assert_close(sampled, expected)
+    weight = torch.rand(sampled.shape, generator=generator, dtype=torch.float64)
+    for one, other in zip(
+        *(torch.autograd.grad((x * weight).sum(), (albedo, uv)) for x in (sampled, expected)), strict=True
+    ):
+        torch.testing.assert_close(one, other)

@@ -92,14 +92,10 @@ class DeviceTensor(Tensor):
         return f"DeviceTensor({self.values})"
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return _as_saved, (self.values.contiguous(),)  # a checkpoint is read back to the CPU
+        return self.values.contiguous().__reduce_ex__(protocol)  # a checkpoint is read back to the CPU
 
     def __deepcopy__(self, memo: Any) -> DeviceTensor:
         return DeviceTensor(self.values.clone()).requires_grad_(self.requires_grad)
-
-
-def _as_saved(values: Tensor) -> Tensor:
-    return values
 
 
 class PretendedDevice:
@@ -226,7 +222,8 @@ def _values(x: Any) -> Any:
 
 
 def _refuse_mixture(func: Any, args: Any, kwargs: dict[str, Any]) -> None:
-    args = args[0] if func.overloadpacket in INDEXING else args
+    if func.overloadpacket in INDEXING and isinstance(args[0], DeviceTensor):
+        args = [args[0], args[2:]]
     foreign = [x for x in tree_leaves((args, kwargs)) if type(x) in (Tensor, torch.nn.Parameter) and x.dim() > 0]
     if foreign and any(isinstance(x, DeviceTensor) for x in tree_leaves((args, kwargs))):
         raise RuntimeError(

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from unittest import mock
 
 import torch
 from pytorch_lightning.accelerators import Accelerator, AcceleratorRegistry
-from pytorch_lightning.strategies import SingleDeviceStrategy, StrategyRegistry
 
 from tests.support.pretended_device import DEVICE, PretendedDevice, pretended_device
 
-NAME = "pretended"
 #: `RunArgs.trainer` of a fit inside `pretended_gpu`.
-TRAINER = {"accelerator": NAME, "strategy": NAME, "devices": 1}
+TRAINER = {"accelerator": "cuda", "devices": 1}
 
 
 class _Pretended(Accelerator):
@@ -45,17 +44,18 @@ class _Pretended(Accelerator):
 
     @staticmethod
     def name() -> str:
-        return NAME
+        return "cuda"
 
 
 @contextmanager
 def pretended_gpu() -> Iterator[PretendedDevice]:
-    """`pretended_device`, on which Lightning trains with `TRAINER`."""
-    AcceleratorRegistry.register(NAME, _Pretended)
-    StrategyRegistry.register(NAME, SingleDeviceStrategy, device=DEVICE)
-    try:
-        with pretended_device() as device:
-            yield device
-    finally:
-        AcceleratorRegistry.remove(NAME)
-        StrategyRegistry.remove(NAME)
+    """`pretended_device`, which Lightning takes for its accelerator `cuda`."""
+    entry = {"accelerator": _Pretended, "accelerator_name": "cuda", "description": "", "init_params": {}}
+    with (
+        mock.patch.dict(AcceleratorRegistry, {"cuda": entry}),
+        mock.patch("torch.cuda.is_available", lambda: True),
+        mock.patch("torch.cuda.device_count", lambda: 1),
+        mock.patch("headfit.fitting.validation.DEVICES", ("cpu", "cuda")),
+        pretended_device() as device,
+    ):
+        yield device

@@ -9,7 +9,7 @@ import numpy as np
 
 from headfit.capture.labels import native_name
 from headfit.errors import HeadfitError
-from headfit.files import failures_named, read_yaml
+from headfit.files import failures_named, read_text, read_yaml
 from headfit.head.importers.imported import ImportedHead, Joint, unit_name
 from headfit.head.importers.mesh_files import SUFFIXES, RawMesh, read_mesh, read_positions
 from headfit.head.importers.mouth_interior import attach
@@ -96,7 +96,7 @@ def _ids(given: Any, count: int, where: str, folder: Path) -> Int:
     """Indices `[N]` from a list, whose entries may be pairs [first, last], or from a text file of numbers."""
     try:
         if isinstance(given, str):
-            given = [int(word) for word in (folder / given).read_text(encoding="utf-8").replace(",", " ").split()]
+            given = [int(word) for word in read_text(folder / given).replace(",", " ").split()]
         ranges = [(item, item) if isinstance(item, int) else (int(item[0]), int(item[1])) for item in given]
         ids = np.concatenate([np.arange(first, last + 1) for first, last in ranges]).astype(np.int64)
     except (OSError, ValueError, TypeError, IndexError) as error:

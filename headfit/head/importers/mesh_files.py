@@ -9,7 +9,7 @@ import numpy as np
 import trimesh
 
 from headfit.errors import HeadfitError
-from headfit.files import one_line
+from headfit.files import one_line, read_text
 from headfit.head.importers.connectivity import fan
 from headfit.types import Float, Int
 
@@ -58,7 +58,7 @@ def read_positions(path: Path, count: int) -> Float:
     """Only the vertices `[count,3]` of a mesh file. Raises HeadfitError if the file has another number of them."""
     if path.suffix.lower() == ".obj":
         try:
-            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+            lines = read_text(path, replace_invalid=True).splitlines()
             vertices = _positions(lines)
         except (OSError, ValueError, IndexError) as error:
             raise HeadfitError(f"{path}: cannot be read as an OBJ file ({one_line(error)})") from error
@@ -78,7 +78,7 @@ def _positions(lines: list[str]) -> Float:
 
 def _read_obj(path: Path) -> RawMesh:
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = read_text(path, replace_invalid=True).splitlines()
         vertices = _positions(lines)
         uvs = np.array([line.split()[1:3] for line in lines if line.startswith("vt ")], dtype=np.float64)
         named = {"usemtl": "", "g": "", "o": ""}
