@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,13 @@ WARNINGS = (
 )
 
 
+def _report_in_thread(failure: threading.ExceptHookArgs) -> None:
+    """Print the traceback of a thread's exception, except where TensorBoard's writer cannot write: the same error is
+    raised where the next value is logged, and ends the fit with a message."""
+    if not (isinstance(failure.exc_value, OSError) and type(failure.thread).__module__.startswith("tensorboard.")):
+        threading.__excepthook__(failure)
+
+
 @contextmanager
 def without_library_notices() -> Iterator[None]:
     """Silence the notices above, and nothing else."""
@@ -26,11 +34,13 @@ def without_library_notices() -> Iterator[None]:
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.WARNING)
+    hook, threading.excepthook = threading.excepthook, _report_in_thread
     try:
         with warnings.catch_warnings():
             for message, module in WARNINGS:
                 warnings.filterwarnings("ignore", message=message, module=module)
             yield
     finally:
+        threading.excepthook = hook
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)

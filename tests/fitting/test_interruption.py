@@ -174,3 +174,17 @@ def test_a_fit_prints_only_what_is_about_the_fit(args, settings, capture_path):
     printed = done.stdout.splitlines()
     assert printed[0].startswith("health: ") and printed[-1] == f"fitted: {args.out}"
     assert [line for line in printed[1:-1] if not line.startswith(("  ", "verdict"))] == []
+
+
+def test_a_full_disk_under_tensorboard_is_one_line(config, args, monkeypatch, capfd):
+    """Its writer fails in a thread of its own."""
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tensorboard.summary.writer.record_writer.RecordWriter.write", full)
+        with pytest.raises(HeadfitError, match=r"/run: No space left on device; free some space.*--resume"):
+            fit(config, args)
+    assert "Traceback" not in capfd.readouterr().err
+    assert logged_steps(fit(config, replace(args, resume=True)).path) == list(range(10))
