@@ -37,11 +37,11 @@ demo: setup
 	@echo "  $(BIN)/tensorboard --logdir $(DEMO)/fit   losses, overlays, error maps, texture"
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 # Takes less than a minute on two cores. A change must pass `make test`.
 test-fast: setup
-	$(BIN)/python -m pytest -m 'not slow'
+	$(BIN)/python -m pytest -n auto --dist worksteal -m 'not slow'
 
 # The site: guides, and the API reference from docstrings. A warning is an error.
 docs: setup

@@ -1,9 +1,23 @@
-"""Captures, which are kept next to the repository and never inside it."""
+"""What every test shares: where captures are kept, and that a test leaves no global setting of torch behind."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # each worker is a process of one thread, and so are those that it starts
+    os.environ["OMP_NUM_THREADS"] = "1"
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def deterministic_mode_is_put_back() -> Iterator[None]:
+    """Puts back the deterministic mode, which Lightning's Trainer sets for the whole process."""
+    before = torch.are_deterministic_algorithms_enabled()
+    yield
+    torch.use_deterministic_algorithms(before)
 
 
 @pytest.fixture(scope="session")
