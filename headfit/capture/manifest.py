@@ -17,7 +17,7 @@ import numpy as np
 from headfit.capture.camera import Camera
 from headfit.capture.json_value import JsonValue
 from headfit.capture.labels import native_name
-from headfit.capture.lenses import DEFAULT_LENS, LENSES, Lens
+from headfit.capture.lenses import DEFAULT_LENS, LENSES, Lens, make_lens
 from headfit.capture.pattern import Numbering
 from headfit.capture.pointers import Context, Pointers, read_pointers
 from headfit.errors import HeadfitError
@@ -180,16 +180,14 @@ def _lens(node: JsonValue) -> Lens:
             raise dist.error("the coefficients are in 'lens' already; remove one of them", shown=False)
         lens.only(("model", "coefficients"))
         model, dist = lens.member("model", f"one of {', '.join(LENSES)}"), lens.get("coefficients")
-    kind = LENSES[model.one_of(LENSES) if model else DEFAULT_LENS]
+    name = model.one_of(LENSES) if model else DEFAULT_LENS
     if dist is None:
-        return kind.of([])
+        return make_lens(name, [])
     coefficients = dist.array()
-    if coefficients.ndim != 1 or len(coefficients) not in kind.coefficient_counts:
-        counts = [str(count) for count in kind.coefficient_counts if count]
-        what = f"{', '.join(counts[:-1])} or {counts[-1]}" if len(counts) > 1 else counts[0]
-        names = ",".join(kind.coefficient_names)
-        raise dist.error(f"expected {what} numbers, the first of [{names}] for lens {kind.name!r}")
-    return kind.of(coefficients)
+    if coefficients.ndim != 1:
+        raise dist.error("expected a list of numbers")
+    with dist.naming():
+        return make_lens(name, coefficients)
 
 
 def _label_names(node: JsonValue | None) -> dict[int, str]:
