@@ -1,0 +1,150 @@
+"""Where a recording's pictures are: the pattern that fits, the frames that are there, and the sizes of the pictures."""
+
+from __future__ import annotations
+
+import glob
+import re
+import zipfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+from PIL import Image
+
+from headfit.capture.layouts.options import ImportOptions
+from headfit.errors import HeadfitError
+from headfit.files import one_line
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".avif", ".bmp", ".exr")
+VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".m4v", ".webm")
+#: Cameras whose files are listed to find the frames: some drop a few, hardly all of them the same.
+LISTED_CAMERAS = 8
+ZIP_PART = ".zip/"
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The pictures of a recording.
+
+    pattern: absolute, with {camera}, and {frame} unless it is a video; empty for stills, of which `first` has all.
+    frames: their names, in order. first: by camera the first picture (or the video) that is there.
+    """
+
+    pattern: str
+    frames: list[str]
+    first: dict[str, str]
+
+    def size(self, camera: str) -> tuple[int, int] | None:
+        """Width and height of a camera's pictures as stored, from the first one's header; None where there is none."""
+        return picture_size(self.first[camera]) if camera in self.first else None
+
+
+def find_pictures(
+    patterns: Iterable[str], cameras: Sequence[str], options: ImportOptions, folder: Path
+) -> Pictures | None:
+    """The pictures of the first pattern under which some camera has any; None where there are none.
+
+    Args:
+        patterns: absolute, in order of preference. The suffix may be missing.
+        cameras: ids.
+        options: `images` replaces the patterns, and there must be pictures then; `frames` chooses some.
+        folder: to which `options.images` is relative.
+
+    Raises:
+        HeadfitError: `options.images` finds nothing, or `options.frames` leaves nothing.
+    """
+    given = options.images
+    for pattern in [str(folder / given)] if given else patterns:
+        first: dict[str, str] = {}
+        frames: set[str] = set()
+        for number, camera in enumerate(cameras):
+            found = files_of(pattern.replace("{camera}", camera))
+            if not found:
+                continue
+            name, path = next(iter(found.items()))
+            first[camera] = path
+            if number < LISTED_CAMERAS or len(first) == 1:
+                frames |= _video_frames(path) if name is None else {frame for frame in found if frame is not None}
+        if first:
+            chosen = sorted(frames, key=_natural)[options.frame_slice()]
+            if not chosen:
+                raise HeadfitError(f"--frames {options.frames} leaves none of the {len(frames)} frames of {pattern}")
+            return Pictures(pattern, chosen, first)
+    if given:
+        raise HeadfitError(f"--images {given}: no pictures of {', '.join(cameras[:3])}... at {folder / given}")
+    return None
+
+
+def files_of(pattern: str) -> dict[str | None, str]:
+    """By frame name (None for a video or a single picture) the files of a pattern without {camera}, in order."""
+    parts = re.split(r"(\{frame(?::[^}]*)?\})", pattern)
+    has_suffix = Path(pattern).suffix.lower() in (*IMAGE_SUFFIXES, *VIDEO_SUFFIXES)
+    end = "" if has_suffix else "(?:" + "|".join(map(re.escape, IMAGE_SUFFIXES)) + ")"
+    expression, seen = "", False
+    for part in parts:
+        if part.startswith("{frame"):
+            expression += r"(?P=frame)" if seen else r"(?P<frame>[^/]+?)"
+            seen = True
+        else:
+            expression += re.escape(part)
+    matcher = re.compile(expression + end, re.IGNORECASE)
+    found: dict[str | None, str] = {}
+    for path in _candidates(parts, has_suffix):
+        match = matcher.fullmatch(path)
+        if match:
+            found.setdefault(match["frame"] if seen else None, path)
+    return dict(sorted(found.items(), key=lambda item: _natural(item[0] or "")))
+
+
+def _candidates(parts: Sequence[str], has_suffix: bool) -> list[str]:
+    whole = "".join(parts)
+    if ZIP_PART in whole.lower():
+        archive = Path(whole[: whole.lower().index(ZIP_PART) + len(ZIP_PART) - 1])
+        if not archive.is_file():
+            return []
+        try:
+            with zipfile.ZipFile(archive) as opened:
+                return [f"{archive}/{name}" for name in opened.namelist()]
+        except (OSError, zipfile.BadZipFile) as error:
+            raise HeadfitError(f"{archive}: cannot be read as a zip file ({one_line(error)})") from error
+    text = "".join("*" if part.startswith("{frame") else glob.escape(part) for part in parts)
+    return glob.glob(text if has_suffix else text + ".*")
+
+
+def _natural(name: str) -> tuple[tuple[int, int, str], ...]:
+    """Sorts 2 before 10."""
+    return tuple((0, int(part), part) if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", name) if part)
+
+
+def _video_frames(path: str) -> set[str]:
+    """Names of the frames of a video; of a single picture, one."""
+    if Path(path).suffix.lower() not in VIDEO_SUFFIXES:
+        return {"000000"}
+    stream = cv2.VideoCapture(path)
+    count = int(stream.get(cv2.CAP_PROP_FRAME_COUNT)) if stream.isOpened() else 0
+    if count <= 0:
+        raise HeadfitError(f"{path}: the video cannot be opened, or does not say how many pictures it has")
+    return {f"{index:06d}" for index in range(count)}
+
+
+def picture_size(path: str) -> tuple[int, int] | None:
+    """Width and height of a picture, a video, or a member of a zip file, as stored; None where it cannot be told."""
+    try:
+        if Path(path).suffix.lower() in VIDEO_SUFFIXES:
+            stream = cv2.VideoCapture(path, cv2.CAP_FFMPEG)
+            stream.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)
+            size = (int(stream.get(cv2.CAP_PROP_FRAME_WIDTH)), int(stream.get(cv2.CAP_PROP_FRAME_HEIGHT)))
+            return size if all(size) else None
+        if ZIP_PART in path.lower():
+            cut = path.lower().index(ZIP_PART) + len(ZIP_PART) - 1
+            with (
+                zipfile.ZipFile(path[:cut]) as archive,
+                archive.open(path[cut + 1 :]) as file,
+                Image.open(file) as image,
+            ):
+                return image.size
+        with Image.open(path) as image:
+            return image.size
+    except (OSError, ValueError, zipfile.BadZipFile):
+        return None
