@@ -56,7 +56,7 @@ FAULTS: dict[str, tuple[Change, str]] = {
         camera("t", [0, 0, float("nan")]),
         "camera cam1: 't' holds values that are not finite",
     ),
-    "dist of 8": (camera("dist", [0] * 8), "camera cam1: 'dist' must be"),
+    "dist of 7": (camera("dist", [0] * 7), "camera cam1: 'dist' must be"),
     "unknown lens": (
         camera("lens", "fisheye9"),
         "camera cam1: 'lens' 'fisheye9' is unknown. Known lens models: opencv",

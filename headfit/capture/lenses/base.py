@@ -44,7 +44,7 @@ class Lens(ABC):
     A subclass sets `name` (what capture.json calls it) and `coefficient_names`, and is listed in `LENSES`.
 
     Attributes:
-        coefficients: `[...,P]`, in the order of `coefficient_names`. Leading dimensions broadcast against coordinates.
+        coefficients: `[...,P]`, the first P of `coefficient_names`. Leading dimensions broadcast against coordinates.
         fold: `[...]`, where the model folds back, measured as the model needs it.
     """
 
@@ -52,6 +52,8 @@ class Lens(ABC):
     coefficient_names: ClassVar[tuple[str, ...]]
     #: Numbers of coefficients that may be given; those left out are 0.
     coefficient_counts: ClassVar[tuple[int, ...]]
+    #: To as many they are filled up; None for all.
+    least_count: ClassVar[int | None] = None
 
     coefficients: Array
     fold: Array
@@ -61,8 +63,8 @@ class Lens(ABC):
         """The lens with these coefficients. Raises ValueError for a number of them that the model does not have."""
         if len(coefficients) not in cls.coefficient_counts:
             raise ValueError(f"lens {cls.name!r} has {cls.coefficient_counts} coefficients, got {len(coefficients)}")
-        padded = np.zeros(len(cls.coefficient_names))
-        padded[: len(coefficients)] = coefficients
+        least = cls.least_count or len(cls.coefficient_names)
+        padded = _padded(np.asarray(coefficients, dtype=np.float64), max(least, len(coefficients)))
         return cls(padded, np.float64(cls._fold(padded)))
 
     @classmethod
@@ -70,10 +72,12 @@ class Lens(ABC):
         """Lenses of this model as one lens with tensors `[B,1,...]`, for coordinates `[B,V]`.
 
         Args:
-            lenses: B single lenses.
+            lenses: B single lenses. Their coefficients are filled up with zeros to the most that one of them has.
             to_tensor: from numpy to torch, with device and dtype.
         """
-        return cls(*(to_tensor(np.stack([getattr(lens, f.name) for lens in lenses])[:, None]) for f in fields(cls)))
+        count = max(len(lens.coefficients) for lens in lenses)
+        coefficients = np.stack([_padded(lens.coefficients, count) for lens in lenses])
+        return cls(to_tensor(coefficients[:, None]), to_tensor(np.stack([lens.fold for lens in lenses])[:, None]))
 
     def __getitem__(self: L, index: Array) -> L:
         """Some lenses of a stack."""
@@ -101,6 +105,11 @@ class Lens(ABC):
     @abstractmethod
     def rays(self, u: Float, v: Float) -> Float:
         """Unit directions `[...,3]` in camera coordinates that are seen at (u, v); nan where there is none."""
+
+
+def _padded(coefficients: Float, count: int) -> Float:
+    """Coefficients followed by as many zeros as make `count`."""
+    return np.concatenate([coefficients, np.zeros(count - len(coefficients))])
 
 
 class PerspectiveLens(Lens):
