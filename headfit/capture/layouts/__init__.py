@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Protocol
 
-from headfit.capture.layouts import nersemble
+from headfit.capture.layouts import colmap, nersemble, transforms, vhap
 from headfit.capture.layouts.options import ImportOptions
 from headfit.errors import HeadfitError
-from headfit.files import errors_in, failures_named
+from headfit.files import failures_named
 
 
 class Layout(Protocol):
@@ -24,6 +24,9 @@ class Layout(Protocol):
 #: In the order in which they are tried.
 LAYOUTS: dict[str, Layout] = {
     "nersemble": nersemble,
+    "vhap": vhap,
+    "transforms": transforms,
+    "colmap": colmap,
 }
 
 
@@ -41,8 +44,12 @@ def read_layout(layout: str, source: Path, options: ImportOptions) -> tuple[str,
     if not source.exists():
         raise HeadfitError(f"{source}: no such file or folder")
     name = recognised(source, options) if layout == "auto" else layout
-    with failures_named(source), errors_in(source):
-        return name, LAYOUTS[name].read(source.absolute(), options)
+    with failures_named(source):
+        try:
+            return name, LAYOUTS[name].read(source.absolute(), options)
+        except HeadfitError as error:
+            names_a_file = Path(str(error).partition(": ")[0]).is_absolute()
+            raise error if names_a_file else HeadfitError(f"{source}: {error}") from error
 
 
 def recognised(source: Path, options: ImportOptions) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -57,16 +58,14 @@ def fitted(entry: dict[str, Any], pictures: Pictures | None, options: ImportOpti
     return resized(entry, *size)
 
 
-def without_pictures(
-    cameras: list[dict[str, Any]], pictures: Pictures | None, options: ImportOptions
-) -> list[dict[str, Any]]:
+def with_pictures(names: Sequence[str], pictures: Pictures | None, options: ImportOptions) -> list[str]:
     """The cameras that have pictures; all of them where none has. Notes what is left out."""
     if pictures is None:
-        return cameras
-    absent = [camera["id"] for camera in cameras if camera["id"] not in pictures.first]
+        return list(names)
+    absent = [name for name in names if name not in pictures.first]
     if absent:
         options.notes.append(f"{len(absent)} calibrated cameras have no pictures and are left out: {some_of(absent)}")
-    return [camera for camera in cameras if camera["id"] in pictures.first]
+    return [name for name in names if name in pictures.first]
 
 
 def content(

@@ -1,4 +1,4 @@
-"""Import of a recording: read its layout, write capture.json next to nothing else, and check what was written."""
+"""Import of a recording: read its layout, write capture.json, which points to its files, and check that."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def import_recording(layout: str, source: Path, out: Path, options: ImportOption
     name, content = read_layout(layout, source, options)
     make_folder(out)
     write_atomically(file, json.dumps(located(content, out), indent=1))
-    return name, self_check(out)
+    return name, self_check(out, options.arbitrary_unit)
 
 
 def located(content: dict[str, Any], folder: Path) -> dict[str, Any]:

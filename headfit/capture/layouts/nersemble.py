@@ -1,8 +1,8 @@
 """NeRSemble (T. Kirschstein et al., SIGGRAPH 2023): versions 1 and 2, its benchmark, and rigs written down like it.
 
 `camera_params.json` holds `world_2_cam` {serial: 4x4} (OpenCV axes, metres) and `intrinsics`, one 3x3 for all cameras
-or {serial: 3x3}; as a rule not the picture size for which they hold, and no lens. Pixels are taken from the corner: VHAP
-scales K with the pictures, which is right for that origin only.
+or {serial: 3x3}; as a rule not the picture size for which they hold, and no lens. Pixels are taken from the corner:
+VHAP scales K with the pictures, which is right for that origin only.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def read(source: Path, options: ImportOptions) -> dict[str, Any]:
         sequence = _sequence(source, file, options)
         pictures = find_pictures(_patterns(sequence), known, options, sequence or file.parent)
         cameras = []
-        for name in known:
+        for name in content.with_pictures(known, pictures, options):
             K = entries.numbers(intrinsics[name] if isinstance(intrinsics, dict) else intrinsics, 3, 3)
             found = pictures.size(name) if pictures else None
             size = stated or (content.size_by_principal_point(K, found) if found else None)
@@ -49,7 +49,6 @@ def read(source: Path, options: ImportOptions) -> dict[str, Any]:
             pose = entries.numbers(poses[name])[:12].reshape(3, 4)
             R, _ = entries.rotation(pose[:, :3])
             cameras.append(content.fitted(entries.camera(name, size, K, R, pose[:, 3]), pictures, options))
-    cameras = content.without_pictures(cameras, pictures, options)
     if not isinstance(intrinsics, dict):  # the benchmark's pictures are corrected already
         cameras = [camera | _colour(file, camera["id"]) for camera in cameras]
     return content.content(

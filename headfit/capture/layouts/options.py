@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from headfit.errors import HeadfitError, some_of
 
 
@@ -24,6 +22,7 @@ class ImportOptions:
         cameras: ids of the cameras to keep.
         focal: focal length in pixels, where the file has only poses.
         notes: filled by the reader: what it assumed, and what it left out. One sentence each.
+        arbitrary_unit: set by the reader: nobody knows how many metres a unit of the coordinates is.
     """
 
     size: tuple[int, int] | None = None
@@ -35,6 +34,7 @@ class ImportOptions:
     cameras: Sequence[str] | None = None
     focal: float | None = None
     notes: list[str] = field(default_factory=list)
+    arbitrary_unit: bool = False
 
     def chosen(self, cameras: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """The camera entries named by `cameras`, all by default. Raises HeadfitError for an id that is not there."""
@@ -57,10 +57,8 @@ class ImportOptions:
             raise HeadfitError(f"--frames {self.frames}: expected START:STOP or START:STOP:STEP, like 0:100:3")
         return slice(*numbers) if len(numbers) > 1 or numbers[0] is None else slice(numbers[0], numbers[0] + 1)
 
-    def unscaled(self, centres: np.ndarray) -> None:
-        """Note that the unit of the coordinates is unknown; `centres` `[C,3]` are those of the cameras."""
+    def unscaled(self) -> None:
+        """Note that the layout's unit is arbitrary, unless `scale` says what it is."""
         if self.scale is None:
-            spread = float(np.linalg.norm(np.ptp(centres, axis=0))) if len(centres) else 0.0
-            self.notes.append(
-                f"the file's unit is arbitrary (the cameras span {spread:.3g} of it): --scale gives its metres"
-            )
+            self.arbitrary_unit = True
+            self.notes.append("the unit of this layout is arbitrary and was taken for a metre: give --scale")

@@ -148,3 +148,73 @@ def picture_size(path: str) -> tuple[int, int] | None:
             return image.size
     except (OSError, ValueError, zipfile.BadZipFile):
         return None
+
+
+def named_pictures(paths: Sequence[Path], folders: Sequence[Path]) -> tuple[list[str], Pictures | None]:
+    """Cameras with one picture each.
+
+    Args:
+        paths: the pictures as a calibration names them, relative or absolute, of this machine or another.
+        folders: where to look for them.
+
+    Returns:
+        An id for each: the name without suffix, or with its folders where that is not unique. The pictures that are
+        there; None where none is.
+    """
+    stems = [path.name if path.suffix.lower() not in IMAGE_SUFFIXES else path.stem for path in paths]
+    if len(set(stems)) < len(stems):
+        stems = ["_".join((*path.parts[-3:-1], stem)).strip("/") for path, stem in zip(paths, stems, strict=True)]
+    if len(set(stems)) < len(stems):
+        stems = [f"{index:03d}_{stem}" for index, stem in enumerate(stems)]
+    first = {}
+    for stem, path in zip(stems, paths, strict=True):
+        tried = [folder / part for folder in folders for part in dict.fromkeys((path, Path(path.name)))]
+        found = next((there for at in tried if (there := _existing(at))), None)
+        if found:
+            first[stem] = str(found)
+    return stems, Pictures("", ["000000"], first) if first else None
+
+
+def _existing(path: Path) -> Path | None:
+    """The file, or the one with an image suffix where the name has none."""
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        return path if path.is_file() else None
+    same = (path.with_name(path.name + suffix) for bare in IMAGE_SUFFIXES for suffix in (bare, bare.upper()))
+    return next((candidate for candidate in same if candidate.is_file()), None)
+
+
+def numbered_pattern(records: Sequence[tuple[int, int, str]]) -> tuple[str, dict[int, str], dict[int, str]] | None:
+    """The pattern of files that are named by the numbers of a camera and a frame.
+
+    Args:
+        records: number of the camera, number of the frame, path.
+
+    Returns:
+        The pattern with {camera} and {frame}, and the text of each camera's and each frame's number in it; None where
+        the names follow no such pattern.
+    """
+    split = [re.split(r"(\d+)", path) for _, _, path in records]
+    width = len(split[0])
+    if any(len(parts) != width for parts in split):
+        return None
+
+    def places(column: int) -> list[int]:
+        return [
+            place
+            for place in range(width - 2, 0, -2)
+            if all(int(parts[place]) == record[column] for parts, record in zip(split, records, strict=True))
+        ]
+
+    for camera_place in places(0):
+        for frame_place in places(1):
+            rest = {
+                tuple(part for place, part in enumerate(parts) if place not in (camera_place, frame_place))
+                for parts in split
+            }
+            if camera_place != frame_place and len(rest) == 1:
+                pattern = list(split[0])
+                pattern[camera_place], pattern[frame_place] = "{camera}", "{frame}"
+                cameras = {record[0]: parts[camera_place] for record, parts in zip(records, split, strict=True)}
+                frames = {record[1]: parts[frame_place] for record, parts in zip(records, split, strict=True)}
+                return "".join(pattern), cameras, frames
+    return None

@@ -3,14 +3,14 @@ landmarks or matched features agree?"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from headfit.capture.consistency import compare_evidence
 from headfit.capture.native import open_capture
-from headfit.capture.rig import PLAUSIBLE_HEAD_METRES, Rig, describe_rig, head_metres, rig_warnings
+from headfit.capture.rig import Rig, describe_rig, head_metres, rig_warnings
 from headfit.capture.source import CaptureSource
 from headfit.errors import some_of
 
@@ -26,33 +26,44 @@ class SelfCheck:
     warnings: list[str]
 
 
-def self_check(folder: Path) -> SelfCheck:
-    """The check of the capture in `folder`. Raises HeadfitError when its capture.json cannot be used."""
+def self_check(folder: Path, arbitrary_unit: bool = False) -> SelfCheck:
+    """The check of the capture in `folder`.
+
+    Args:
+        folder: the capture.
+        arbitrary_unit: nobody knows how many metres a unit is: a scale is guessed by what a picture shows.
+
+    Raises:
+        HeadfitError: its capture.json cannot be used.
+    """
     capture = open_capture(folder)
+    names = [camera.id for camera in capture.cameras]
     sizes = list(dict.fromkeys(f"{camera.width}x{camera.height}" for camera in capture.cameras))
-    shown = [camera.id for camera in capture.cameras]
-    rows = [("cameras", f"{len(shown)} of {some_of(sizes, 3)} px: {some_of(shown, 4)}")]
-    absent = [camera.id for c, camera in enumerate(capture.cameras) if not _has_picture(capture, c)]
-    rows.append(("frames", f"{len(capture.frames)}: {some_of(capture.frames, 3)}"))
-    rows.append(("pictures", f"{len(shown) - len(absent)} of {len(shown)} cameras have some"))
-    rig = describe_rig(capture.cameras)
+    seen = sum(_has_picture(capture, index) for index in range(len(names)))
+    rows = [
+        ("cameras", f"{len(names)} of {some_of(sizes, 3)} px: {some_of(names, 4)}"),
+        ("frames", f"{len(capture.frames)}: {some_of(capture.frames, 3)}"),
+        ("pictures", f"{seen} of {len(names)} cameras have some"),
+    ]
+    rig, warnings, compared = describe_rig(capture.cameras), [], False
     rows += _rig_rows(rig)
-    warnings = []
-    if len(absent) < len(shown) - 1:
+    if seen > 1:
         findings = compare_evidence(capture, thorough=True)
         rows += [("views", line) for line in findings.lines]
-        warnings += [*findings.errors, *findings.warnings]
-        warnings += rig_warnings(capture.cameras, rig, [np.nan] * len(shown), findings.compared)
+        warnings, compared = [*findings.errors, *findings.warnings], findings.compared
     else:
-        rows.append(("views", "not compared: there are no pictures"))
-        warnings += rig_warnings(capture.cameras, rig, [np.nan] * len(shown))
-    if np.isfinite(rig.look_at).all():
-        metres = head_metres(capture.cameras, rig, [np.nan] * len(shown))
-        rows.append(("view's width", f"{metres:.3g} m at that place (shorter side, median)"))
-        if metres > 0 and not PLAUSIBLE_HEAD_METRES[0] <= metres <= PLAUSIBLE_HEAD_METRES[1]:
+        rows.append(("views", "not compared: there are no pictures of two cameras"))
+    cameras, unknown = capture.cameras, [np.nan] * len(names)
+    if _converges(rig):
+        metres = head_metres(cameras, rig, unknown)
+        rows.append(("shown there", f"{metres:.3g} m by the shorter side of a picture (median)"))
+        if arbitrary_unit and metres > 0:
             guess = TYPICAL_VIEW / metres
-            warnings.append(f"if these cameras look at a head, a guess of the scale is --scale {guess:.2g}")
-    rows.append(("verdict", _verdict(capture, rig, warnings)))
+            rows.append(("scale", f"unknown; a guess, if this is a head: --scale {guess:.2g}"))
+            cameras = [replace(camera, t=camera.t * guess) for camera in cameras]
+            rig = describe_rig(cameras)
+    warnings += rig_warnings(cameras, rig, unknown, compared)
+    rows.append(("verdict", _verdict(len(names), rig, warnings)))
     return SelfCheck(rows, warnings)
 
 
@@ -64,7 +75,7 @@ def _has_picture(capture: CaptureSource, camera: int) -> bool:
 def _rig_rows(rig: Rig) -> list[tuple[str, str]]:
     if not np.isfinite(rig.look_at).all():
         return [("look at", "one camera, or axes that do not meet")]
-    x, y, z = rig.look_at
+    x, y, z = np.round(rig.look_at, 4) + 0.0
     return [
         ("look at", f"({x:.3g}, {y:.3g}, {z:.3g}) m, {rig.distance.min():.3g} to {rig.distance.max():.3g} m away"),
         ("axes miss it", f"by {np.median(rig.miss):.2g} m (median), {rig.miss.max():.2g} m at most"),
@@ -72,9 +83,15 @@ def _rig_rows(rig: Rig) -> list[tuple[str, str]]:
     ]
 
 
-def _verdict(capture: CaptureSource, rig: Rig, warnings: list[str]) -> str:
-    if len(capture.cameras) == 1:
+def _converges(rig: Rig) -> bool:
+    return bool(np.isfinite(rig.look_at).all() and np.median(rig.distance) > 0)
+
+
+def _verdict(cameras: int, rig: Rig, warnings: list[str]) -> str:
+    if cameras == 1:
         return "one camera: nothing to compare it with"
-    if not np.isfinite(rig.look_at).all() or np.median(rig.distance) <= 0:
+    if not _converges(rig):
         return "this does not look like a rig around a head: the cameras do not look at one place"
-    return "looks like a rig around a head" if not warnings else "not sure that this is a rig around a head: see below"
+    if warnings:
+        return "in doubt that these are cameras around a head: see the warnings"
+    return "the cameras look at one place, as they do around a head"
