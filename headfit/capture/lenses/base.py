@@ -18,6 +18,8 @@ from headfit.types import Float
 
 #: A numpy array or a torch tensor.
 Array = Any
+#: From points of a plane to points of a plane.
+PlaneMap = Callable[[Array, Array], tuple[Array, Array]]
 L = TypeVar("L", bound="Lens")
 
 #: Newton's method needs four or five steps on real lenses.
@@ -112,6 +114,42 @@ def _padded(coefficients: Float, count: int) -> Float:
     return np.concatenate([coefficients, np.zeros(count - len(coefficients))])
 
 
+def inverse(distort: PlaneMap, u: Float, v: Float) -> tuple[Float, Float]:
+    """The (x, y) that `distort` takes to (u, v), by Newton's method from (u, v); nan where it does not converge.
+
+    Args:
+        distort: a map of the plane, analytic almost everywhere.
+        u, v: float64 of one shape.
+    """
+    x, y = u, v
+    with np.errstate(all="ignore"):  # an iteration that leaves the plane ends as nan
+        for _ in range(MAX_ITERATIONS):
+            at_x, at_y = distort(x, y)
+            du, dv = at_x - u, at_y - v
+            error = np.hypot(du, dv)
+            if not (error > STOP_AT).any():
+                break
+            ux, uy, vx, vy = jacobian(distort, x, y)
+            determinant = ux * vy - uy * vx
+            x = x - (vy * du - uy * dv) / determinant
+            y = y - (ux * dv - vx * du) / determinant
+        at_x, at_y = distort(x, y)
+        found = np.hypot(at_x - u, at_y - v) <= MAX_ERROR
+    return np.where(found, x, np.nan), np.where(found, y, np.nan)
+
+
+def jacobian(distort: PlaneMap, x: Float, y: Float) -> tuple[Float, Float, Float, Float]:
+    """Derivatives (du/dx, du/dy, dv/dx, dv/dy) of a map of the plane, exact to rounding.
+
+    By the complex step: f(x + ih) = f(x) + ih f'(x) + O(h^2) for an analytic f (Squire and Trapp, Using complex
+    variables to estimate derivatives of real functions, 1998). So there is no second formula to keep in step.
+    """
+    ux, vx = distort(x + 1j * COMPLEX_STEP, y + 0j)
+    uy, vy = distort(x + 0j, y + 1j * COMPLEX_STEP)
+    ux, uy, vx, vy = (np.imag(d) / COMPLEX_STEP for d in (ux, uy, vx, vy))
+    return ux, uy, vx, vy
+
+
 class PerspectiveLens(Lens):
     """A lens model that moves the points (x / z, y / z) of the plane at depth one. It sees less than 90 degrees off its
     axis. `fold` is the squared radius in that plane from which on the model is not one-to-one, or infinity."""
@@ -135,34 +173,11 @@ class PerspectiveLens(Lens):
         places in its image.
         """
         u, v = np.asarray(u, dtype=np.float64), np.asarray(v, dtype=np.float64)
-        x, y = u, v
-        if self.is_pinhole:
-            return x.copy(), y.copy()
-        with np.errstate(all="ignore"):  # an iteration that leaves the plane ends as nan
-            for _ in range(MAX_ITERATIONS):
-                at_x, at_y = self.distort(x, y)
-                du, dv = at_x - u, at_y - v
-                error = np.hypot(du, dv)
-                if not (error > STOP_AT).any():
-                    break
-                ux, uy, vx, vy = self.jacobian(x, y)
-                determinant = ux * vy - uy * vx
-                x = x - (vy * du - uy * dv) / determinant
-                y = y - (ux * dv - vx * du) / determinant
-            at_x, at_y = self.distort(x, y)
-            found = np.hypot(at_x - u, at_y - v) <= MAX_ERROR
-        return np.where(found, x, np.nan), np.where(found, y, np.nan)
+        return (u.copy(), v.copy()) if self.is_pinhole else inverse(self.distort, u, v)
 
     def jacobian(self, x: Float, y: Float) -> tuple[Float, Float, Float, Float]:
-        """Derivatives (du/dx, du/dy, dv/dx, dv/dy) of `distort`, exact to rounding.
-
-        By the complex step: f(x + ih) = f(x) + ih f'(x) + O(h^2) for an analytic f (Squire and Trapp, Using complex
-        variables to estimate derivatives of real functions, 1998). So there is no second formula to keep in step.
-        """
-        ux, vx = self.distort(x + 1j * COMPLEX_STEP, y + 0j)
-        uy, vy = self.distort(x + 0j, y + 1j * COMPLEX_STEP)
-        ux, uy, vx, vy = (np.imag(d) / COMPLEX_STEP for d in (ux, uy, vx, vy))
-        return ux, uy, vx, vy
+        """Derivatives (du/dx, du/dy, dv/dx, dv/dy) of `distort`, exact to rounding."""
+        return jacobian(self.distort, x, y)
 
     def project(self, x: Array, y: Array, z: Array) -> tuple[Array, Array]:
         return self.distort(x / z, y / z)
