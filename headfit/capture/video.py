@@ -29,12 +29,10 @@ class _Index:
     Attributes:
         times: time stamps of the pictures, in the order in which they are shown.
         keys: positions in `times` of the pictures from which decoding can start.
-        seeks: for each key the time stamp to seek to, which may be before its own.
     """
 
     times: list[int]
     keys: list[int]
-    seeks: list[int]
 
 
 class Video:
@@ -83,22 +81,20 @@ class Video:
 
     def _read_index(self) -> _Index | None:
         """The index; None where the file has no time stamps, or the same twice."""
-        packets: list[tuple[int, int, bool]] = []
+        packets: list[tuple[int, bool]] = []
         try:
             for packet in self._container.demux(self._stream):
                 if packet.size and not packet.is_discard:
                     if packet.pts is None:
                         return None
-                    first = packet.pts if packet.dts is None else min(packet.pts, packet.dts)
-                    packets.append((packet.pts, first, packet.is_keyframe))
+                    packets.append((packet.pts, packet.is_keyframe))
         except (av.FFmpegError, OSError):
             pass  # damaged from here on: what was read so far can be decoded
         packets.sort()
-        times = [time for time, _, _ in packets]
+        times = [time for time, _ in packets]
         if len(set(times)) < len(times):
             return None
-        keys = [position for position, (_, _, is_key) in enumerate(packets) if is_key]
-        return _Index(times, keys, [packets[position][1] for position in keys])
+        return _Index(times, [position for position, (_, is_key) in enumerate(packets) if is_key])
 
     def _decoded(self, picture: int) -> av.VideoFrame | None:
         if self._index is None:
@@ -112,7 +108,7 @@ class Video:
         frame = self._shown_at(time) if start <= self._next <= picture else None
         for back in (key, key - 1):  # the pictures after a key may refer to those before it
             if frame is None and back >= 0:
-                self._seek(self._index.seeks[back])
+                self._seek(self._index.times[self._index.keys[back]])
                 frame = self._shown_at(time)
         if frame is None:
             self._open()

@@ -1,8 +1,6 @@
 """A capture.json that points to files elsewhere reads each camera and frame from its own file."""
 
-import json
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,27 +8,12 @@ import cv2
 import numpy as np
 import pytest
 
-from headfit.capture import CaptureSource, DamagedFile, open_capture
+from headfit.capture import CaptureSource, DamagedFile
 from headfit.capture.color import _CHEUNG_TERMS, srgb_decoded, srgb_encoded
 from headfit.errors import HeadfitError
 
 #: width, height of the test cameras
 SIZE = (24, 32)
-
-
-@pytest.fixture
-def point(write_capture: Callable[..., Path]) -> Callable[..., CaptureSource]:
-    """A function that opens a capture with two cameras and no files after changes of its capture.json; a change of
-    `camera` is one of the second camera's."""
-
-    def change(camera: dict[str, Any] | None = None, **top: Any) -> CaptureSource:
-        root = write_capture(yaws=(0.0, 30.0), frames=1)
-        content = json.loads((root / "capture.json").read_text()) | top
-        content["cameras"][1] |= camera or {}
-        (root / "capture.json").write_text(json.dumps(content))
-        return open_capture(root)
-
-    return change
 
 
 def put(path: Path, number: int, size: tuple[int, int] = SIZE) -> None:
