@@ -59,18 +59,18 @@ def read(source: Path, options: ImportOptions) -> dict[str, Any]:
             cameras.append(camera | ({"color": GOLIATH_COLOR} if goliath else {}))
     if pictures is None and options.size is None:
         options.notes.append(f"the cameras are those of pictures of {SIZE[0]}x{SIZE[1]}; give --size for smaller ones")
-    more = {"masks": _masks(folder, pictures)}
+    more = {"masks": _masks(folder, pictures, "goliath" if goliath else "ava-256")}
     return content.content(folder.name, cameras, options, unit="mm", fps=30.0, pictures=pictures, **more)
 
 
-def _masks(folder: Path, pictures: Pictures | None) -> dict[str, Any] | None:
+def _masks(folder: Path, pictures: Pictures | None, labels: str) -> dict[str, Any] | None:
     if pictures is None:
         return None
     camera = next(iter(pictures.first))
     for pattern in ("cam{camera}.zip/cam{camera}/{frame}.png", "cam{camera}/{frame}.png"):
         path = f"{folder}/segmentation_parts/{pattern}"
         if files_of(path.replace("{camera}", camera)):
-            return {"path": path, "labels": "ava-256"}
+            return {"path": path, "labels": labels}
     return None
 
 

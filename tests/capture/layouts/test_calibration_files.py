@@ -10,6 +10,7 @@ from PIL import Image
 
 from headfit.capture.layouts import read_layout
 from headfit.capture.layouts.options import ImportOptions
+from headfit.capture.manifest import read_camera
 from headfit.errors import HeadfitError
 from tests.support import layout_writers as write
 from tests.support.layout_cameras import assert_same_cameras, head_rig, imported
@@ -96,6 +97,6 @@ def test_ava256_is_transposed_and_has_zips_and_parts(tmp_path: Path) -> None:
     assert content["images"] == f"{tmp_path}/image/cam{{camera}}.zip/cam{{camera}}/{{frame}}"
     assert content["masks"]["labels"] == "ava-256" and ".zip/" in content["masks"]["path"]
     assert content["frames"] == ["004567", "004570"] and "103, 104" in options.notes[0]
-    assert_same_cameras(imported(tmp_path, "auto", tmp_path), rig[:3])
+    assert_same_cameras([read_camera(entry, 0.001) for entry in content["cameras"]], rig[:3])
     (tmp_path / "frame_list.csv").write_text("seg_id,frame_id\nEXP_a,4567\nEXP_b,4570\n")
     assert read_layout("auto", tmp_path, ImportOptions(sequence="EXP_b"))[1]["frames"] == ["004570"]
