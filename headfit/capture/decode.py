@@ -19,6 +19,7 @@ from headfit.capture.image_bytes import (
     is_lossy,
     is_webp,
     picture_size,
+    without_orientation,
 )
 from headfit.errors import HeadfitError
 from headfit.files import one_line
@@ -172,7 +173,7 @@ def _require_bright(path: Path | str, brightest: int) -> None:
 
 def _decode(path: Path | str, data: bytes, flags: int) -> NDArray[Any]:
     try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        pixels = cv2.imdecode(np.frombuffer(without_orientation(data), np.uint8), flags)
     except cv2.error as error:
         raise DamagedFile(path, f"cannot be decoded ({one_line(error)})") from error
     if pixels is None:
@@ -187,7 +188,7 @@ def _decode_exr(path: Path | str, data: bytes) -> Float:
     decoder = av.CodecContext.create("exr", "r")
     try:
         frame = (decoder.decode(av.Packet(data)) or decoder.decode(None))[0]
-    except (av.FFmpegError, IndexError) as error:
+    except (av.FFmpegError, OSError, ValueError, LookupError) as error:
         raise DamagedFile(path, f"cannot be decoded ({one_line(error)})") from error
     size = {"gbrpf16le": 2, "gbrapf16le": 2, "gbrpf32le": 4, "gbrapf32le": 4, "grayf16le": 2, "grayf32le": 4}
     bytes_each = size.get(frame.format.name)

@@ -111,21 +111,37 @@ def exif_orientation(data: bytes) -> int:
     return 1
 
 
+def without_orientation(data: bytes) -> bytes:
+    """The same image file; a TIFF without its orientation, which OpenCV applies even when asked not to."""
+    found = _tiff_value(data, _ORIENTATION) if is_tiff(data) else None
+    if found is None:
+        return data
+    where, form = found
+    return data[:where] + struct.pack(form, 1) + data[where + struct.calcsize(form) :]
+
+
 def _tiff_tag(data: bytes, tag: int, default: int) -> int:
-    """The first value of a tag of a TIFF's first image (TIFF 6.0, section 2); `default` where it is not found."""
+    """The first value of a tag of a TIFF's first image; `default` where it is not found."""
+    found = _tiff_value(data, tag)
+    return default if found is None else int(struct.unpack_from(found[1], data, found[0])[0])
+
+
+def _tiff_value(data: bytes, tag: int) -> tuple[int, str] | None:
+    """Where the first value of a tag of a TIFF's first image is, and its form (TIFF 6.0, section 2)."""
     order = _TIFF_BYTE_ORDER[data[:4]]
     try:
         (start,) = struct.unpack_from(order + "I", data, 4)
         (entries,) = struct.unpack_from(order + "H", data, start)
         for at in range(start + 2, start + 2 + 12 * entries, 12):
             found, kind, count = struct.unpack_from(order + "HHI", data, at)
-            if found == tag and kind in (3, 4):  # short, long
-                form, size = ("H", 2) if kind == 3 else ("I", 4)
+            if found == tag and kind in (3, 4):
+                form = order + ("H" if kind == 3 else "I")  # short, long
+                size = struct.calcsize(form)
                 where = at + 8 if count * size <= 4 else struct.unpack_from(order + "I", data, at + 8)[0]
-                return int(struct.unpack_from(order + form, data, where)[0])
+                return (where, form) if where + size <= len(data) else None
     except struct.error:
         pass
-    return default
+    return None
 
 
 def _webp_size(data: bytes) -> tuple[int, int]:

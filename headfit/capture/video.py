@@ -20,6 +20,8 @@ from headfit.files import one_line
 #: as players do.
 _HD_HEIGHT = 720
 _UNSPECIFIED = 2  # of ITU-T H.273, table 4
+#: What PyAV raises for damaged files; EOFError where a file ends.
+_FAULTS = (av.FFmpegError, OSError, EOFError, ValueError, LookupError, ArithmeticError, RuntimeError)
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,10 @@ class Video:
             if frame is None:
                 self._open()
                 raise DamagedFile(self.path, f"no picture {index} in the video: it is shorter, or damaged there")
-            return self._rgb(frame)
+            try:
+                return self._rgb(frame)
+            except _FAULTS as error:
+                raise DamagedFile(self.path, f"picture {index} cannot become RGB ({one_line(error)})") from error
 
     def turn(self) -> int:
         """Degrees by which a player turns the pictures clockwise."""
@@ -69,10 +74,11 @@ class Video:
     def _open(self) -> None:
         """Start from the beginning."""
         try:
-            self._container = av.open(str(self.path))
+            self._container = av.open(str(self.path), metadata_errors="replace")
             self._stream = self._container.streams.video[0]
-        except (av.FFmpegError, OSError, IndexError) as error:
-            raise DamagedFile(self.path, f"the video cannot be opened ({one_line(error)})") from error
+        except _FAULTS as error:
+            reason = getattr(error, "strerror", None) or one_line(error)
+            raise DamagedFile(self.path, f"the video cannot be opened ({reason})") from error
         width, height = self._stream.codec_context.width, self._stream.codec_context.height
         if width * height > MAX_PIXELS:
             raise DamagedFile(self.path, f"claims {width}x{height} pixels; more than {MAX_PIXELS} are not decoded")
@@ -88,7 +94,7 @@ class Video:
                     if packet.pts is None:
                         return None
                     packets.append((packet.pts, packet.is_keyframe))
-        except (av.FFmpegError, OSError):
+        except _FAULTS:
             pass  # damaged from here on: what was read so far can be decoded
         packets.sort()
         times = [time for time, _ in packets]
@@ -120,7 +126,7 @@ class Video:
         try:
             self._container.seek(time, stream=self._stream, backward=True, any_frame=False)
             self._frames = self._container.decode(self._stream)
-        except (av.FFmpegError, OSError):
+        except _FAULTS:
             self._open()
 
     def _shown_at(self, time: int) -> av.VideoFrame | None:
@@ -129,7 +135,7 @@ class Video:
             for frame in self._frames:
                 if frame.pts is not None and frame.pts >= time:
                     return frame if frame.pts == time else None
-        except (av.FFmpegError, OSError):
+        except _FAULTS:
             pass
         return None
 
@@ -141,7 +147,7 @@ class Video:
                 if not count:
                     return frame
                 count -= 1
-        except (av.FFmpegError, OSError):
+        except _FAULTS:
             pass
         return None
 
