@@ -5,7 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Protocol
 
-from headfit.capture.layouts import colmap, nersemble, transforms, vhap
+from headfit.capture.layouts import (
+    ava256,
+    colmap,
+    metashape,
+    multiface,
+    nersemble,
+    opencv_yaml,
+    realitycapture,
+    realitycapture_csv,
+    transforms,
+    vhap,
+)
 from headfit.capture.layouts.options import ImportOptions
 from headfit.errors import HeadfitError
 from headfit.files import failures_named
@@ -27,6 +38,12 @@ LAYOUTS: dict[str, Layout] = {
     "vhap": vhap,
     "transforms": transforms,
     "colmap": colmap,
+    "opencv": opencv_yaml,
+    "multiface": multiface,
+    "ava-256": ava256,
+    "metashape": metashape,
+    "realitycapture": realitycapture,
+    "realitycapture-csv": realitycapture_csv,
 }
 
 
