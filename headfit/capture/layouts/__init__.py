@@ -6,14 +6,20 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from headfit.capture.layouts import (
+    anipose,
     ava256,
     colmap,
+    facescape,
+    h3ds,
+    meshroom,
     metashape,
     multiface,
     nersemble,
     opencv_yaml,
+    opensfm,
     realitycapture,
     realitycapture_csv,
+    renderme,
     transforms,
     vhap,
 )
@@ -44,6 +50,12 @@ LAYOUTS: dict[str, Layout] = {
     "metashape": metashape,
     "realitycapture": realitycapture,
     "realitycapture-csv": realitycapture_csv,
+    "facescape": facescape,
+    "renderme-360": renderme,
+    "anipose": anipose,
+    "h3ds": h3ds,
+    "meshroom": meshroom,
+    "opensfm": opensfm,
 }
 
 

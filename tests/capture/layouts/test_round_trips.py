@@ -8,7 +8,7 @@ import pytest
 
 from headfit.capture.camera import Camera
 from tests.support import layout_writers as write
-from tests.support.layout_cameras import assert_same_cameras, head_rig, imported
+from tests.support.layout_cameras import assert_same_cameras, head_rig, imported, sized
 
 
 @pytest.mark.parametrize("per_camera", [False, True])
@@ -74,11 +74,6 @@ def test_realitycapture(tmp_path: Path, as_attribute: bool) -> None:
     rig = head_rig(5, shared=True)
     write.realitycapture(tmp_path, rig, as_attribute)
     assert_same_cameras(imported(tmp_path, "auto", tmp_path, size=(640, 960)), rig)
-
-
-def sized(camera: Camera, width: int, height: int) -> Camera:
-    """The camera with the same K, said to be for another size."""
-    return replace(camera, width=width, height=height)
 
 
 def square_pixels(camera: Camera) -> Camera:
