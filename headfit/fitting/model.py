@@ -23,6 +23,7 @@ from headfit.fitting.crop import crop_to_head
 from headfit.fitting.groups import require_complete
 from headfit.fitting.observation import Observation
 from headfit.fitting.parameters import FitParameters
+from headfit.fitting.untold import without_untold
 from headfit.head import HeadModel, load
 from headfit.head.contour import JawContour
 from headfit.render import Appearance, CameraBatch, HeadRenderer
@@ -31,7 +32,7 @@ from headfit.render import Appearance, CameraBatch, HeadRenderer
 #: colour only fills the texture.
 PHOTOMETRIC_CLASSES = ("skin", "lips", "upper_lip", "lower_lip")
 #: Classes whose colour moves the surface that carries it, but not its borders: masks do not show the iris.
-TURNING_CLASSES = ("left_eye", "right_eye")
+TURNING_CLASSES = ("left_eye", "right_eye", "eyes")
 
 
 @dataclass(frozen=True)
@@ -138,6 +139,9 @@ class FittedHead(nn.Module):
         cameras = self.view_cameras(batch)
         if crop_blur is not None:
             batch, cameras = crop_to_head(batch, cameras, v_views, crop_blur)
+        fragments = self.renderer.rasterize(v_views, cameras)
+        if (self.classes.from_model < 0).any():
+            batch = without_untold(batch, fragments, self.class_of_label[self.renderer.face_labels])
         return Observation(
             batch=batch,
             cameras=cameras,
@@ -146,7 +150,7 @@ class FittedHead(nn.Module):
             v_frames=v_frames,
             v_views=v_views,
             offsets=offsets,
-            fragments=self.renderer.rasterize(v_views, cameras),
+            fragments=fragments,
             target=batch.label_prob.float() / 255,
             normals_of=self.renderer.normals,
         )
