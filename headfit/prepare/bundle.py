@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from headfit.types import Float, Int
+from headfit.types import Bool, Float, Int
 
 #: A camera's local parameters: a rotation vector that is applied after its rotation, its translation, log of the focal.
 LOCAL = 7
@@ -56,15 +56,15 @@ class Tracks:
     pixels: Float
     sigma: Float
 
-    def __add__(self, other: Tracks) -> Tracks:
-        """Both; the other's points are numbered after these."""
-        shift = self.point.max(initial=-1) + 1
-        return Tracks(
-            np.r_[self.view, other.view],
-            np.r_[self.point, other.point + shift],
-            np.r_[self.pixels, other.pixels],
-            np.r_[self.sigma, other.sigma],
-        )
+    @property
+    def count(self) -> int:
+        """The number of points."""
+        return int(self.point.max(initial=-1)) + 1
+
+    def only(self, chosen: Bool) -> Tracks:
+        """The chosen `[N]` observations, with their points numbered anew."""
+        numbers = np.unique(self.point[chosen], return_inverse=True)[1]
+        return Tracks(self.view[chosen], numbers, self.pixels[chosen], self.sigma[chosen])
 
 
 def adjust(

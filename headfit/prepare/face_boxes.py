@@ -41,7 +41,9 @@ class FaceDetector(NamedTuple):
         mean = np.average(values[near], axis=0, weights=scores[near])
         centre, right_eye, left_eye = whole.to_picture(mean[[0, 2, 3]])
         angle = float(np.arctan2(*(left_eye - right_eye)[::-1]))
-        return float(scores.max()), Crop(*centre, float(mean[1].max() * whole.size * WINDOW), angle)
+        return float(scores.max()), Crop(
+            float(centre[0]), float(centre[1]), float(mean[1].max() * whole.size * WINDOW), angle
+        )
 
 
 def short_range_anchors() -> Float:

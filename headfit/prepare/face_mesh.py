@@ -96,7 +96,9 @@ class FaceMesh:
             corners = (lids[0], lids[8])
             window = _window_of(face[list(corners)], (0, 1), EYE_WINDOW)
             turned = _window_of(face, OUTER_CORNERS, 1.0).angle
-            found_lids, found_iris = eye_points(self.iris, image, Crop(window.x, window.y, window.size, turned), mirrored)
+            found_lids, found_iris = eye_points(
+                self.iris, image, Crop(window.x, window.y, window.size, turned), mirrored
+            )
             points[list(lids), :2] = found_lids
             points[list(iris), :2] = found_iris
             points[list(iris), 2] = face[list(lids), 2].mean()

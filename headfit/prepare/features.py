@@ -24,6 +24,10 @@ RATIO = 0.85
 MAX_ANGLE = 60.0
 
 
+#: Centre `[3]` and radius.
+Ball = tuple[Float, float]
+
+
 @dataclass(frozen=True)
 class Features:
     """Features of one picture: pixels `[N,2]` from the corner, and descriptors `[N,128]` of unit length."""
@@ -35,9 +39,10 @@ class Features:
 def detect(image: NDArray[np.uint8]) -> Features:
     """The features of an RGB image, with local contrast equalised."""
     grey = cv2.createCLAHE(3.0, (8, 8)).apply(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))
-    factor = max(1, min(ENLARGED, MAX_ENLARGED_SIDE // max(grey.shape)))
-    grey = cv2.resize(grey, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
-    points, descriptors = cv2.SIFT_create(MAX_FEATURES, contrastThreshold=LEAST_CONTRAST).detectAndCompute(grey, None)
+    factor = min(ENLARGED, MAX_ENLARGED_SIDE / max(grey.shape))
+    interpolation = cv2.INTER_CUBIC if factor > 1 else cv2.INTER_AREA
+    grey = cv2.resize(grey, None, fx=factor, fy=factor, interpolation=interpolation)
+    points, descriptors = cv2.SIFT.create(MAX_FEATURES, contrastThreshold=LEAST_CONTRAST).detectAndCompute(grey, None)
     if descriptors is None:
         return Features(np.zeros((0, 2)), np.zeros((0, 128), np.float32))
     pixels = (np.array([point.pt for point in points]) + 0.5) / factor
@@ -46,7 +51,7 @@ def detect(image: NDArray[np.uint8]) -> Features:
     return Features(pixels, rooted.astype(np.float32))
 
 
-def guided_matches(rig: Rig, a: int, b: int, of_a: Features, of_b: Features, ball: tuple[Float, float], band: float) -> Int:
+def guided_matches(rig: Rig, a: int, b: int, of_a: Features, of_b: Features, ball: Ball, band: float) -> Int:
     """Pairs `[K,2]` of features of two views that are each other's nearest.
 
     Args:
@@ -87,7 +92,7 @@ def _second(distance: NDArray[np.float32], rows: Int, columns: Int, axis: int) -
     return least
 
 
-def _inside(rig: Rig, view: int, pixels: Float, ball: tuple[Float, float], band: float) -> Int:
+def _inside(rig: Rig, view: int, pixels: Float, ball: Ball, band: float) -> Int:
     """Indices of the pixels in the picture of the ball."""
     centre, radius = ball
     at = np.array([view])
@@ -96,7 +101,7 @@ def _inside(rig: Rig, view: int, pixels: Float, ball: tuple[Float, float], band:
     return np.flatnonzero(np.linalg.norm(pixels - rig.project(at, centre[None]), axis=1) < reach)
 
 
-def _epipolar_segments(rig: Rig, a: int, b: int, pixels: Float, ball: tuple[Float, float]) -> tuple[Float, Float]:
+def _epipolar_segments(rig: Rig, a: int, b: int, pixels: Float, ball: Ball) -> tuple[Float, Float]:
     """What view b shows of the rays of view a, where they enter and leave the depth of the ball: ends `[N,2]` each."""
     centre, radius = ball
     depth = rig.to_camera(np.array([a]), centre[None])[0, 2]
@@ -109,7 +114,7 @@ def _epipolar_segments(rig: Rig, a: int, b: int, pixels: Float, ball: tuple[Floa
     return ends[0], ends[1]
 
 
-def feature_tracks(rig: Rig, features: list[list[Features]], balls: list[tuple[Float, float]], band: float) -> Tracks:
+def feature_tracks(rig: Rig, features: list[list[Features]], balls: list[Ball], band: float) -> Tracks:
     """Tracks of features through the views of each frame; their standard deviation is one pixel.
 
     Args:
@@ -130,8 +135,8 @@ def feature_tracks(rig: Rig, features: list[list[Features]], balls: list[tuple[F
                 pixels += [features[v][frame].pixels[i] for v, i in track]
                 point += [points] * len(track)
                 points += 1
-    count = len(view)
-    return Tracks(np.array(view, dtype=np.int64), np.array(point, dtype=np.int64), np.array(pixels).reshape(count, 2), np.ones(count))
+    numbers = np.array([view, point], dtype=np.int64)
+    return Tracks(numbers[0], numbers[1], np.array(pixels).reshape(-1, 2), np.ones(len(view)))
 
 
 def _near_pairs(rig: Rig, centre: Float) -> list[tuple[int, int]]:

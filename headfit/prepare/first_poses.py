@@ -23,7 +23,7 @@ def first_rig(shapes: Float, scatter: Float, sizes: Float, focal: float) -> tupl
         focal: pixels, for every camera.
     """
     views = len(shapes)
-    found = np.isfinite(shapes[..., 0]).all(axis=2)
+    found: Bool = np.asarray(np.isfinite(shapes[..., 0]).all(axis=2))
     if not found.any():
         raise HeadfitError("no face was found in any picture")
     quality = np.array([np.median(scatter[v][found[v]]) if found[v].any() else np.inf for v in range(views)])

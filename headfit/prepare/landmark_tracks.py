@@ -65,8 +65,8 @@ def triangulated(rig: Rig, tracks: Tracks) -> Float:
     rays /= np.linalg.norm(rays, axis=1, keepdims=True)
     centres = -np.einsum("vji,vj->vi", rig.R, rig.t)[tracks.view]
     across = (np.eye(3) - rays[:, :, None] * rays[:, None]) / tracks.sigma[:, None, None] ** 2
-    count = tracks.point.max(initial=-1) + 1
-    left, right = np.zeros((count, 3, 3)), np.zeros((count, 3))
+    left, right = np.zeros((tracks.count, 3, 3)), np.zeros((tracks.count, 3))
     np.add.at(left, tracks.point, across)
     np.add.at(right, tracks.point, np.einsum("nij,nj->ni", across, centres))
-    return np.linalg.solve(left, right[..., None])[..., 0]
+    points: Float = np.linalg.solve(left, right[..., None])[..., 0].astype(np.float64)
+    return points

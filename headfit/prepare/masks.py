@@ -23,7 +23,7 @@ OUTER_LIPS = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 
 INNER_LIPS = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191)
 RING = (*range(9), *range(15, 8, -1))  # the lids' order in the iris network: below from corner to corner, then above
 #: Around a contour of landmarks a band of this half width is ignored: a share of the face's extent, and the scatter.
-BAND = 0.008
+BAND = 0.006
 #: Largest scatter of a contour, as a share of the face's extent, that is painted at all.
 MAX_SCATTER = 0.02
 
@@ -81,7 +81,7 @@ def _paint(mask: NDArray[np.uint8], landmarks: DenseLandmarks, ring: list[int], 
     scatter = float(np.median(landmarks.scatter[ring]))
     inside = _filled(mask.shape, landmarks, ring)
     mask[inside] = value if scatter < MAX_SCATTER * extent else IGNORE
-    band = max(1, round(2 * (BAND * extent + scatter)))
+    band = max(1, round(2 * BAND * extent + scatter))
     contour = np.round(landmarks.points[ring, :2] * 16 - 8).astype(np.int32)
     border = np.zeros(mask.shape, dtype=np.uint8)
     cv2.polylines(border, [contour], True, 1, band, cv2.LINE_8, 4)

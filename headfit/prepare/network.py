@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headfit.errors import HeadfitError
 
-#: From an image `[H,W,3]` float32 to the network's outputs, flat, in its own order.
-Network = Callable[[NDArray[np.float32]], list[NDArray[np.float32]]]
+#: From an image `[H,W,3]` of floats to the network's outputs, flat, in its own order.
+Network = Callable[[NDArray[Any]], list[NDArray[np.float32]]]
 
 
 def load_network(path: Path) -> Network:
@@ -26,12 +27,14 @@ def load_network(path: Path) -> Network:
         interpreter = Interpreter(str(path), num_threads=1)
         interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
-        raise HeadfitError(f"{path}: not a network that ai-edge-litert runs ({error}); delete it to fetch it") from error
+        raise HeadfitError(
+            f"{path}: not a network that ai-edge-litert runs ({error}); delete it to fetch it"
+        ) from error
     entry = interpreter.get_input_details()[0]["index"]
     exits = [output["index"] for output in interpreter.get_output_details()]
 
-    def run(image: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        interpreter.set_tensor(entry, image[None])
+    def run(image: NDArray[Any]) -> list[NDArray[np.float32]]:
+        interpreter.set_tensor(entry, image[None].astype(np.float32))
         interpreter.invoke()
         return [interpreter.get_tensor(index).reshape(-1) for index in exits]
 
