@@ -116,6 +116,7 @@ def check(path: Path | str) -> CheckReport:
             report.warnings.append(f"camera {camera.id}: masks missing in frames {some_of(camera.masks.missing)}")
         report.warnings += _content_warnings(camera, capture.label_names)
     report.warnings += capture.unreferenced_files()
+    report.warnings += _unstated_turns(capture)
     head_pixels = [np.median(camera.head_widths) if camera.head_widths else np.nan for camera in cameras]
     report.evidence = compare_evidence(capture, thorough=True)
     report.errors += report.evidence.errors
@@ -125,6 +126,20 @@ def check(path: Path | str) -> CheckReport:
     report.warnings += _absent_masks(report)
     report.warnings += _swapped_eyes(capture)
     return report
+
+
+def _unstated_turns(capture: CaptureSource) -> list[str]:
+    """Cameras whose pictures other programs show turned, while the capture does not say how they are calibrated."""
+    turns: dict[int, list[str]] = {}
+    for index, camera in enumerate(capture.cameras):
+        if turn := capture.stored_turn(index):
+            turns.setdefault(turn, []).append(camera.id)
+    return [
+        f"cameras {some_of(ids)}: other programs turn their pictures by {turn} degrees clockwise (EXIF, or a video's "
+        f"rotation), and headfit does not. If K and size are those of the turned picture, give these cameras "
+        f'"rotate": {turn}, else "rotate": 0'
+        for turn, ids in sorted(turns.items())
+    ]
 
 
 def _check_view(report: CheckReport, index: int, frame: int) -> None:
