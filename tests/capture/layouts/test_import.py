@@ -11,7 +11,7 @@ import pytest
 from headfit import cli
 from headfit.capture import open_capture
 from tests.support import layout_writers as write
-from tests.support.layout_cameras import assert_same_cameras, head_rig, sized
+from tests.support.layout_cameras import assert_same_cameras, head_rig
 
 SAMPLES = Path(os.environ.get("HEADFIT_LAYOUTS", Path(__file__).parents[4] / "shared" / "layouts"))
 
@@ -25,14 +25,14 @@ def run(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, s
 def test_it_writes_a_capture_and_says_what_the_cameras_look_at(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rig = head_rig(5, shared=True)
-    write.multiface(tmp_path, rig)
+    rig = head_rig(5)
+    write.opencv(tmp_path, rig)
     code, out, _ = run(capsys, "import", tmp_path, "--out", tmp_path / "new" / "capture", "--cameras", "100,103,104")
     assert code == 0
-    assert "multiface" in out.splitlines()[0] and "look at       (0, 0, 0) m, 1 to 1.2" in out
+    assert out.splitlines()[0].endswith(": opencv") and "look at       (0, 0, 0) m, 1.02 to 1.22 m away" in out
     assert "they do around a head" in out and "no pictures found" in out
     capture = open_capture(tmp_path / "new" / "capture")
-    assert_same_cameras(capture.cameras, [sized(rig[i], 1334, 2048) for i in (0, 3, 4)])
+    assert_same_cameras(capture.cameras, [rig[i] for i in (0, 3, 4)])
 
 
 @pytest.mark.parametrize("words", [["multiface"], ["--layout", "multiface"], []])
