@@ -21,6 +21,8 @@ VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".m4v", ".webm")
 #: Cameras whose files are listed to find the frames: some drop a few, hardly all of them the same.
 LISTED_CAMERAS = 8
 ZIP_PART = ".zip/"
+#: What changes in a pattern.
+PLACEHOLDER = re.compile(r"(\{(?:camera|frame|index)(?::[^}]*)?\})")
 
 
 @dataclass(frozen=True)
@@ -78,12 +80,12 @@ def find_pictures(
 
 def files_of(pattern: str) -> dict[str | None, str]:
     """By frame name (None for a video or a single picture) the files of a pattern without {camera}, in order."""
-    parts = re.split(r"(\{frame(?::[^}]*)?\})", pattern)
+    parts = PLACEHOLDER.split(pattern)
     has_suffix = Path(pattern).suffix.lower() in (*IMAGE_SUFFIXES, *VIDEO_SUFFIXES)
     end = "" if has_suffix else "(?:" + "|".join(map(re.escape, IMAGE_SUFFIXES)) + ")"
     expression, seen = "", False
     for part in parts:
-        if part.startswith("{frame"):
+        if PLACEHOLDER.fullmatch(part):
             expression += r"(?P=frame)" if seen else r"(?P<frame>[^/]+?)"
             seen = True
         else:
@@ -108,7 +110,7 @@ def _candidates(parts: Sequence[str], has_suffix: bool) -> list[str]:
                 return [f"{archive}/{name}" for name in opened.namelist()]
         except (OSError, zipfile.BadZipFile) as error:
             raise HeadfitError(f"{archive}: cannot be read as a zip file ({one_line(error)})") from error
-    text = "".join("*" if part.startswith("{frame") else glob.escape(part) for part in parts)
+    text = "".join("*" if PLACEHOLDER.fullmatch(part) else glob.escape(part) for part in parts)
     return glob.glob(text if has_suffix else text + ".*")
 
 
