@@ -18,7 +18,7 @@ import numpy as np
 
 from headfit.capture.layouts import content, entries
 from headfit.capture.layouts.options import ImportOptions
-from headfit.capture.layouts.pictures import Pictures, find_pictures, named_pictures
+from headfit.capture.layouts.pictures import Pictures, named_pictures
 from headfit.capture.lenses.convert import convert_lens
 from headfit.errors import HeadfitError, some_of
 from headfit.files import damage_named, one_line, read_text
@@ -26,7 +26,6 @@ from headfit.types import Float
 
 #: Degrees clockwise to upright, by EXIF orientation.
 TURNS = {1: 0, 3: 180, 6: 90, 8: 270}
-IMAGE_FOLDERS = (".", "images", "photos", "..", "../images")
 LENS_FIELDS = ("k1", "k2", "k3", "k4", "p1", "p2", "p3", "p4", "b1", "b2")
 #: What is read of a calibration, which also holds dates and the like.
 FIELDS = ("f", "fx", "fy", "cx", "cy", "skew", *LENS_FIELDS)
@@ -82,9 +81,7 @@ def _read(file: Path, options: ImportOptions) -> dict[str, Any]:
     labels = [
         Path(PureWindowsPath(camera.get("label") or f"camera{camera.get('id')}").as_posix()) for camera in cameras
     ]
-    names, pictures = named_pictures(labels, [file.parent / folder for folder in IMAGE_FOLDERS])
-    if options.images:
-        pictures = find_pictures([], names, options, file.parent)
+    names, pictures = named_pictures(labels, file.parent, options)
     by_name = dict(zip(names, cameras, strict=True))
     found = []
     for name in content.with_pictures(names, pictures, options):

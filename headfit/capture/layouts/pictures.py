@@ -20,6 +20,8 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".avif", ".
 VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".m4v", ".webm")
 #: Cameras whose files are listed to find the frames: some drop a few, hardly all of them the same.
 LISTED_CAMERAS = 8
+#: Where pictures are, as seen from the calibration that names them.
+IMAGE_FOLDERS = (".", "images", "photos", "input", "..", "../images", "../../images", "../../../images")
 ZIP_PART = ".zip/"
 #: What changes in a pattern.
 PLACEHOLDER = re.compile(r"(\{(?:camera|frame|index)(?::[^}]*)?\})")
@@ -152,12 +154,13 @@ def picture_size(path: str) -> tuple[int, int] | None:
         return None
 
 
-def named_pictures(paths: Sequence[Path], folders: Sequence[Path]) -> tuple[list[str], Pictures | None]:
+def named_pictures(paths: Sequence[Path], base: Path, options: ImportOptions) -> tuple[list[str], Pictures | None]:
     """Cameras with one picture each.
 
     Args:
         paths: the pictures as a calibration names them, relative or absolute, of this machine or another.
-        folders: where to look for them.
+        base: the calibration's folder.
+        options: `images` says where the pictures are; else they are looked for in the usual places.
 
     Returns:
         An id for each: the name without suffix, or with its folders where that is not unique. The pictures that are
@@ -168,9 +171,11 @@ def named_pictures(paths: Sequence[Path], folders: Sequence[Path]) -> tuple[list
         stems = ["_".join((*path.parts[-3:-1], stem)).strip("/") for path, stem in zip(paths, stems, strict=True)]
     if len(set(stems)) < len(stems):
         stems = [f"{index:03d}_{stem}" for index, stem in enumerate(stems)]
+    if options.images:
+        return stems, find_pictures([], stems, options, base)
     first = {}
     for stem, path in zip(stems, paths, strict=True):
-        tried = [folder / part for folder in folders for part in dict.fromkeys((path, Path(path.name)))]
+        tried = [base / folder / part for part in dict.fromkeys((path, Path(path.name))) for folder in IMAGE_FOLDERS]
         found = next((there for at in tried if (there := _existing(at))), None)
         if found:
             first[stem] = str(found)
