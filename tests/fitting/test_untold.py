@@ -1,5 +1,7 @@
 """What a parser cannot tell: the mask loss has no gradient at its borders, whatever the masks show there."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -73,7 +75,7 @@ def untold_borders(model: FittedHead) -> torch.Tensor:
 
 @pytest.mark.parametrize("name", ["ava-256", "celebamask", "lapa", "mediapipe-multiclass"])
 def test_borders_that_a_parser_cannot_tell_have_no_gradient(name: str, config: FitConfig) -> None:
-    model = open_mouth(read_labels(JsonValue("labels", name)).by_value, config)
+    model = open_mouth(read_labels(JsonValue("labels", name), Path()).by_value, config)
     borders = untold_borders(model)
     assert borders.sum() > 20
     assert not gradient(model, borders).any()
