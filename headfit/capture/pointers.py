@@ -151,7 +151,7 @@ def _masks(node: JsonValue, context: Context) -> tuple[MaskFiles, ...]:
 
 def _mask(node: JsonValue, context: Context) -> MaskFiles:
     pattern, offset, step, more = context.files(node, ("labels", "rotate"))
-    labels = read_labels(more["labels"]) if "labels" in more else None
+    labels = read_labels(more["labels"], context.folder) if "labels" in more else None
     rotate = more["rotate"].one_of(TURNS) if "rotate" in more else None
     return MaskFiles(pattern, offset, step, labels=labels, rotate=rotate)
 
