@@ -43,7 +43,8 @@ def read(source: Path, options: ImportOptions) -> dict[str, Any]:
         pattern, names, timesteps = found
         there = {name: files_of(pattern.replace("{camera}", name)) for name in names.values()}
         first = {name: next(iter(files.values())) for name, files in there.items() if files}
-        chosen = [timesteps[index] for index in sorted(timesteps)][options.frame_slice()]
+        ordered = [timesteps[index] for index in sorted(timesteps)]
+        chosen = [ordered[index] for index in options.selection.frame_indices(ordered)]
         pictures = Pictures(pattern, chosen, first) if first else None
         cameras = []
         numbers = {name: index for index, name in sorted(names.items())}

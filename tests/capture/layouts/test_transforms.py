@@ -7,6 +7,7 @@ from PIL import Image
 
 from headfit.capture.layouts import read_layout
 from headfit.capture.layouts.options import ImportOptions
+from headfit.capture.selection import Selection
 from headfit.errors import HeadfitError
 from tests.support import layout_writers as write
 from tests.support.layout_cameras import assert_same_cameras, head_rig, imported
@@ -77,7 +78,7 @@ def test_vhaps_has_cameras_and_timesteps(tmp_path: Path) -> None:
         for timestep in range(3):
             for index, camera in enumerate(head_rig()):
                 Image.new("L", camera.size).save(tmp_path / kind / f"{timestep:05d}_{index:02d}.png")
-    name, content = read_layout("auto", tmp_path, ImportOptions(frames="1:"))
+    name, content = read_layout("auto", tmp_path, ImportOptions(selection=Selection("1:")))
     assert name == "vhap" and content["frames"] == ["00001", "00002"]
     assert [camera["id"] for camera in content["cameras"]] == ["00", "01", "02", "03", "04"]
     assert content["images"] == str(tmp_path / "images" / "{frame}_{camera}.png")
