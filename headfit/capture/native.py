@@ -67,16 +67,21 @@ class NativeCapture(CaptureSource):
         self._known_value = np.isin(np.arange(256), list(manifest.label_names))
 
     def image(self, camera: int, frame: int) -> NDArray[np.uint8] | None:
+        return self.image_reduced(camera, frame, 1)
+
+    def image_reduced(self, camera: int, frame: int, reduction: int) -> NDArray[np.uint8] | None:
         files = self._pointers[camera].images
         place = self._find(files, camera, frame)
         if place is None:
             return None
-        tones = Tones(files.white_level, files.color)
+        tones, turn = Tones(files.white_level, files.color), self._pointers[camera].rotate
+        if turn and any(side % reduction for side in self.cameras[camera].size):
+            reduction = 1  # the pixel that is not whole would be the first one after turning
         if place.picture is not None:
             image = developed(self._storage.video(place.path).frame(place.picture), 255, tones)
         else:
-            image = decode_image(self._storage.read(place), str(place), tones)
-        return self._upright(place, image, camera, self._pointers[camera].rotate)
+            image = decode_image(self._storage.read(place), str(place), tones, reduction)
+        return self._upright(place, image, camera, turn, reduction)
 
     def mask(self, camera: int, frame: int) -> NDArray[np.uint8] | None:
         sources = self._pointers[camera].masks
@@ -186,13 +191,17 @@ class NativeCapture(CaptureSource):
             return self._storage.video(place.path).frame(place.picture)[..., 0]
         return decode_image(self._storage.read(place), str(place))[..., 0]
 
-    def _upright(self, place: Place, pixels: NDArray[np.uint8], camera: int, turn: int | None) -> NDArray[np.uint8]:
-        """The pixels turned clockwise. Raises DamagedFile where they are then not of the camera's size."""
+    def _upright(
+        self, place: Place, pixels: NDArray[np.uint8], camera: int, turn: int | None, reduction: int = 1
+    ) -> NDArray[np.uint8]:
+        """The pixels turned clockwise. Raises DamagedFile where they are then not of the camera's size, nor that part
+        of it."""
         if turn:
             pixels = np.asarray(cv2.rotate(pixels, _ROTATIONS[turn]), dtype=np.uint8)
         height, width = pixels.shape[:2]
         expected = self.cameras[camera]
-        if (width, height) != expected.size:
+        reduced = tuple(-(-side // reduction) for side in expected.size)
+        if (width, height) not in (expected.size, reduced):
             turned = f" after turning it by {turn} degrees" if turn else ""
             raise DamagedFile(
                 str(place),
