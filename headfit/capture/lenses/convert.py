@@ -54,8 +54,9 @@ def convert_lens(
         camera: the camera's name, for messages.
 
     Returns:
-        The entry {"model", "coefficients"}; K, changed by b1 and b2, and for a model that magnifies on its axis; the
-        largest distance in pixels between where the two lenses show the same direction, anywhere in the picture.
+        The entry {"model", "coefficients"}, with "error_px" if the lens was fitted; K, changed by b1 and b2, and for a
+        model that magnifies on its axis; the error: the largest distance in pixels, anywhere in the picture, between
+        where the two lenses show the same direction, 0 for a lens that is exactly one of ours.
 
     Raises:
         HeadfitError: an unknown model, wrong parameters, or no model of ours comes within `MAX_PIXELS`.
@@ -85,7 +86,7 @@ def convert_lens(
             f"allowed are {MAX_PIXELS}. Are the parameters right for {size[0]}x{size[1]} pixels and fx {K[0, 0]:.6g}? "
             "Else undistort the pictures."
         )
-    return _entry(lens), K, error_px
+    return _entry(lens) | {"error_px": error_px}, K, error_px
 
 
 def colmap_camera(model: str, values: Sequence[float]) -> tuple[Float, Sequence[float]]:
