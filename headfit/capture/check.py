@@ -16,6 +16,7 @@ from headfit.capture.decode import DamagedFile
 from headfit.capture.mask_checks import blended_classes, exposure_fault
 from headfit.capture.native import open_capture
 from headfit.capture.rig import Rig, describe_rig, rig_warnings
+from headfit.capture.selection import ALL, Selection
 from headfit.capture.source import CaptureSource, read_or_none
 from headfit.errors import some_of
 from headfit.sampling import evenly_spaced
@@ -97,12 +98,17 @@ class CheckReport:
         return 1 if self.errors else 0
 
 
-def check(path: Path | str) -> CheckReport:
+def check(path: Path | str, selection: Selection = ALL) -> CheckReport:
     """The findings about the capture in the folder `path`, after decoding every file with a progress bar.
 
-    Raises HeadfitError when capture.json itself cannot be used.
+    Args:
+        path: the folder.
+        selection: which of its frames and cameras are checked.
+
+    Raises:
+        HeadfitError: capture.json itself cannot be used.
     """
-    capture = open_capture(path)
+    capture = open_capture(path, selection)
     cameras = [CameraReport(camera.id, camera.width, camera.height) for camera in capture.cameras]
     report = CheckReport(capture, cameras, describe_rig(capture.cameras))
     with tqdm(total=len(cameras) * len(capture.frames), unit="view", desc="check", leave=False) as progress:

@@ -14,13 +14,15 @@ from numpy.typing import NDArray
 from headfit.capture.color import ColorSteps, in_strips, srgb_encoded
 from headfit.capture.image_bytes import (
     EXR_SIGNATURE,
+    JPEG_SIGNATURE,
+    PNG_SIGNATURE,
     bit_depth,
     find_damage,
     is_lossy,
-    is_webp,
     picture_size,
     without_orientation,
 )
+from headfit.capture.palette import has_colours, with_indices
 from headfit.errors import HeadfitError
 from headfit.files import one_line
 from headfit.types import Float
@@ -93,7 +95,7 @@ def decode_image(data: bytes, path: Path | str, tones: Tones = AS_STORED, reduct
         return developed(_decode_exr(path, data), 1.0, tones, linear=True)
     depth = bit_depth(data)
     if depth <= 8 and tones.white_level is None:
-        if reduction > 1:
+        if reduction > 1 and data.startswith(JPEG_SIGNATURE):
             rgb = cv2.cvtColor(_decode(path, data, _REDUCED[reduction] | _AS_STORED), cv2.COLOR_BGR2RGB)
         else:
             rgb = _decode(path, data, cv2.IMREAD_COLOR_RGB | _AS_STORED)
@@ -127,6 +129,8 @@ def developed(pixels: NDArray[Any], white: float, tones: Tones, linear: bool = F
 def decode_label_image(data: bytes, path: Path | str, channels: int = 1) -> NDArray[np.uint8]:
     """Mask values `[H,W]`, or RGB `[H,W,3]` for `channels` 3, of an 8-bit PNG, TIFF or lossless WebP.
 
+    The values of a PNG with a palette of colours are the palette's indices.
+
     Args:
         data: the bytes of the file.
         path: its name, for messages.
@@ -140,15 +144,18 @@ def decode_label_image(data: bytes, path: Path | str, channels: int = 1) -> NDAr
         raise DamagedFile(path, "lossy compression changes class values: save masks as PNG, from the originals")
     if channels == 3:
         return np.asarray(_decode(path, data, cv2.IMREAD_COLOR_RGB | _AS_STORED))
+    if data.startswith(PNG_SIGNATURE) and has_colours(data):
+        grey, factor = with_indices(data)
+        return np.asarray(_decode(path, grey, cv2.IMREAD_UNCHANGED) // factor)
     mask = _decode(path, data, cv2.IMREAD_UNCHANGED)
-    if is_webp(data) and mask.ndim == 3 and (mask[..., :3] == mask[..., :1]).all():
-        mask = mask[..., 0]  # WebP knows no greyscale
+    if mask.ndim == 3 and (mask[..., :3] == mask[..., :1]).all():
+        mask = mask[..., 0]  # WebP knows no greyscale, and a palette may be grey
     if mask.ndim != 2 or mask.dtype != np.uint8:
         found = 1 if mask.ndim == 2 else mask.shape[2]
         raise DamagedFile(
             path,
             f"a mask must be one 8-bit channel of class values, this has {found} of {mask.dtype} "
-            "(a palette PNG decodes to colours: save it as greyscale)",
+            '(name the colours\' labels as "R,G,B")',
         )
     return mask
 

@@ -38,20 +38,22 @@ class Labels:
     matte: bool = False
 
 
-def read_labels(node: JsonValue) -> Labels:
-    """The meaning that capture.json gives: "matte", a name of label_maps, or an object {value or "R,G,B": label}.
+def read_labels(node: JsonValue, folder: Path) -> Labels:
+    """The meaning that capture.json gives: "matte", a label map, or an object {value or "R,G,B": label}.
 
+    A label map is a file of `label_maps` by its name, or a YAML file of one's own by its path relative to `folder`.
     Besides the native labels, "unknown" leaves a pixel to the next source.
     """
     if node.value == "matte":
         return Labels({}, {}, matte=True)
     if not isinstance(node.value, str):
         return _label_map(node)
-    known = sorted(path.stem for path in MAPS.glob("*.yaml"))
-    name = node.one_of([*known, "matte"])
-    path = MAPS / f"{name}.yaml"
+    if node.value.endswith((".yaml", ".yml")):
+        path = folder / node.value
+    else:
+        path = MAPS / f"{node.one_of([*sorted(path.stem for path in MAPS.glob('*.yaml')), 'matte'])}.yaml"
     with failures_named(path):
-        return _label_map(JsonValue(f"{node.path} ({name}.yaml)", read_yaml(path)))
+        return _label_map(JsonValue(f"{node.path} ({path.name})", read_yaml(path)))
 
 
 def _label_map(node: JsonValue) -> Labels:

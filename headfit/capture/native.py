@@ -18,51 +18,70 @@ from headfit.capture.manifest import Manifest, read_manifest
 from headfit.capture.mask_labels import NATIVE_VALUES, Labels, first_that_knows, native_labels
 from headfit.capture.pattern import IMAGE_SUFFIXES, Numbering, Place
 from headfit.capture.pointers import USUAL_IMAGES, Files, MaskFiles
+from headfit.capture.selection import ALL, Selection
 from headfit.capture.source import CaptureSource
 from headfit.capture.storage import Storage
 from headfit.capture.true_meshes import TrueMeshes, read_true_meshes
 from headfit.errors import HeadfitError, some_of
+from headfit.files import errors_in
 from headfit.types import Float
 
 _ROTATIONS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 
 
-def open_capture(path: Path | str) -> CaptureSource:
-    """The capture in the folder `path`. Only capture.json is read. Raises HeadfitError when it cannot be used."""
+def open_capture(path: Path | str, selection: Selection = ALL) -> CaptureSource:
+    """The capture in the folder `path`. Only capture.json is read.
+
+    Args:
+        path: the folder.
+        selection: which of its frames and cameras are used.
+
+    Raises:
+        HeadfitError: it cannot be used, or has no such frames or cameras.
+    """
     path = Path(path)
-    return NativeCapture(path, read_manifest(path))
+    manifest = read_manifest(path)
+    with errors_in(path):
+        return NativeCapture(path, manifest, selection)
 
 
 class NativeCapture(CaptureSource):
     """A capture whose files are where its capture.json says, by camera and frame."""
 
-    def __init__(self, path: Path, manifest: Manifest):
+    def __init__(self, path: Path, manifest: Manifest, selection: Selection = ALL):
         self.path = path
         self.location = str(path)
         self.name = manifest.name
-        self.cameras = manifest.cameras
-        self.frames = manifest.frames
+        self._manifest = manifest
+        self._positions = selection.frame_indices(manifest.frames)
+        cameras = selection.camera_indices([camera.id for camera in manifest.cameras])
+        self._pointers = [manifest.pointers[index] for index in cameras]
+        self.cameras = [manifest.cameras[index] for index in cameras]
+        self.frames = [manifest.frames[position] for position in self._positions]
         self.fps = manifest.fps
         self.metres_per_unit = manifest.metres_per_unit
-        self._classes = manifest.label_names
-        self._pointers = manifest.pointers
         self._storage = Storage()
         self._numbered = Numbering.of(manifest.frames).numbered
-        self._native_masks = any(len(each.masks) > 1 or each.masks[0].labels for each in manifest.pointers)
+        self._native_masks = any(len(each.masks) > 1 or each.masks[0].labels for each in self._pointers)
         self.label_names = self._named_labels() if self._native_masks else manifest.label_names
         self._known_value = np.isin(np.arange(256), list(manifest.label_names))
 
     def image(self, camera: int, frame: int) -> NDArray[np.uint8] | None:
+        return self.image_reduced(camera, frame, 1)
+
+    def image_reduced(self, camera: int, frame: int, reduction: int) -> NDArray[np.uint8] | None:
         files = self._pointers[camera].images
         place = self._find(files, camera, frame)
         if place is None:
             return None
-        tones = Tones(files.white_level, files.color)
+        tones, turn = Tones(files.white_level, files.color), self._pointers[camera].rotate
+        if turn and any(side % reduction for side in self.cameras[camera].size):
+            reduction = 1  # the pixel that is not whole would be the first one after turning
         if place.picture is not None:
             image = developed(self._storage.video(place.path).frame(place.picture), 255, tones)
         else:
-            image = decode_image(self._storage.read(place), str(place), tones)
-        return self._upright(place, image, camera, self._pointers[camera].rotate)
+            image = decode_image(self._storage.read(place), str(place), tones, reduction)
+        return self._upright(place, image, camera, turn, reduction)
 
     def mask(self, camera: int, frame: int) -> NDArray[np.uint8] | None:
         sources = self._pointers[camera].masks
@@ -93,7 +112,8 @@ class NativeCapture(CaptureSource):
 
     def save_landmarks(self, camera: int, frame: int, landmarks: Float) -> None:
         files = self._pointers[camera].landmarks
-        place = files.pattern.place(self.cameras[camera].id, frame, self._numbering(files, camera))
+        position = self._positions[frame]
+        place = files.pattern.place(self.cameras[camera].id, position, self._numbering(files, camera))
         if place is None:
             raise HeadfitError(f"{self.describe(camera, frame)}: the camera has no picture at this time")
         if files.scheme != "ibug68":
@@ -105,7 +125,7 @@ class NativeCapture(CaptureSource):
 
     def unreferenced_files(self) -> list[str]:
         warnings = []
-        cameras, frames = {camera.id for camera in self.cameras}, set(self.frames)
+        cameras, frames = {camera.id for camera in self._manifest.cameras}, set(self._manifest.frames)
         suffixes = {suffix for lower in IMAGE_SUFFIXES for suffix in (lower, lower.upper())}
         for kind, known in (("images", suffixes), ("masks", suffixes), ("landmarks", {".json"})):
             folders = sorted(path for path in (self.path / kind).glob("*") if path.is_dir())
@@ -135,19 +155,20 @@ class NativeCapture(CaptureSource):
             return None  # reported where the picture is read
 
     def _find(self, files: Files, camera: int, frame: int) -> Place | None:
-        return self._storage.find(files.pattern, self.cameras[camera].id, frame, self._numbering(files, camera))
+        id, position = self.cameras[camera].id, self._positions[frame]
+        return self._storage.find(files.pattern, id, position, self._numbering(files, camera))
 
     def _numbering(self, files: Files, camera: int) -> Numbering:
         """How the pictures of a camera are counted in these files: a late camera by whole pictures."""
         offset = files.offset + round(self._pointers[camera].offset)
-        return Numbering(self.frames, self._numbered and not files.by_index, offset, files.step)
+        return Numbering(self._manifest.frames, self._numbered and not files.by_index, offset, files.step)
 
     def _landmark_place(self, camera: int, frame: int) -> Place | None:
         return self._find(self._pointers[camera].landmarks, camera, frame)
 
     def _mask(self, files: MaskFiles, place: Place, camera: int) -> NDArray[np.uint8]:
         """A mask as it is stored, or as `NATIVE_VALUES` where some mask of the capture is."""
-        labels = files.labels or Labels(self._classes, {})
+        labels = files.labels or Labels(self._manifest.label_names, {})
         if labels.matte:
             stored = self._matte(place)
         else:
@@ -169,13 +190,17 @@ class NativeCapture(CaptureSource):
             return self._storage.video(place.path).frame(place.picture)[..., 0]
         return decode_image(self._storage.read(place), str(place))[..., 0]
 
-    def _upright(self, place: Place, pixels: NDArray[np.uint8], camera: int, turn: int | None) -> NDArray[np.uint8]:
-        """The pixels turned clockwise. Raises DamagedFile where they are then not of the camera's size."""
+    def _upright(
+        self, place: Place, pixels: NDArray[np.uint8], camera: int, turn: int | None, reduction: int = 1
+    ) -> NDArray[np.uint8]:
+        """The pixels turned clockwise. Raises DamagedFile where they are then not of the camera's size, nor that part
+        of it."""
         if turn:
             pixels = np.asarray(cv2.rotate(pixels, _ROTATIONS[turn]), dtype=np.uint8)
         height, width = pixels.shape[:2]
         expected = self.cameras[camera]
-        if (width, height) != expected.size:
+        reduced = tuple(-(-side // reduction) for side in expected.size)
+        if (width, height) not in (expected.size, reduced):
             turned = f" after turning it by {turn} degrees" if turn else ""
             raise DamagedFile(
                 str(place),
@@ -188,6 +213,6 @@ class NativeCapture(CaptureSource):
         """Native label of each value that a mask can have."""
         names = {"ignore"}
         for files in (files for pointers in self._pointers for files in pointers.masks):
-            labels = files.labels or Labels(self._classes, {})
+            labels = files.labels or Labels(self._manifest.label_names, {})
             names |= {"background"} if labels.matte else {*labels.by_value.values(), *labels.by_color.values()}
         return {value: name for name, value in NATIVE_VALUES.items() if name in names}

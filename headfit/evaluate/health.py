@@ -144,7 +144,7 @@ def report_health(run: Run) -> str:
     Returns:
         The verdict.
     """
-    health = examine(run, open_capture(run.args.capture))
+    health = examine(run, open_capture(run.args.capture, run.args.selection))
     health.save(run.path)
     summary = format_health(health)
     print(summary)

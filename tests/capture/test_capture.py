@@ -107,7 +107,7 @@ def test_a_mask_with_an_unnamed_value_colours_or_depth_is_named(write_capture: W
     cv2.imwrite(str(file), values)
     with pytest.raises(DamagedFile, match=r"cam0/0000\.png: holds class values .*: \[14, 77\]"):
         capture.mask(0, 0)
-    cv2.imwrite(str(file), np.zeros((32, 24, 3), np.uint8))
+    cv2.imwrite(str(file), np.full((32, 24, 3), (0, 9, 0), np.uint8))
     with pytest.raises(DamagedFile, match="one 8-bit channel of class values, this has 3"):
         capture.mask(0, 0)
     cv2.imwrite(str(file), np.zeros((32, 24), np.uint16))

@@ -1,10 +1,13 @@
 """The label maps that come with headfit: by name, whole, and with what each parser cannot tell."""
 
+from pathlib import Path
+
 import pytest
 
 from headfit.capture.json_value import JsonValue
 from headfit.capture.labels import label_classes
 from headfit.capture.mask_labels import MAPS, read_labels
+from headfit.errors import HeadfitError
 
 MODEL = ("skin", "upper_lip", "lower_lip", "upper_teeth", "lower_teeth", "gums", "tongue", "mouth_cavity")
 MODEL += ("left_eye", "right_eye", "brows", "ears", "neck", "nose")
@@ -29,7 +32,7 @@ EXPECTED = {
 
 
 def by_name(name: str) -> dict[int, str]:
-    return read_labels(JsonValue("masks.labels", name)).by_value
+    return read_labels(JsonValue("masks.labels", name), Path()).by_value
 
 
 def test_each_map_is_tested() -> None:
@@ -59,3 +62,24 @@ def test_sapiens2_is_sapiens_with_glasses() -> None:
     one, two = by_name("sapiens-28"), by_name("sapiens2-29")
     assert two[2] == "ignore"
     assert [two[value + (value >= 2)] for value in one] == list(one.values())
+
+
+def test_a_map_of_ones_own_is_a_yaml_file(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("0: background\n7: skin  # face\n'255': inner-mouth\n")
+    labels = read_labels(JsonValue("masks.labels", "mine.yaml"), tmp_path)
+    assert labels.by_value == {0: "background", 7: "skin", 255: "inner_mouth"}
+    (tmp_path / "colours.yml").write_text('"0,0,0": background\n"255, 128, 0": hair\n')
+    colours = read_labels(JsonValue("masks.labels", str(tmp_path / "colours.yml")), Path())
+    assert colours.by_color == {(0, 0, 0): "background", (255, 128, 0): "hair"}
+
+
+def test_what_is_wrong_with_a_map_is_named(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("0: backgruond\n")
+    with pytest.raises(
+        HeadfitError, match=r"masks\.labels \(mine\.yaml\).*unknown label name 'backgruond'.*background"
+    ):
+        read_labels(JsonValue("masks.labels", "mine.yaml"), tmp_path)
+    with pytest.raises(HeadfitError, match=r"absent\.yaml"):
+        read_labels(JsonValue("masks.labels", "absent.yaml"), tmp_path)
+    with pytest.raises(HeadfitError, match=r"masks\.labels: .*celebamask"):
+        read_labels(JsonValue("masks.labels", "celebmask"), tmp_path)

@@ -47,7 +47,7 @@ def read(source: Path, options: ImportOptions) -> dict[str, Any]:
         raise HeadfitError(f"{folder}: no camera is in both {INTRINSICS} and {EXTRINSICS}")
     odd = sorted({*_names(intri), *_names(extri)} - set(names))
     if odd:
-        options.notes.append(f"{len(odd)} cameras are in one of the two files only and are left out: {some_of(odd)}")
+        options.notes.append(f"left out, because they are in one of the two files only: {some_of(odd)}")
     patterns = [f"{folder}/{kind}/{{camera}}{rest}" for kind in ("images", "videos") for rest in ("/{frame}", ".mp4")]
     pictures = find_pictures(patterns, names, options, folder)
     cameras = []

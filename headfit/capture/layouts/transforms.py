@@ -25,15 +25,25 @@ SPLITS = ("train", "val", "test")
 
 
 def recognise(source: Path) -> bool:
-    """Whether `source` is a transforms*.json, or a folder with one."""
+    """Whether `source` is a transforms*.json, or a folder with one, and not of VHAP's kind."""
+    return is_there(source) and not has_timesteps(source)
+
+
+def is_there(source: Path) -> bool:
+    """Whether `source` is a transforms*.json of any kind, or a folder with one."""
     return bool(_files(source))
+
+
+def has_timesteps(source: Path) -> bool:
+    """Whether the frames say which camera and which timestep they are, as in VHAP."""
+    return {"timestep_index", "camera_index"} <= set(frames_of(source)[0])
 
 
 def read(source: Path, options: ImportOptions) -> dict[str, Any]:
     """The content of capture.json. `source`: a transforms*.json or its folder, in which the splits are joined."""
     frames = frames_of(source)
     folder = source if source.is_dir() else source.parent
-    names, pictures = named_pictures([Path(str(frame["file_path"])) for frame in frames], [folder])
+    names, pictures = named_pictures([Path(str(frame["file_path"])) for frame in frames], folder, options)
     cameras = []
     by_name = dict(zip(names, frames, strict=True))
     for name in content.with_pictures(names, pictures, options):
