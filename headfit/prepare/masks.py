@@ -13,7 +13,7 @@ from headfit.prepare.face_mesh import LEFT_LIDS, RIGHT_LIDS, DenseLandmarks
 from headfit.prepare.network import Network, load_network
 from headfit.types import Float
 
-LABELS = {0: "background", 1: "skin", 2: "lips", 3: "mouth_cavity", 4: "left_eye", 5: "right_eye", 255: "ignore"}
+LABELS = {0: "background", 1: "skin", 2: "lips", 3: "inner_mouth", 4: "left_eye", 5: "right_eye", 255: "ignore"}
 BACKGROUND, SKIN, LIPS, MOUTH, LEFT_EYE, RIGHT_EYE, IGNORE = LABELS
 SEGMENTATION_SIDE = 256
 #: Certainty of the segmentation at which a pixel is background, and at which it is the person.
