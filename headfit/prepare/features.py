@@ -69,19 +69,29 @@ def guided_matches(rig: Rig, a: int, b: int, of_a: Features, of_b: Features, bal
     length = np.linalg.norm(along, axis=1, keepdims=True)
     along = along / np.maximum(length, 1e-9)
     across = np.column_stack([along[:, 1], -along[:, 0]])
-    pixels = of_b.pixels[inside_b].T
-    forward = along @ pixels - (along * start).sum(axis=1, keepdims=True)
-    aside = across @ pixels - (across * start).sum(axis=1, keepdims=True)
-    allowed = (np.abs(aside) < band) & (forward > -band) & (forward < length + band)
-    likeness = of_a.descriptors[inside_a] @ of_b.descriptors[inside_b].T
-    distance = np.where(allowed, 2 - 2 * likeness, np.float32(np.inf))
+    pixels = of_b.pixels[inside_b].T.astype(np.float32)
+    # Distances along the segment and from its line, relative to what is allowed, are within [-1, 1].
+    half = length / 2 + band
+    forward = _affine(along / half, -((along * start).sum(axis=1, keepdims=True) + length / 2) / half, pixels)
+    aside = _affine(across / band, -(across * start).sum(axis=1, keepdims=True) / band, pixels)
+    excess = np.maximum(np.abs(forward, out=forward), np.abs(aside, out=aside), out=aside)
+    distance = 2 - 2 * (of_a.descriptors[inside_a] @ of_b.descriptors[inside_b].T)
+    distance[excess >= 1] = np.inf
     rows = np.arange(len(distance))
     nearest, of_column = distance.argmin(axis=1), distance.argmin(axis=0)
     best = distance[rows, nearest]
-    mutual = np.isfinite(best) & (of_column[nearest] == rows)
+    rows = np.flatnonzero(np.isfinite(best) & (of_column[nearest] == rows))
+    nearest, best = nearest[rows], best[rows]
     second = np.minimum(_second(distance, rows, nearest, 1), _second(distance, rows, nearest, 0))
-    mutual &= best < RATIO**2 * second
-    return np.stack([inside_a[mutual], inside_b[nearest[mutual]]], axis=1)
+    clear = best < RATIO**2 * second
+    return np.stack([inside_a[rows[clear]], inside_b[nearest[clear]]], axis=1)
+
+
+def _affine(factors: Float, constant: Float, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """`factors [A,2] @ pixels [2,B] + constant [A,1]` in single precision."""
+    values: NDArray[np.float32] = factors.astype(np.float32) @ pixels
+    values += constant.astype(np.float32)
+    return values
 
 
 def _second(distance: NDArray[np.float32], rows: Int, columns: Int, axis: int) -> NDArray[np.float32]:
