@@ -153,6 +153,8 @@ def _mask(node: JsonValue, context: Context) -> MaskFiles:
     pattern, offset, step, more = context.files(node, ("labels", "rotate"))
     labels = read_labels(more["labels"], context.folder) if "labels" in more else None
     rotate = more["rotate"].one_of(TURNS) if "rotate" in more else None
+    if pattern.is_video and not (labels and labels.matte):
+        raise node.error("compression changes the class values of a video: only a 'matte' can be one")
     return MaskFiles(pattern, offset, step, labels=labels, rotate=rotate)
 
 
