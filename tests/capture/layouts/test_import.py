@@ -110,7 +110,7 @@ def test_a_sample_is_imported(
         pytest.skip(f"{source} is not there; HEADFIT_LAYOUTS may name the folder of the samples")
     began = time.process_time()
     code, _, _ = run(capsys, "import", source, "--out", tmp_path, *options)
-    assert code == 0 and time.process_time() - began < 5
+    assert code == 0 and time.process_time() - began < 8  # 2 s where nothing else runs
     assert len(json.loads((tmp_path / "capture.json").read_text())["cameras"]) == cameras
 
 
