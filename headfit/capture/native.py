@@ -17,7 +17,7 @@ from headfit.capture.landmark_files import read_landmarks, write_landmarks
 from headfit.capture.manifest import Manifest, read_manifest
 from headfit.capture.mask_labels import NATIVE_VALUES, Labels, first_that_knows, native_labels
 from headfit.capture.pattern import IMAGE_SUFFIXES, Numbering, Place
-from headfit.capture.pointers import USUAL_IMAGES, Files, MaskFiles
+from headfit.capture.pointers import USUAL, Files, MaskFiles
 from headfit.capture.selection import ALL, Selection
 from headfit.capture.source import CaptureSource
 from headfit.capture.storage import Storage
@@ -106,7 +106,7 @@ class NativeCapture(CaptureSource):
 
     def expected_images(self, camera: int) -> str:
         name, pattern = self.cameras[camera].id, self._pointers[camera].images.pattern
-        if str(pattern) == USUAL_IMAGES:
+        if str(pattern) == USUAL["images"]:
             return f"images/{name}/<frame>.jpg or .png, or videos/{name}.mp4"
         return str(pattern).replace("{camera}", name)
 
@@ -127,7 +127,12 @@ class NativeCapture(CaptureSource):
         warnings = []
         cameras, frames = {camera.id for camera in self._manifest.cameras}, set(self._manifest.frames)
         suffixes = {suffix for lower in IMAGE_SUFFIXES for suffix in (lower, lower.upper())}
+        patterns = {
+            str(files.pattern) for each in self._pointers for files in (each.images, *each.masks, each.landmarks)
+        }
         for kind, known in (("images", suffixes), ("masks", suffixes), ("landmarks", {".json"})):
+            if USUAL[kind] not in patterns:
+                continue
             folders = sorted(path for path in (self.path / kind).glob("*") if path.is_dir())
             unknown = [folder.name for folder in folders if folder.name not in cameras]
             if unknown:
