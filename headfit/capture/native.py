@@ -169,8 +169,7 @@ class NativeCapture(CaptureSource):
         return Numbering(self._manifest.frames, self._numbered and not files.by_index, offset, files.step)
 
     def _landmark_place(self, camera: int, frame: int) -> Place | None:
-        files = self._pointers[camera].landmarks
-        return self._find(files, camera, frame) if files.scheme == "ibug68" else None
+        return self._find(self._pointers[camera].landmarks, camera, frame)
 
     def _mask(self, files: MaskFiles, place: Place, camera: int) -> NDArray[np.uint8]:
         """A mask as it is stored, or as `NATIVE_VALUES` where some mask of the capture is."""
