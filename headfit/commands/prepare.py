@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from headfit.commands.command import Command
+from headfit.errors import HeadfitError
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +32,8 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 def _run(args: argparse.Namespace) -> None:
     from headfit.prepare.run import Options, prepare
 
+    if args.eye_distance is not None and not 20 < args.eye_distance < 100:
+        raise HeadfitError(f"--eye-distance {args.eye_distance:g}: expected millimetres, such as 63")
     eye_distance = None if args.eye_distance is None else args.eye_distance / 1000
     prepare(args.capture, Options(args.wheel, args.overwrite, args.separate_lenses, eye_distance))
 

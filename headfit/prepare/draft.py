@@ -41,8 +41,10 @@ class Draft:
         self.content.setdefault("fps", ASSUMED_FPS)
         self.content.setdefault("units", "m")
         for entry in self._entries():
+            if not isinstance(entry, dict) or not isinstance(entry.get("id"), str):
+                raise HeadfitError(f"{self.file}: cameras: each must be an object with an 'id', the camera's name")
             if not {"width", "height"} <= set(entry):
-                entry["width"], entry["height"] = _size_of_pictures(path, str(entry.get("id")))
+                entry["width"], entry["height"] = _size_of_pictures(path, entry["id"])
         self.calibrated = all(set(CALIBRATION) <= set(entry) for entry in self._entries())
 
     def open(self) -> NativeCapture:
@@ -59,6 +61,12 @@ class Draft:
                 unit = {name: entry[name] for name in entry if name not in ("dist", "lens")}
                 kept.append(unit | camera_entry(camera))
         self.content |= {"cameras": kept, "units": "m"}
+
+    def point(self, what: str, pointer: dict[str, Any]) -> None:
+        """Set where masks or landmarks are, for all cameras."""
+        for entry in self._entries():
+            entry.pop(what, None)
+        self.content[what] = pointer
 
     def write(self) -> Path | None:
         """Write capture.json; an old one is kept under a free name, which is returned."""

@@ -30,6 +30,12 @@ from headfit.types import Float
 
 #: From an RGB image to how certainly each pixel shows a person.
 Segmentation = Callable[[NDArray[np.uint8]], Float]
+#: The stored masks as 'masks' in capture.json.
+MASK_FOLDER = "prepared_masks"
+MASKS = {
+    "path": MASK_FOLDER + "/{camera}/{frame}.png",
+    "labels": {str(value): name for value, name in LABELS.items()},
+}
 NO_FEATURES = Features(np.zeros((0, 2)), np.zeros((0, 128), np.float32))
 
 
@@ -73,15 +79,14 @@ def prepare(
     if detector is None or segmentation is None:
         files = network_files(options.wheel)
         detector, segmentation = detector or FaceMesh(files), segmentation or PersonSegmentation(files)
-    given = [
-        float(entry.pop("offset", 0)) for entry in draft.content["cameras"]
-    ]  # pictures are read by their own names
-    pictures = draft.open()
+    draft.open()  # says what is wrong with the manifest
+    given = [float(entry.pop("offset", 0)) for entry in draft.content["cameras"]]
+    pictures = draft.open()  # without offsets: what is found is stored by the pictures' own names
     say(str(detect_dense(pictures, path, detector, options.overwrite)))
     landmarks = collect_dense(pictures, path)
     has_sparse = any(pictures.has_landmarks(c, f) for c, f in _views(pictures))
     if options.overwrite or not has_sparse:
-        draft.content["landmarks"] = POINTER
+        draft.point("landmarks", POINTER)
         done["landmarks"] = "478 points of MediaPipe 0.10.14"
     keep_offsets = any(given) and not options.overwrite
     offsets = given if keep_offsets else _offsets(pictures, landmarks, say)
@@ -95,8 +100,7 @@ def prepare(
     masked = any(pictures.has_mask(c, f) for c, f in _views(pictures))
     if options.overwrite or not masked:
         _write_masks(pictures, path, landmarks, segmentation)
-        draft.content["classes"] = {str(value): name for value, name in LABELS.items()}
-        draft.content.pop("masks", None)
+        draft.point("masks", MASKS)
         done["masks"] = "person segmentation and landmark contours"
         say("masks written")
     draft.content["prepared"] = draft.content.get("prepared", {}) | done
@@ -130,7 +134,7 @@ def _write_masks(capture: NativeCapture, root: Path, landmarks: Float, segmentat
         dense = landmarks[camera, frame]
         known = bool(np.isfinite(dense).all())
         mask = mask_of(segmentation(image), DenseLandmarks(dense[:, :3], dense[:, 3], 1.0) if known else None)
-        file = root / "masks" / capture.cameras[camera].id / f"{capture.frames[frame]}.png"
+        file = root / MASK_FOLDER / capture.cameras[camera].id / f"{capture.frames[frame]}.png"
         make_folder(file.parent)
         with failures_named(file):
             Image.fromarray(mask).save(file)

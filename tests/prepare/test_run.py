@@ -1,6 +1,7 @@
 """The whole of `headfit prepare`, with a pretended detector, segmentation and calibration."""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from headfit.errors import HeadfitError
 from headfit.prepare import run
 from headfit.prepare.calibrate import Calibration
 from headfit.prepare.face_mesh import DenseLandmarks
+from headfit.prepare.network import load_network
 from headfit.prepare.run import Options, prepare
 from tests.support.rigs import face_landmarks, rig_around
 
@@ -89,13 +91,13 @@ def test_pictures_alone_become_a_capture(folder: Path, calibrated: Pretended) ->
 def test_what_is_there_already_is_kept(folder: Path, calibrated: Pretended) -> None:
     prepare(folder, Options(), print, calibrated, segmentation)
     before = json.loads((folder / "capture.json").read_text())
-    mask = (folder / "masks/cam0/000.png").stat().st_mtime_ns
+    mask = (folder / "prepared_masks/cam0/000.png").stat().st_mtime_ns
     write_landmarks(folder / "landmarks/cam0/000.json", np.ones((68, 3)))
     calls = calibrated.calls
     prepare(folder, Options(), print, calibrated, segmentation)
     after = json.loads((folder / "capture.json").read_text())
     assert after == before and calibrated.calls == calls + 1  # the view without a face is tried again
-    assert (folder / "masks/cam0/000.png").stat().st_mtime_ns == mask
+    assert (folder / "prepared_masks/cam0/000.png").stat().st_mtime_ns == mask
     assert json.loads((folder / "capture.before-prepare-1.json").read_text()) == before
 
 
@@ -126,3 +128,16 @@ def test_a_camera_without_a_pose_is_left_out(
 def test_an_empty_folder_is_no_capture(tmp_path: Path) -> None:
     with pytest.raises(HeadfitError, match=r"neither a capture\.json nor pictures"):
         prepare(tmp_path, Options(), print, lambda image: None, segmentation)
+
+
+def test_a_camera_without_a_name_is_said(folder: Path) -> None:
+    (folder / "capture.json").write_text(json.dumps({"frames": ["000"], "cameras": [{"width": 4}]}))
+    with pytest.raises(HeadfitError, match="each must be an object with an 'id'"):
+        prepare(folder, Options(), print, lambda image: None, segmentation)
+
+
+def test_without_the_extra_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
+    monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
+    with pytest.raises(HeadfitError, match=r"pip install 'headfit\[prepare\]'"):
+        load_network(tmp_path / "any.tflite")
