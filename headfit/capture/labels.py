@@ -5,8 +5,10 @@ a chain of classes from fine to coarse, and becomes the first class of its chain
 
     native label                    chain of classes
     background                      background
-    skin, hair, brows, ears,        skin            (the borders between these are painted on our model's skin and not
+    skin, brows, ears,              skin            (the borders between these are painted on our model's skin and not
       neck, nose                                     anatomical, so they must not pull on the shape)
+    hair                            hair            (a surface of its own above the skin: the hair layer; where only the
+                                                     capture knows it it is ignored, where only the model does, skin)
     upper_lip, lower_lip            itself, lips, skin
     lips                            lips, skin
     upper_teeth, lower_teeth        itself, teeth, mouth, lips, skin
@@ -18,7 +20,7 @@ a chain of classes from fine to coarse, and becomes the first class of its chain
 
 A side knows `lips` when it names `lips`, or both `upper_lip` and `lower_lip`; it distinguishes these two when
 it names both and does not also name `lips`. The same holds for teeth. It knows `mouth` when it names
-`mouth_cavity`, and `tongue`, `left_eye`, `right_eye` when it names them. Left and right are the subject's.
+`mouth_cavity`, and `tongue`, `left_eye`, `right_eye`, `hair` when it names them. Left and right are the subject's.
 """
 
 from __future__ import annotations
@@ -80,7 +82,7 @@ IGNORED = -1
 _MOUTH = ("mouth", "lips", "skin")
 _CHAINS: dict[str, tuple[str, ...]] = {
     "background": ("background",),
-    **dict.fromkeys(("skin", "hair", "brows", "ears", "neck", "nose"), ("skin",)),
+    **dict.fromkeys(("skin", "brows", "ears", "neck", "nose"), ("skin",)),
     "upper_lip": ("upper_lip", "lips", "skin"),
     "lower_lip": ("lower_lip", "lips", "skin"),
     "lips": ("lips", "skin"),
@@ -92,6 +94,7 @@ _CHAINS: dict[str, tuple[str, ...]] = {
     "mouth_cavity": _MOUTH,
     "left_eye": ("left_eye", "skin"),
     "right_eye": ("right_eye", "skin"),
+    "hair": ("hair",),
 }
 _CLASSES = tuple(dict.fromkeys(name for chain in _CHAINS.values() for name in chain))
 
@@ -148,12 +151,14 @@ def label_classes(model_labels: Sequence[str], capture_labels: Mapping[int, str]
     from_capture = np.full(256, IGNORED, dtype=np.int64)
     for value, label in capture.items():
         from_capture[value] = _class_of(label, names)
-    from_model = np.array([_class_of(label, names) for label in model], dtype=np.int64)
+    # Hair that masks do not know is painted on the model's skin.
+    painted = ["skin" if label == "hair" and "hair" not in names else label for label in model]
+    from_model = np.array([_class_of(label, names) for label in painted], dtype=np.int64)
     return LabelClasses(names, from_model, from_capture)
 
 
 def _known_classes(labels: Collection[str]) -> set[str]:
-    known = {"background", "skin"} | ({"tongue", "left_eye", "right_eye"} & set(labels))
+    known = {"background", "skin"} | ({"tongue", "left_eye", "right_eye", "hair"} & set(labels))
     if "mouth_cavity" in labels:
         known.add("mouth")
     for union, members in UNIONS.items():

@@ -224,7 +224,7 @@ def _features(model: FittedHead, classes: Tensor) -> Tensor:
     """Images `[B,H,W,3]` of head, mouth with lips, and eyes, from class images `[B,H,W,C]`: they show a shift best."""
     names = model.classes.names
     eyes = [name.endswith("_eye") for name in names]
-    skin = [name in ("background", "skin") for name in names]
+    skin = [name in ("background", "skin", "hair") for name in names]
     mouth = [not (a or b) for a, b in zip(eyes, skin, strict=True)]
     head = [name != "background" for name in names]
     return classes @ torch.tensor([head, mouth, eyes], dtype=classes.dtype, device=classes.device).T

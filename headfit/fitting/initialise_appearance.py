@@ -13,6 +13,7 @@ from torch import Tensor
 
 from headfit.capture.data import CaptureData
 from headfit.capture.framing import framings_at
+from headfit.capture.views import ViewBatch
 from headfit.fitting.model import FittedHead
 from headfit.fitting.observation import Observation
 from headfit.render.appearance import fill_holes, sh_basis, shading, splat_albedo
@@ -23,6 +24,8 @@ BATCH_VIEWS = 16
 MAX_VIEWS = 192
 #: Residual (display-coded colour) at which a pixel counts half in the light's least squares: highlights and shadows.
 LIGHT_SCALE = 0.08
+#: Share of hair in a pixel from which its colour is the hair's.
+ALL_HAIR = 0.99
 #: Least colour of the skin by which images are divided.
 MIN_COLOUR = 0.05
 
@@ -67,6 +70,32 @@ def initialise_appearance(model: FittedHead, data: CaptureData, resolution: int)
     appearance.set_albedo(fill_holes(total, weight, mean))
 
 
+@torch.no_grad()
+def collect_hair_colours(model: FittedHead, data: CaptureData, resolution: int) -> None:
+    """Collect the images' hair, divided by the cameras' gains, in the texture of the hair layer.
+
+    Args:
+        model: its hair layer has been fitted, at least coarsely.
+        data: serves the views.
+        resolution: pixels across the head to read at.
+    """
+    size = model.hair_texture.shape[-1]
+    total, weight = model.hair_texture.new_zeros(1, 3, size, size), model.hair_texture.new_zeros(1, 1, size, size)
+    for batch in _batches(model, data, resolution):
+        o = model.observe(batch)
+        fragments = model.rasterize_hair(o.v_views, o.normals, o.cameras)
+        shown = fragments.hair & ((o.target[..., o.hair_class] > ALL_HAIR) | ~o.has_mask) & o.batch.image_valid
+        pixels = shown.flatten().nonzero()[:, 0]
+        gain = model.appearance.gain(o.batch.camera)[pixels // shown[0].numel()]
+        colour = (o.batch.image.flatten(0, 2)[pixels].float() / 255) / gain
+        uv = model.hair_renderer.texture_coordinates(fragments, pixels)
+        sums = splat_albedo(uv, colour, torch.ones_like(colour[:, 0]), size)
+        total, weight = total + sums[0], weight + sums[1]
+    if weight.sum() > 0:
+        mean = total.sum((0, 2, 3)) / weight.sum()
+        model.hair_texture.copy_(fill_holes(total, weight, mean))
+
+
 def _median(colour: Tensor) -> Tensor:
     """Median of each channel `[3]` of colours `[N,3]`; channel by channel, since torch's median along a dimension has
     no deterministic CUDA version."""
@@ -88,11 +117,16 @@ def _fit_light(colour: Tensor, normal: Tensor, facing: Tensor) -> Tensor:
 
 
 def _samples(model: FittedHead, data: CaptureData, resolution: int) -> Iterator[_Samples]:
+    for batch in _batches(model, data, resolution):
+        yield _sample(model, model.observe(batch))
+
+
+def _batches(model: FittedHead, data: CaptureData, resolution: int) -> Iterator[ViewBatch]:
+    """Batches of views, thinned evenly, of all training cameras and of the frames that a stage has moved."""
     pairs = [(f, c) for f in model.visited.nonzero()[:, 0].tolist() for c in model.training_cameras]
     pairs = pairs[:: max(1, -(-len(pairs) // MAX_VIEWS))]
     plan = [pairs[i : i + BATCH_VIEWS] for i in range(0, len(pairs), BATCH_VIEWS)]
-    for batch in data.batches(plan, framings_at(model.head_windows, resolution)):
-        yield _sample(model, model.observe(batch))
+    yield from data.batches(plan, framings_at(model.head_windows, resolution))
 
 
 def _sample(model: FittedHead, o: Observation) -> _Samples:
