@@ -8,7 +8,7 @@ from headfit import cli
 from headfit.commands.fit import settings_as_dotlist
 from headfit.errors import HeadfitError
 
-VERBS = ("check", "landmarks", "fit", "export", "render", "evaluate", "synth")
+VERBS = ("import", "check", "landmarks", "fit", "export", "render", "evaluate", "synth")
 
 
 def run(capsys, *argv):

@@ -1,4 +1,7 @@
-"""capture.json: reading it, with exact messages about what is wrong, and the entries of its cameras."""
+"""capture.json: reading it, with exact messages about what is wrong, and the entries of its cameras.
+
+capture.schema.json in this folder describes the same for editors and for programs that write it.
+"""
 
 from __future__ import annotations
 
@@ -12,18 +15,26 @@ from typing import Any
 import numpy as np
 
 from headfit.capture.camera import Camera
+from headfit.capture.json_value import JsonValue
 from headfit.capture.labels import native_name
-from headfit.capture.lenses import DEFAULT_LENS, LENSES, Lens
+from headfit.capture.lenses import DEFAULT_LENS, LENSES, Lens, make_lens
+from headfit.capture.pattern import Numbering
+from headfit.capture.pointers import Context, Pointers, read_pointers
 from headfit.errors import HeadfitError
-from headfit.files import damage_named, failures_named, read_json
+from headfit.files import damage_named, errors_in, failures_named, read_json
 from headfit.types import Float
 
 METRES_PER_UNIT = {"m": 1.0, "cm": 0.01, "mm": 0.001}
+#: Most frames of a range: a day at a hundred a second.
+MAX_FRAMES = 24 * 3600 * 100
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """The validated content of capture.json; camera positions are in metres. Fields as in `CaptureSource`."""
+    """The validated content of capture.json; camera positions are in metres. Fields as in `CaptureSource`.
+
+    `pointers` says for each camera where its files are.
+    """
 
     name: str
     fps: float
@@ -31,10 +42,11 @@ class Manifest:
     cameras: list[Camera]
     frames: list[str]
     label_names: dict[int, str]
+    pointers: list[Pointers]
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The content of `folder`/capture.json. Raises HeadfitError naming the file, the camera and the field."""
+    """The content of `folder`/capture.json. Raises HeadfitError naming the file and the place in it."""
     file = folder / "capture.json"
     if not folder.is_dir():
         raise HeadfitError(f"{folder}: no such capture folder")
@@ -44,74 +56,75 @@ def read_manifest(folder: Path) -> Manifest:
         content = read_json(file)
     if not isinstance(content, dict):
         raise HeadfitError(f"{file}: expected an object with name, fps, units, cameras, frames, classes")
-    with damage_named(file, "a capture"), _prefixed(f"{file}: "):
-        metres_per_unit = _units(content)
-        return Manifest(
-            name=str(content.get("name", folder.resolve().name)),
-            fps=_positive(content, "fps", "the frames a second; any positive number for stills"),
-            metres_per_unit=metres_per_unit,
-            cameras=_cameras(content, metres_per_unit),
-            frames=_frames(content),
-            label_names=_label_names(content.get("classes", {})),
-        )
+    with damage_named(file, "a capture"), errors_in(file):
+        return parse_manifest(content, folder)
+
+
+def parse_manifest(content: dict[str, Any], folder: Path) -> Manifest:
+    """The validated content of a capture.json in `folder`. Raises HeadfitError that begins with the place in it."""
+    top = JsonValue("", content)
+    units = top.member("units", f"the unit of the camera positions, one of {', '.join(METRES_PER_UNIT)}")
+    metres_per_unit = METRES_PER_UNIT[units.one_of(METRES_PER_UNIT)]
+    frames = _frames(top.member("frames", "the frame names in time order, as in the file names, or a range"))
+    context = Context(folder, Numbering.of(frames).numbered)
+    entries = list(top.member("cameras", "a list of cameras").entries("cameras"))
+    cameras, pointers = [], []
+    for entry in entries:
+        with _camera_named(entry):
+            cameras.append(_camera(entry, metres_per_unit))
+            pointers.append(read_pointers(top, entry, context))
+    _require_unique("cameras", [camera.id for camera in cameras])
+    return Manifest(
+        name=str(content.get("name", folder.resolve().name)),
+        fps=top.member("fps", "the frames a second; any positive number for stills").positive("a positive number"),
+        metres_per_unit=metres_per_unit,
+        cameras=cameras,
+        frames=frames,
+        label_names=_label_names(top.get("classes")),
+        pointers=pointers,
+    )
 
 
 @contextmanager
-def _prefixed(prefix: str) -> Iterator[None]:
+def _camera_named(node: JsonValue) -> Iterator[None]:
+    """End the message of a HeadfitError about a camera's entry with the camera's id."""
     try:
         yield
     except HeadfitError as error:
-        raise HeadfitError(f"{prefix}{error}") from error
+        id = node.value.get("id") if isinstance(node.value, dict) else None
+        raise HeadfitError(f"{error} (camera {id})" if isinstance(id, str) else str(error)) from error
 
 
-def _units(content: dict[str, Any]) -> float:
-    units = content.get("units")
-    if not isinstance(units, str) or units not in METRES_PER_UNIT:
-        found = "missing" if units is None else f"{units!r} is unknown"
-        raise HeadfitError(f"'units' {found}: give the unit of the camera positions, one of {list(METRES_PER_UNIT)}")
-    return METRES_PER_UNIT[units]
-
-
-def _positive(content: Mapping[str, Any], field: str, meaning: str) -> float:
-    if field not in content:
-        raise HeadfitError(f"'{field}' is missing: {meaning}")
-    value = content[field]
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
-        raise HeadfitError(f"'{field}' is {value!r}, expected a positive number: {meaning}")
-    return value
-
-
-def _frames(content: dict[str, Any]) -> list[str]:
-    frames = content.get("frames")
-    if not isinstance(frames, list) or not frames:
-        raise HeadfitError("'frames' is missing or empty: list the frame names in time order, as in the file names")
-    if not all(isinstance(frame, str) and frame for frame in frames):
-        raise HeadfitError("'frames' must be a list of strings, the file names without their suffix")
-    _require_unique(frames, "frame")
+def _frames(node: JsonValue) -> list[str]:
+    if isinstance(node.value, dict):
+        return _frame_range(node)
+    frames = [entry.text("a string, the file name without its suffix") for entry in node.entries("frame names")]
+    _require_unique("frames", frames)
     return frames
 
 
-def _cameras(content: dict[str, Any], metres_per_unit: float) -> list[Camera]:
-    entries = content.get("cameras")
-    if not isinstance(entries, list) or not entries:
-        raise HeadfitError("'cameras' is missing or empty")
-    cameras = []
-    for index, entry in enumerate(entries):
-        if not isinstance(entry, dict) or not isinstance(entry.get("id"), str) or not entry["id"]:
-            raise HeadfitError(f"camera number {index} has no 'id' (a string, its folder name)")
-        with _prefixed(f"camera {entry['id']}: "):
-            cameras.append(read_camera(entry, metres_per_unit))
-    _require_unique([camera.id for camera in cameras], "camera id")
-    return cameras
+def _frame_range(node: JsonValue) -> list[str]:
+    names = ("start", "stop", "step", "width")
+    node.only(names)
+    defaults = {"start": 0, "step": 1, "width": 1}
+    numbers = {name: defaults.get(name, 0) for name in names}
+    numbers["stop"] = node.member("stop", "the number after the last frame").integer("a whole number")
+    for name, value in node.items():
+        numbers[name] = value.integer("a whole number")
+    count = len(range(numbers["start"], numbers["stop"], numbers["step"])) if numbers["step"] > 0 else 0
+    if numbers["start"] < 0 or not 1 <= count <= MAX_FRAMES or not 1 <= numbers["width"] <= 20:
+        raise node.error(f"expected 0 <= start < stop, step and width above 0, and at most {MAX_FRAMES} frames")
+    return [f"{n:0{numbers['width']}d}" for n in range(numbers["start"], numbers["stop"], numbers["step"])]
 
 
 def camera_entry(camera: Camera) -> dict[str, Any]:
     """A camera as an entry of capture.json in metres: the inverse of `read_camera`."""
     entry = {"id": camera.id, "width": camera.width, "height": camera.height}
     entry |= {name: getattr(camera, name).tolist() for name in ("K", "R", "t")}
-    if camera.lens.name != DEFAULT_LENS:
-        entry["lens"] = camera.lens.name
-    return entry | {"dist": camera.lens.coefficients.tolist()}
+    coefficients = camera.lens.coefficients.tolist()
+    if camera.lens.name == DEFAULT_LENS:
+        return entry | {"dist": coefficients}
+    return entry | {"lens": {"model": camera.lens.name, "coefficients": coefficients}}
 
 
 def read_camera(entry: Mapping[str, Any], metres_per_unit: float = 1.0) -> Camera:
@@ -121,75 +134,73 @@ def read_camera(entry: Mapping[str, Any], metres_per_unit: float = 1.0) -> Camer
         entry: a camera with an id.
         metres_per_unit: the unit of its 't'.
     """
-    size = {field: _positive(entry, field, "the image size in pixels") for field in ("width", "height")}
-    if any(value != int(value) for value in size.values()):
-        raise HeadfitError(f"'width' and 'height' must be whole numbers of pixels, found {size}")
-    K = _matrix(entry, "K", (3, 3))
+    return _camera(JsonValue("camera", dict(entry)), metres_per_unit)
+
+
+def _camera(node: JsonValue, metres_per_unit: float) -> Camera:
+    id = node.member("id", "a string, the camera's name in file names").text("a string")
+    K = _required_array(node, "K", (3, 3))
     if K[0, 0] <= 0 or K[1, 1] <= 0 or not np.allclose(K[[1, 2, 2, 2], [0, 0, 1, 2]], [0, 0, 0, 1]):
-        raise HeadfitError(f"'K' must be [[fx,s,cx],[0,fy,cy],[0,0,1]] with positive fx and fy, found {K.tolist()}")
-    R = _matrix(entry, "R", (3, 3))
+        raise node.member("K", "").error("expected [[fx,s,cx],[0,fy,cy],[0,0,1]] with positive fx and fy")
+    R = _required_array(node, "R", (3, 3))
     deviation = np.abs(R @ R.T - np.eye(3)).max()
     if deviation > 1e-3 or np.linalg.det(R) < 0:
-        kind = "mirrors (determinant -1)" if deviation <= 1e-3 else f"|R Rt - 1| reaches {deviation:.2g}"
-        raise HeadfitError(f"'R' is not a rotation: {kind}. Expected world to camera, OpenCV axes.")
+        kind = "it mirrors (determinant -1)" if deviation <= 1e-3 else f"|R Rt - 1| reaches {deviation:.2g}"
+        expected = f"expected a rotation, world to camera with OpenCV axes, but {kind}"
+        raise node.member("R", "").error(expected, shown=False)
     return Camera(
-        id=entry["id"],
-        width=int(size["width"]),
-        height=int(size["height"]),
+        id=id,
+        width=_size(node, "width"),
+        height=_size(node, "height"),
         K=K,
         R=R,
-        t=_matrix(entry, "t", (3,)) * metres_per_unit,
-        lens=_lens(entry),
+        t=_required_array(node, "t", (3,)) * metres_per_unit,
+        lens=_lens(node),
     )
 
 
-def _lens(entry: Mapping[str, Any]) -> Lens:
-    name = entry.get("lens", DEFAULT_LENS)
-    model = LENSES.get(name) if isinstance(name, str) else None
-    if model is None:
-        raise HeadfitError(f"'lens' {name!r} is unknown. Known lens models: {', '.join(LENSES)}.")
-    coefficients = _floats(entry, "dist") if "dist" in entry else np.zeros(0)
-    if coefficients.ndim != 1 or coefficients.size not in model.coefficient_counts:
-        forms = [f"[{','.join(model.coefficient_names[:count])}]" for count in model.coefficient_counts if count]
-        raise HeadfitError(
-            f"'dist' must be {' or '.join(forms)} for lens {name!r}, found {coefficients.size} numbers"
-            + (f" of shape {coefficients.shape}" if coefficients.ndim != 1 else "")
-        )
-    return model.of(coefficients)
+def _size(node: JsonValue, name: str) -> int:
+    value = node.member(name, "the image size in pixels")
+    size = value.integer("the image size, a whole number of pixels")
+    if size < 1:
+        raise value.error("expected the image size, a positive number of pixels")
+    return size
 
 
-def _matrix(entry: Mapping[str, Any], field: str, shape: tuple[int, ...]) -> Float:
-    if field not in entry:
-        raise HeadfitError(f"'{field}' is missing, expected {'x'.join(map(str, shape))} numbers")
-    matrix = _floats(entry, field)
-    if matrix.shape != shape:
-        raise HeadfitError(f"'{field}' has shape {matrix.shape}, expected {shape}")
-    return matrix
+def _required_array(node: JsonValue, name: str, shape: tuple[int, ...]) -> Float:
+    return node.member(name, f"{'x'.join(map(str, shape))} numbers").array(shape)
 
 
-def _floats(entry: Mapping[str, Any], field: str) -> Float:
-    try:
-        values = np.array(entry[field], dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise HeadfitError(f"'{field}' must hold numbers only, found {entry[field]!r}") from error
-    if not np.isfinite(values).all():
-        raise HeadfitError(f"'{field}' holds values that are not finite: {entry[field]!r}")
-    return values
+def _lens(node: JsonValue) -> Lens:
+    """{"model", "coefficients"}; or the model's name alone with the coefficients in "dist"."""
+    lens, dist = node.get("lens"), node.get("dist")
+    model = lens
+    if lens is not None and isinstance(lens.value, dict):
+        if dist is not None:
+            raise dist.error("the coefficients are in 'lens' already; remove one of them", shown=False)
+        lens.only(("model", "coefficients"))
+        model, dist = lens.member("model", f"one of {', '.join(LENSES)}"), lens.get("coefficients")
+    name = model.one_of(LENSES) if model else DEFAULT_LENS
+    if dist is None:
+        return make_lens(name, [])
+    coefficients = dist.array()
+    if coefficients.ndim != 1:
+        raise dist.error("expected a list of numbers")
+    with dist.naming():
+        return make_lens(name, coefficients)
 
 
-def _label_names(classes: Any) -> dict[int, str]:
-    if not isinstance(classes, dict):
-        raise HeadfitError('\'classes\' must be an object {"mask value": "label name"}')
+def _label_names(node: JsonValue | None) -> dict[int, str]:
     names = {}
-    for key, name in classes.items():
+    for key, value in node.items() if node else []:
         if not (key.isascii() and key.isdigit() and len(key) <= 3 and int(key) <= 255):
-            raise HeadfitError(f"'classes' has the key {key!r}, expected a mask value 0 to 255")
-        with _prefixed(f"'classes' {key}: "):
-            names[int(key)] = native_name(str(name))
+            raise value.error("the key must be a mask value 0 to 255", shown=False)
+        with value.naming():
+            names[int(key)] = native_name(str(value.value))
     return names
 
 
-def _require_unique(names: list[str], what: str) -> None:
+def _require_unique(place: str, names: list[str]) -> None:
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
-        raise HeadfitError(f"{what} given more than once: {', '.join(twice[:5])}")
+        raise HeadfitError(f"{place}: given more than once: {', '.join(twice[:5])}")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from headfit.capture.camera import Camera
+from headfit.errors import some_of
 from headfit.types import Float
 
 #: Plausible widths (metres) of what fills an image: most of a head, up to head and shoulders.
@@ -91,17 +92,17 @@ def rig_warnings(
     behind = [camera.id for camera, distance in zip(cameras, rig.distance, strict=True) if distance <= 0]
     if behind:
         warnings.append(
-            f"the point that the cameras look at is behind {', '.join(behind)}. "
+            f"the point that the cameras look at is behind {some_of(behind)}. "
             "Expected x_cam = R x_world + t with z forward (OpenCV axes)."
         )
         return warnings
     strays = [camera.id for camera, miss in zip(cameras, rig.miss / rig.distance, strict=True) if miss > MAX_MISS]
     if strays:
         warnings.append(
-            f"{', '.join(strays)}: the optical axis passes far from the point that the cameras look at. "
+            f"{some_of(strays)}: the optical axis passes far from the point that the cameras look at. "
             "Is R, t from world to camera?"
         )
-    head = _head_metres(cameras, rig, head_pixels)
+    head = head_metres(cameras, rig, head_pixels)
     if not PLAUSIBLE_HEAD_METRES[0] <= head <= PLAUSIBLE_HEAD_METRES[1]:
         warnings.append(f"the head would be {head:.3g} m wide. Are the camera positions in the unit of 'units'?")
     return warnings
@@ -114,7 +115,14 @@ def _folds(camera: Camera) -> bool:
     return not (cosine >= np.cos(camera.lens.valid_angle)).all()  # a corner without a ray is nan
 
 
-def _head_metres(cameras: Sequence[Camera], rig: Rig, head_pixels: Sequence[float]) -> float:
+def head_metres(cameras: Sequence[Camera], rig: Rig, head_pixels: Sequence[float]) -> float:
+    """The width (metres, median) at the place that a rig looks at of what has these widths in its pictures.
+
+    Args:
+        cameras: the cameras.
+        rig: their geometry.
+        head_pixels: as in `rig_warnings`.
+    """
     pixels = [
         known if np.isfinite(known) else min(camera.width, camera.height)
         for camera, known in zip(cameras, head_pixels, strict=True)

@@ -18,6 +18,8 @@ from headfit.types import Float
 
 #: A numpy array or a torch tensor.
 Array = Any
+#: From points of a plane to points of a plane.
+PlaneMap = Callable[[Array, Array], tuple[Array, Array]]
 L = TypeVar("L", bound="Lens")
 
 #: Newton's method needs four or five steps on real lenses.
@@ -44,7 +46,7 @@ class Lens(ABC):
     A subclass sets `name` (what capture.json calls it) and `coefficient_names`, and is listed in `LENSES`.
 
     Attributes:
-        coefficients: `[...,P]`, in the order of `coefficient_names`. Leading dimensions broadcast against coordinates.
+        coefficients: `[...,P]`, the first P of `coefficient_names`. Leading dimensions broadcast against coordinates.
         fold: `[...]`, where the model folds back, measured as the model needs it.
     """
 
@@ -52,6 +54,8 @@ class Lens(ABC):
     coefficient_names: ClassVar[tuple[str, ...]]
     #: Numbers of coefficients that may be given; those left out are 0.
     coefficient_counts: ClassVar[tuple[int, ...]]
+    #: To as many they are filled up; None for all.
+    least_count: ClassVar[int | None] = None
 
     coefficients: Array
     fold: Array
@@ -61,8 +65,8 @@ class Lens(ABC):
         """The lens with these coefficients. Raises ValueError for a number of them that the model does not have."""
         if len(coefficients) not in cls.coefficient_counts:
             raise ValueError(f"lens {cls.name!r} has {cls.coefficient_counts} coefficients, got {len(coefficients)}")
-        padded = np.zeros(len(cls.coefficient_names))
-        padded[: len(coefficients)] = coefficients
+        least = cls.least_count or len(cls.coefficient_names)
+        padded = _padded(np.asarray(coefficients, dtype=np.float64), max(least, len(coefficients)))
         return cls(padded, np.float64(cls._fold(padded)))
 
     @classmethod
@@ -70,10 +74,12 @@ class Lens(ABC):
         """Lenses of this model as one lens with tensors `[B,1,...]`, for coordinates `[B,V]`.
 
         Args:
-            lenses: B single lenses.
+            lenses: B single lenses. Their coefficients are filled up with zeros to the most that one of them has.
             to_tensor: from numpy to torch, with device and dtype.
         """
-        return cls(*(to_tensor(np.stack([getattr(lens, f.name) for lens in lenses])[:, None]) for f in fields(cls)))
+        count = max(len(lens.coefficients) for lens in lenses)
+        coefficients = np.stack([_padded(lens.coefficients, count) for lens in lenses])
+        return cls(to_tensor(coefficients[:, None]), to_tensor(np.stack([lens.fold for lens in lenses])[:, None]))
 
     def __getitem__(self: L, index: Array) -> L:
         """Some lenses of a stack."""
@@ -103,6 +109,47 @@ class Lens(ABC):
         """Unit directions `[...,3]` in camera coordinates that are seen at (u, v); nan where there is none."""
 
 
+def _padded(coefficients: Float, count: int) -> Float:
+    """Coefficients followed by as many zeros as make `count`."""
+    return np.concatenate([coefficients, np.zeros(count - len(coefficients))])
+
+
+def inverse(distort: PlaneMap, u: Float, v: Float) -> tuple[Float, Float]:
+    """The (x, y) that `distort` takes to (u, v), by Newton's method from (u, v); nan where it does not converge.
+
+    Args:
+        distort: a map of the plane, analytic almost everywhere.
+        u, v: float64 of one shape.
+    """
+    x, y = u, v
+    with np.errstate(all="ignore"):  # an iteration that leaves the plane ends as nan
+        for _ in range(MAX_ITERATIONS):
+            at_x, at_y = distort(x, y)
+            du, dv = at_x - u, at_y - v
+            error = np.hypot(du, dv)
+            if not (error > STOP_AT).any():
+                break
+            ux, uy, vx, vy = jacobian(distort, x, y)
+            determinant = ux * vy - uy * vx
+            x = x - (vy * du - uy * dv) / determinant
+            y = y - (ux * dv - vx * du) / determinant
+        at_x, at_y = distort(x, y)
+        found = np.hypot(at_x - u, at_y - v) <= MAX_ERROR
+    return np.where(found, x, np.nan), np.where(found, y, np.nan)
+
+
+def jacobian(distort: PlaneMap, x: Float, y: Float) -> tuple[Float, Float, Float, Float]:
+    """Derivatives (du/dx, du/dy, dv/dx, dv/dy) of a map of the plane, exact to rounding.
+
+    By the complex step: f(x + ih) = f(x) + ih f'(x) + O(h^2) for an analytic f (Squire and Trapp, Using complex
+    variables to estimate derivatives of real functions, 1998). So there is no second formula to keep in step.
+    """
+    ux, vx = distort(x + 1j * COMPLEX_STEP, y + 0j)
+    uy, vy = distort(x + 0j, y + 1j * COMPLEX_STEP)
+    ux, uy, vx, vy = (np.imag(d) / COMPLEX_STEP for d in (ux, uy, vx, vy))
+    return ux, uy, vx, vy
+
+
 class PerspectiveLens(Lens):
     """A lens model that moves the points (x / z, y / z) of the plane at depth one. It sees less than 90 degrees off its
     axis. `fold` is the squared radius in that plane from which on the model is not one-to-one, or infinity."""
@@ -126,34 +173,11 @@ class PerspectiveLens(Lens):
         places in its image.
         """
         u, v = np.asarray(u, dtype=np.float64), np.asarray(v, dtype=np.float64)
-        x, y = u, v
-        if self.is_pinhole:
-            return x.copy(), y.copy()
-        with np.errstate(all="ignore"):  # an iteration that leaves the plane ends as nan
-            for _ in range(MAX_ITERATIONS):
-                at_x, at_y = self.distort(x, y)
-                du, dv = at_x - u, at_y - v
-                error = np.hypot(du, dv)
-                if not (error > STOP_AT).any():
-                    break
-                ux, uy, vx, vy = self.jacobian(x, y)
-                determinant = ux * vy - uy * vx
-                x = x - (vy * du - uy * dv) / determinant
-                y = y - (ux * dv - vx * du) / determinant
-            at_x, at_y = self.distort(x, y)
-            found = np.hypot(at_x - u, at_y - v) <= MAX_ERROR
-        return np.where(found, x, np.nan), np.where(found, y, np.nan)
+        return (u.copy(), v.copy()) if self.is_pinhole else inverse(self.distort, u, v)
 
     def jacobian(self, x: Float, y: Float) -> tuple[Float, Float, Float, Float]:
-        """Derivatives (du/dx, du/dy, dv/dx, dv/dy) of `distort`, exact to rounding.
-
-        By the complex step: f(x + ih) = f(x) + ih f'(x) + O(h^2) for an analytic f (Squire and Trapp, Using complex
-        variables to estimate derivatives of real functions, 1998). So there is no second formula to keep in step.
-        """
-        ux, vx = self.distort(x + 1j * COMPLEX_STEP, y + 0j)
-        uy, vy = self.distort(x + 0j, y + 1j * COMPLEX_STEP)
-        ux, uy, vx, vy = (np.imag(d) / COMPLEX_STEP for d in (ux, uy, vx, vy))
-        return ux, uy, vx, vy
+        """Derivatives (du/dx, du/dy, dv/dx, dv/dy) of `distort`, exact to rounding."""
+        return jacobian(self.distort, x, y)
 
     def project(self, x: Array, y: Array, z: Array) -> tuple[Array, Array]:
         return self.distort(x / z, y / z)
