@@ -146,6 +146,11 @@ class FittedHead(nn.Module):
         return self.hair_class is not None and self.hair.exists
 
     @property
+    def shows_hair(self) -> bool:
+        """Whether the hair layer has been fitted."""
+        return self.has_hair and bool(self.hair_started)
+
+    @property
     def has_texture(self) -> bool:
         """Whether the texture holds colours yet."""
         return bool(self.texture_started)
@@ -235,6 +240,12 @@ class FittedHead(nn.Module):
         return self.capture.world.to_world(self.vertices(frame).cpu().numpy())
 
     @torch.no_grad()
+    def world_hair_vertices(self, frame: int) -> NDArray[np.float64]:
+        """Vertices `[Vh,3]` of the hair layer in one frame, like `world_vertices`."""
+        v = self.vertices(frame)[None]
+        return self.capture.world.to_world(self.hair.surface(v, self.renderer.normals(v))[0].cpu().numpy())
+
+    @torch.no_grad()
     def render(self, camera: Camera, frame: int) -> dict[str, NDArray[Any]]:
         """Layers of one frame in a camera, as numpy without batch dimension: see `HeadRenderer.layers`; rgb is uint8.
 
@@ -244,13 +255,12 @@ class FittedHead(nn.Module):
         ids = [known.id for known in self.capture.cameras]
         index = torch.tensor([ids.index(camera.id) if camera.id in ids else -1], device=self.device)
         v_world, cameras = self.vertices(frame)[None], CameraBatch.of([camera], device=self.device)
-        show_hair = self.has_hair and bool(self.hair_started)
-        if show_hair:
+        if self.shows_hair:
             fragments = self.rasterize_hair(v_world, self.renderer.normals(v_world), cameras)
         else:
             fragments = self.renderer.rasterize(v_world, cameras)
         layers = self.renderer.layers(fragments, self.appearance, index)
-        if show_hair:
+        if self.shows_hair:
             self._add_hair(layers, fragments, index)
         arrays = {name: layer[0].cpu().numpy() for name, layer in layers.items()}
         return arrays | {"rgb": (arrays["rgb"] * 255).round().astype(np.uint8)}
@@ -267,11 +277,13 @@ class FittedHead(nn.Module):
         colours = self.hair_renderer.colours(fragments, self.hair_texture, pixels) * self.appearance.gain(camera)
         layers["rgb"][hair] = colours.clamp(0, 1)
 
-    @torch.no_grad()
     def texture_image(self) -> NDArray[np.uint8]:
         """The albedo `[T,T,3]` uint8 RGB; row 0 is v = 1."""
-        albedo = self.appearance.albedo()[0].clamp(0, 1).permute(1, 2, 0)
-        return (albedo * 255).round().to(torch.uint8).cpu().numpy()
+        return _picture(self.appearance.albedo())
+
+    def hair_texture_image(self) -> NDArray[np.uint8]:
+        """The colours of the hair layer `[T/2,T/2,3]` uint8 RGB, in the same texture coordinates."""
+        return _picture(self.hair_texture)
 
     # ---- checkpoints -------------------------------------------------------------------------------------------
 
@@ -290,3 +302,9 @@ class FittedHead(nn.Module):
                 f"the checkpoint was made with another head model (then {made_with['name']}, now {self.config.head}, "
                 "with other contents); use the head it was made with, or start a new run"
             )
+
+
+def _picture(texture: Tensor) -> NDArray[np.uint8]:
+    """A texture `[1,3,T,T]` in [0,1] as uint8 RGB `[T,T,3]`."""
+    colours = texture.detach()[0].clamp(0, 1).permute(1, 2, 0)
+    return (colours * 255).round().to(torch.uint8).cpu().numpy()

@@ -62,8 +62,9 @@ def fit(
         callbacks: Lightning callbacks besides those that keep checkpoints and pictures and show the progress.
 
     Raises:
-        HeadfitError: impossible settings, bad input, evidence that contradicts itself, a folder that already holds another run or in which another fit is
-            running, a run resumed with other settings, a loss that is not finite, or a file that cannot be written.
+        HeadfitError: impossible settings, bad input, evidence that contradicts itself, a folder that already holds
+            another run or in which another fit is running, a run resumed with other settings, a loss that is not
+            finite, or a file that cannot be written.
         Interrupted: the process was asked to stop; its message says what is kept and how to continue.
     """
     validate_config(config, "settings")
