@@ -125,7 +125,7 @@ def _views(model: FittedHead, capture: CaptureSource) -> list[_View]:
             "held_out" if camera.id in model.config.hold_out else "training",
             (camera_of[camera.id], frame_of[name]),
         )
-        for camera in model.capture.cameras
+        for camera in model.corrected_cameras()
         if camera.id in camera_of
         for frame, name in enumerate(model.capture.frames)
         if name in frame_of

@@ -59,7 +59,6 @@ STATE = (
     StateEntry("appearance.log_gain", "camera", "gain", "natural logarithm"),
     StateEntry("cameras.values", "camera", "cameras", "standard deviations of a calibration's usual error"),
     StateEntry("appearance.background", "look"),
-    StateEntry("appearance.torso", "look"),
     StateEntry("texture_started", "look"),
     StateEntry("hair_started", "look"),
     StateEntry("geometry.start_rotation", "frame"),

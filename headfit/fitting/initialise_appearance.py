@@ -33,7 +33,7 @@ MIN_COLOUR = 0.05
 @dataclass(frozen=True)
 class _Samples:
     """Head pixels of a batch of views: colour `[N,3]`, uv `[N,2]`, normal `[N,3]`, cosine to the camera `[N]`, and bool
-    `[N]`: skin. And `[2,4]`: sum of colours and number of the pixels of background and torso."""
+    `[N]`: skin. And `[4]`: sum of the colours of the background's pixels, and their number."""
 
     colour: Tensor
     uv: Tensor
@@ -57,9 +57,8 @@ def initialise_appearance(model: FittedHead, data: CaptureData, resolution: int)
         torch.cat([getattr(b, name) for b in batches]) for name in ("colour", "uv", "normal", "facing", "skin")
     )
     appearance = model.appearance
-    background, torso = torch.stack([b.around for b in batches]).sum(0)
+    background = torch.stack([b.around for b in batches]).sum(0)
     appearance.background.copy_(background[:3] / background[3].clamp_min(1))
-    appearance.torso.copy_(torso[:3] / torso[3].clamp_min(1))
     if not len(colour):
         return  # no usable image at all: the texture stays grey, and the data module reports why
     mean = _median(colour[skin] if skin.any() else colour)
@@ -140,8 +139,8 @@ def _sample(model: FittedHead, o: Observation) -> _Samples:
     is_skin = skin_class[model.class_of_pixel(o)] & o.agrees(skin_class)
     below_neck = o.fragments.below_neck
     background = torch.where(o.has_mask, o.target[..., 0] > 0.99, ~o.fragments.head) & ~below_neck
-    around = [_colour_sum(o.batch.image[where & o.batch.image_valid]) for where in (background, below_neck)]
-    return _Samples(colour, uv, normal, facing.clamp_min(0), is_skin.flatten()[pixels], torch.stack(around))
+    around = _colour_sum(o.batch.image[background & o.batch.image_valid])
+    return _Samples(colour, uv, normal, facing.clamp_min(0), is_skin.flatten()[pixels], around)
 
 
 def _colour_sum(pixels: Tensor) -> Tensor:

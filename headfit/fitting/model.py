@@ -193,6 +193,10 @@ class FittedHead(nn.Module):
         given = CameraBatch.of(framed, device=self.device, size=(batch.image.shape[1], batch.image.shape[2]))
         return self.cameras(given, batch.camera)
 
+    def corrected_cameras(self) -> list[Camera]:
+        """The capture's cameras as the fit corrected them, in its local frame; held-out ones are as given."""
+        return self.cameras.corrected(self.capture.cameras)
+
     @property
     def head_windows(self) -> list[HeadWindow]:
         """Where the head is in each camera's pictures, from its initial poses; the whole picture before those."""
@@ -249,7 +253,7 @@ class FittedHead(nn.Module):
     def render(self, camera: Camera, frame: int) -> dict[str, NDArray[Any]]:
         """Layers of one frame in a camera, as numpy without batch dimension: see `HeadRenderer.layers`; rgb is uint8.
 
-        The camera is in the fit's local frame, like those of `capture.cameras`. Colours take the gain of the capture's
+        The camera is in the fit's local frame, like those of `corrected_cameras`. Colours take the gain of the capture's
         camera of that id; a camera that is not in the capture takes the mean.
         """
         ids = [known.id for known in self.capture.cameras]

@@ -202,7 +202,7 @@ class HeadRenderer(nn.Module):
         """
         normals = self.normals(fragments.v_world)
         pixels = fragments.head.flatten().nonzero()[:, 0]
-        rgb = torch.where(fragments.below_neck[..., None], appearance.torso, appearance.background).flatten(0, 2)
+        rgb = appearance.background.expand_as(fragments.bary).flatten(0, 2).clone()
         rgb[pixels] = self.shade(fragments, normals, appearance, camera, pixels).clamp(0, 1)
         normal = torch.zeros_like(rgb)
         normal[pixels] = self.surface(fragments, normals, pixels)[1]
