@@ -6,8 +6,11 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup-$(shell find headfit -name '*.py' | sort | cksum | cut -d' ' -f1)
 NATIVE := $(shell find csrc cmake CMakeLists.txt -type f)
 DEMO := runs/demo
+# Small calibrations of other makers, for demo-layouts.
+LAYOUTS ?= ../shared/layouts
+SAMPLES := blender colmap/txt colmap/bin metashape opensfm realitycapture realitycapture/parking.csv
 
-.PHONY: setup demo test test-fast docs bench bench-gradients bench-registration head-check sheets fuzz lint cuda-report sanitize clean
+.PHONY: setup demo demo-layouts test test-fast docs bench bench-gradients bench-registration head-check sheets fuzz lint cuda-report sanitize clean
 .DEFAULT_GOAL := setup
 
 setup: $(STAMP)
@@ -35,6 +38,16 @@ demo: setup
 	@echo "  $(DEMO)/meshes/000003.glb                 its textured mesh (any glTF viewer)"
 	@echo "  $(DEMO)/fit/metrics.json                  all scores"
 	@echo "  $(BIN)/tensorboard --logdir $(DEMO)/fit   losses, overlays, error maps, texture"
+
+# Imports each of the samples that is there, and prints what its cameras look at. RealityCapture does not store sizes.
+demo-layouts: setup
+	rm -rf $(DEMO)/layouts
+	@for sample in $(SAMPLES); do \
+	    case $$sample in realitycapture*) size="--size 4000x3000" ;; *) size= ;; esac; \
+	    if [ -e $(LAYOUTS)/$$sample ]; then \
+	        $(BIN)/headfit import $(LAYOUTS)/$$sample --out $(DEMO)/layouts/$$(echo $$sample | tr / -) $$size || exit 1; \
+	    else echo "$(LAYOUTS)/$$sample is not there (make demo-layouts LAYOUTS=FOLDER)"; fi; echo; \
+	done
 
 test: setup
 	$(BIN)/python -m pytest -n auto --dist worksteal

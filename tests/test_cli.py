@@ -77,7 +77,7 @@ def test_debug_shows_where_an_error_comes_from(capsys, tmp_path):
 
 @pytest.mark.parametrize(("error", "code"), [(ZeroDivisionError("two\nlines"), 1), (KeyboardInterrupt(), 130)])
 def test_our_own_errors_are_one_line_too(capsys, monkeypatch, error, code):
-    def fail(args):
+    def fail(*args):
         raise error
 
     monkeypatch.setattr("headfit.capture.check.check", fail)

@@ -16,6 +16,7 @@ from headfit.capture.decode import DamagedFile
 from headfit.capture.mask_checks import blended_classes, exposure_fault
 from headfit.capture.native import open_capture
 from headfit.capture.rig import Rig, describe_rig, rig_warnings
+from headfit.capture.selection import ALL, Selection
 from headfit.capture.source import CaptureSource, read_or_none
 from headfit.errors import some_of
 from headfit.sampling import evenly_spaced
@@ -97,12 +98,17 @@ class CheckReport:
         return 1 if self.errors else 0
 
 
-def check(path: Path | str) -> CheckReport:
+def check(path: Path | str, selection: Selection = ALL) -> CheckReport:
     """The findings about the capture in the folder `path`, after decoding every file with a progress bar.
 
-    Raises HeadfitError when capture.json itself cannot be used.
+    Args:
+        path: the folder.
+        selection: which of its frames and cameras are checked.
+
+    Raises:
+        HeadfitError: capture.json itself cannot be used.
     """
-    capture = open_capture(path)
+    capture = open_capture(path, selection)
     cameras = [CameraReport(camera.id, camera.width, camera.height) for camera in capture.cameras]
     report = CheckReport(capture, cameras, describe_rig(capture.cameras))
     with tqdm(total=len(cameras) * len(capture.frames), unit="view", desc="check", leave=False) as progress:
@@ -116,6 +122,7 @@ def check(path: Path | str) -> CheckReport:
             report.warnings.append(f"camera {camera.id}: masks missing in frames {some_of(camera.masks.missing)}")
         report.warnings += _content_warnings(camera, capture.label_names)
     report.warnings += capture.unreferenced_files()
+    report.warnings += _unstated_turns(capture)
     head_pixels = [np.median(camera.head_widths) if camera.head_widths else np.nan for camera in cameras]
     report.evidence = compare_evidence(capture, thorough=True)
     report.errors += report.evidence.errors
@@ -125,6 +132,20 @@ def check(path: Path | str) -> CheckReport:
     report.warnings += _absent_masks(report)
     report.warnings += _swapped_eyes(capture)
     return report
+
+
+def _unstated_turns(capture: CaptureSource) -> list[str]:
+    """Cameras whose pictures other programs show turned, while the capture does not say how they are calibrated."""
+    turns: dict[int, list[str]] = {}
+    for index, camera in enumerate(capture.cameras):
+        if turn := capture.stored_turn(index):
+            turns.setdefault(turn, []).append(camera.id)
+    return [
+        f"cameras {some_of(ids)}: other programs turn their pictures by {turn} degrees clockwise (EXIF, or a video's "
+        f"rotation), and headfit does not. If K and size are those of the turned picture, give these cameras "
+        f'"rotate": {turn}, else "rotate": 0'
+        for turn, ids in sorted(turns.items())
+    ]
 
 
 def _check_view(report: CheckReport, index: int, frame: int) -> None:

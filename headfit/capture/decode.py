@@ -1,14 +1,9 @@
-"""Decoding of image files that finds damage instead of hiding it.
-
-Some versions of OpenCV decode a truncated JPEG without an error: the missing rows come out grey, and would be fitted.
-So a file is checked for completeness before it is decoded.
-"""
+"""Decoding of image files into RGB and into mask values, with the faults of a file named."""
 
 from __future__ import annotations
 
-import re
-import struct
-import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +11,26 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from headfit.capture.color import ColorSteps, in_strips, srgb_encoded
+from headfit.capture.image_bytes import (
+    EXR_SIGNATURE,
+    PNG_SIGNATURE,
+    bit_depth,
+    find_damage,
+    is_lossy,
+    picture_size,
+    without_orientation,
+)
+from headfit.capture.palette import has_colours, with_indices
 from headfit.errors import HeadfitError
+from headfit.files import one_line
+from headfit.types import Float
 
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-#: Position of the bit depth in a PNG file: its header chunk is the first (PNG specification, 11.2.2).
-_PNG_BIT_DEPTH = 24
-_TIFF_BYTE_ORDER = {b"II*\0": "<", b"MM\0*": ">"}
-#: Values of TIFF's compression tag that lose information: JPEG, JPEG 2000, WebP.
-_LOSSY_TIFF = {6, 7, 33003, 33005, 34712, 50001}
-# In entropy-coded JPEG data FF is followed by 00 (a stuffed FF), D0..D7 (restart) or FF (fill). Anything else is the
-# next marker (ITU-T T.81, B.1.1).
-_JPEG_NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
-_JPEG_END_OF_IMAGE = 0xD9
+#: Most pixels of a picture that is decoded: more than the largest camera has. A small file may claim any size.
+MAX_PIXELS = 200_000_000
+#: Pixels as stored: an EXIF rotation is not applied, since calibrations refer to stored pixels.
+_AS_STORED = cv2.IMREAD_IGNORE_ORIENTATION
+_REDUCED = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
 
 
 class DamagedFile(HeadfitError):
@@ -42,132 +45,162 @@ class DamagedFile(HeadfitError):
         self.reason = reason
 
 
-def read_image(path: Path) -> NDArray[np.uint8]:
-    """A JPEG, PNG, TIFF or WebP as RGB `[H,W,3]` uint8. Raises DamagedFile.
+@dataclass(frozen=True)
+class Tones:
+    """How stored values become RGB.
 
-    Pixels are as stored: an EXIF rotation is not applied, since calibrations refer to stored pixels.
+    Attributes:
+        white_level: the stored value that is white. None: the largest of the file's type; 1 for floating-point files
+            (EXR, TIFF), whose linear light is clipped there and encoded as sRGB.
+        color: steps that follow.
     """
-    data = _read(path)
-    if data.startswith(_PNG_SIGNATURE) and data[_PNG_BIT_DEPTH] == 16:
-        brightest = int(_decode(path, data, cv2.IMREAD_UNCHANGED).max())
-        if brightest < 4096:  # as 8 bits it would be black
-            raise DamagedFile(
-                path,
-                f"16-bit PNG whose brightest value is {brightest}: {max(brightest, 1).bit_length()} bits of data in "
-                "16. Stretch the values to 65535, or save 8 bits",
-            )
-    return _decode(path, data, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
+
+    white_level: float | None = None
+    color: ColorSteps = field(default_factory=ColorSteps)
+
+
+AS_STORED = Tones()
+
+
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """An image file as RGB `[H,W,3]` uint8, pixels as stored. Raises DamagedFile."""
+    return decode_image(read_bytes(path), path)
 
 
 def read_label_image(path: Path) -> NDArray[np.uint8]:
     """The class values `[H,W]` of a single-channel 8-bit PNG, TIFF or lossless WebP. Raises DamagedFile."""
-    data = _read(path)
-    if _is_lossy(data):
+    return decode_label_image(read_bytes(path), path)
+
+
+def read_bytes(path: Path) -> bytes:
+    """The bytes of a file. Raises DamagedFile."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DamagedFile(path, f"cannot be read ({error.strerror})") from error
+
+
+def decode_image(data: bytes, path: Path | str, tones: Tones = AS_STORED, reduction: int = 1) -> NDArray[np.uint8]:
+    """RGB `[H,W,3]` uint8 of a JPEG, PNG, TIFF, WebP, AVIF or EXR. Raises DamagedFile.
+
+    Args:
+        data: the bytes of the file.
+        path: its name, for messages.
+        tones: how stored values become RGB.
+        reduction: 2, 4 or 8 gives a JPEG at that part of its size (rounded up), which costs less; else 1.
+    """
+    _require_whole(data, path)
+    if data.startswith(EXR_SIGNATURE):
+        return developed(_decode_exr(path, data), 1.0, tones, linear=True)
+    depth = bit_depth(data)
+    if depth <= 8 and tones.white_level is None:
+        if reduction > 1:
+            rgb = cv2.cvtColor(_decode(path, data, _REDUCED[reduction] | _AS_STORED), cv2.COLOR_BGR2RGB)
+        else:
+            rgb = _decode(path, data, cv2.IMREAD_COLOR_RGB | _AS_STORED)
+        return developed(np.asarray(rgb), 255, tones)
+    if depth <= 16 and tones == AS_STORED:
+        if depth == 16:
+            _require_bright(path, int(_decode(path, data, cv2.IMREAD_UNCHANGED).max()))
+        return np.asarray(_decode(path, data, cv2.IMREAD_COLOR_RGB | _AS_STORED))
+    # Not IMREAD_COLOR_RGB: OpenCV 5.0 swaps the bytes of a 16-bit TIFF with it.
+    bgr = _decode(path, data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | _AS_STORED)
+    linear = bgr.dtype.kind == "f"
+    return developed(bgr[..., ::-1], 1.0 if linear else 2.0**depth - 1, tones, linear)
+
+
+def developed(pixels: NDArray[Any], white: float, tones: Tones, linear: bool = False) -> NDArray[np.uint8]:
+    """uint8 RGB `[H,W,3]` of stored values.
+
+    Args:
+        pixels: stored values `[H,W,3]` of any type, in the order RGB.
+        white: the value that is white where `tones` states none.
+        tones: how they become RGB.
+        linear: they are linear light.
+    """
+    if pixels.dtype == np.uint8 and tones == AS_STORED:
+        return pixels
+    factor = np.float32(1 / (white if tones.white_level is None else tones.white_level))
+    encode: Callable[[Float], Float] = srgb_encoded if linear else lambda rgb: rgb
+    return in_strips(pixels, lambda part: tones.color(encode(part.astype(np.float32) * factor)))
+
+
+def decode_label_image(data: bytes, path: Path | str, channels: int = 1) -> NDArray[np.uint8]:
+    """Mask values `[H,W]`, or RGB `[H,W,3]` for `channels` 3, of an 8-bit PNG, TIFF or lossless WebP.
+
+    The values of a PNG with a palette of colours are the palette's indices.
+
+    Args:
+        data: the bytes of the file.
+        path: its name, for messages.
+        channels: 1 or 3.
+
+    Raises:
+        DamagedFile: also for lossy compression, and for as many channels as were not expected.
+    """
+    _require_whole(data, path)
+    if is_lossy(data):
         raise DamagedFile(path, "lossy compression changes class values: save masks as PNG, from the originals")
+    if channels == 3:
+        return np.asarray(_decode(path, data, cv2.IMREAD_COLOR_RGB | _AS_STORED))
+    if data.startswith(PNG_SIGNATURE) and has_colours(data):
+        grey, factor = with_indices(data)
+        return np.asarray(_decode(path, grey, cv2.IMREAD_UNCHANGED) // factor)
     mask = _decode(path, data, cv2.IMREAD_UNCHANGED)
-    if data.startswith(b"RIFF") and mask.ndim == 3 and (mask[..., :3] == mask[..., :1]).all():
-        mask = mask[..., 0]  # WebP knows no greyscale
+    if mask.ndim == 3 and (mask[..., :3] == mask[..., :1]).all():
+        mask = mask[..., 0]  # WebP knows no greyscale, and a palette may be grey
     if mask.ndim != 2 or mask.dtype != np.uint8:
-        channels = 1 if mask.ndim == 2 else mask.shape[2]
+        found = 1 if mask.ndim == 2 else mask.shape[2]
         raise DamagedFile(
             path,
-            f"a mask must be one 8-bit channel of class values, this has {channels} of {mask.dtype} "
-            "(a palette PNG decodes to colours: save it as greyscale)",
+            f"a mask must be one 8-bit channel of class values, this has {found} of {mask.dtype} "
+            '(name the colours\' labels as "R,G,B")',
         )
     return mask
 
 
-def _read(path: Path) -> bytes:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DamagedFile(path, f"cannot be read ({error.strerror})") from error
+def _require_whole(data: bytes, path: Path | str) -> None:
     fault = find_damage(data)
     if fault is not None:
         raise DamagedFile(path, fault)
-    return data
+    width, height = picture_size(data) or (0, 0)
+    if width * height > MAX_PIXELS:
+        raise DamagedFile(path, f"claims {width}x{height} pixels; more than {MAX_PIXELS} are not decoded")
 
 
-def _decode(path: Path, data: bytes, flags: int) -> NDArray[Any]:
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+def _require_bright(path: Path | str, brightest: int) -> None:
+    if brightest < 4096:  # as 8 bits it would be black
+        raise DamagedFile(
+            path,
+            f"16-bit image whose brightest value is {brightest}: {max(brightest, 1).bit_length()} bits of data in "
+            "16. State the 'white_level' of the images in capture.json, or stretch the values to 65535",
+        )
+
+
+def _decode(path: Path | str, data: bytes, flags: int) -> NDArray[Any]:
+    try:
+        pixels = cv2.imdecode(np.frombuffer(without_orientation(data), np.uint8), flags)
+    except cv2.error as error:
+        raise DamagedFile(path, f"cannot be decoded ({one_line(error)})") from error
     if pixels is None:
         raise DamagedFile(path, "cannot be decoded")
     return np.asarray(pixels)
 
 
-def find_damage(data: bytes) -> str | None:
-    """What is wrong with the bytes of an image file; None when they are complete. (A TIFF is left to its decoder.)"""
-    if not data:
-        return "empty file"
-    if data.startswith(b"\xff\xd8"):
-        return None if _jpeg_is_complete(data) else "truncated JPEG (its end marker is missing)"
-    if data.startswith(_PNG_SIGNATURE):
-        return _png_damage(data)
-    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
-        return None if len(data) >= 8 + struct.unpack_from("<I", data, 4)[0] else "truncated WebP"
-    if data[:4] in _TIFF_BYTE_ORDER:
-        return None
-    return "neither a JPEG nor a PNG file, a TIFF or a WebP"
+def _decode_exr(path: Path | str, data: bytes) -> Float:
+    """Linear RGB `[H,W,3]` float32 of an EXR."""
+    import av
 
-
-def _is_lossy(data: bytes) -> bool:
-    """Whether the decoded values of a complete image file differ from those that were saved."""
-    if data.startswith(b"RIFF"):
-        return b"VP8 " in data[12:16] or (data[12:16] == b"VP8X" and b"VP8L" not in data)
-    if data[:4] in _TIFF_BYTE_ORDER:
-        return _tiff_compression(data) in _LOSSY_TIFF
-    return data.startswith(b"\xff\xd8")
-
-
-def _tiff_compression(data: bytes) -> int:
-    """Tag 259 of the first image of a TIFF (TIFF 6.0, section 8); 1, uncompressed, where it is not found."""
-    order = _TIFF_BYTE_ORDER[data[:4]]
+    decoder = av.CodecContext.create("exr", "r")
     try:
-        (start,) = struct.unpack_from(order + "I", data, 4)
-        (count,) = struct.unpack_from(order + "H", data, start)
-        for entry in range(count):
-            tag, _, _, value = struct.unpack_from(order + "HHIH", data, start + 2 + 12 * entry)
-            if tag == 259:
-                return int(value)
-    except struct.error:
-        pass
-    return 1
-
-
-def _jpeg_is_complete(data: bytes) -> bool:
-    """Whether walking the markers reaches the end of the image.
-
-    Bytes after it (padding, appended previews) do no harm, and an end marker inside an embedded thumbnail does not
-    count: segments are skipped by their length.
-    """
-    position = 2
-    while True:
-        marker = _JPEG_NEXT_MARKER.search(data, position)
-        if marker is None:
-            return False
-        code = data[marker.end() - 1]
-        if code == _JPEG_END_OF_IMAGE:
-            return True
-        if marker.end() + 2 > len(data):
-            return False
-        # Any other marker here starts a segment that begins with its length. The entropy-coded data after a
-        # start-of-scan segment are skipped by the search.
-        position = marker.end() + struct.unpack(">H", data[marker.end() : marker.end() + 2])[0]
-
-
-def _png_damage(data: bytes) -> str | None:
-    """What is wrong with a PNG, found by walking its chunks: length, type, data, CRC (PNG specification, 5.3)."""
-    position = len(_PNG_SIGNATURE)
-    while position + 12 <= len(data):
-        (length,) = struct.unpack_from(">I", data, position)
-        end = position + 12 + length
-        if end > len(data):
-            break
-        kind = data[position + 4 : position + 8]
-        (crc,) = struct.unpack_from(">I", data, end - 4)
-        if zlib.crc32(data[position + 4 : end - 4]) != crc:
-            return f"corrupt PNG (checksum of its {kind.decode('latin-1')} chunk at byte {position})"
-        if kind == b"IEND":
-            return None
-        position = end
-    return "truncated PNG (its end chunk is missing)"
+        frame = (decoder.decode(av.Packet(data)) or decoder.decode(None))[0]
+    except (av.FFmpegError, OSError, ValueError, LookupError) as error:
+        raise DamagedFile(path, f"cannot be decoded ({one_line(error)})") from error
+    size = {"gbrpf16le": 2, "gbrapf16le": 2, "gbrpf32le": 4, "gbrapf32le": 4, "grayf16le": 2, "grayf32le": 4}
+    bytes_each = size.get(frame.format.name)
+    if bytes_each is None:
+        raise DamagedFile(path, f"has channels that cannot be read ({frame.format.name}), expected RGB or grey")
+    rows = [np.frombuffer(bytes(plane), f"<f{bytes_each}").reshape(frame.height, -1) for plane in frame.planes]
+    planes = [row[:, : frame.width] for row in rows]
+    channels = [planes[2], planes[0], planes[1]] if len(planes) >= 3 else planes[:1] * 3
+    return np.stack(channels, axis=-1).astype(np.float32)

@@ -14,13 +14,20 @@ a chain of classes from fine to coarse, and becomes the first class of its chain
     upper_teeth, lower_teeth        itself, teeth, mouth, lips, skin
     teeth                           teeth, mouth, lips, skin
     tongue                          tongue, mouth, lips, skin
-    gums, mouth_cavity              mouth, lips, skin
-    left_eye, right_eye             itself, skin
+    gums, mouth_cavity, inner_mouth mouth, lips, skin
+    left_eye, right_eye             itself, eyes, skin
+    eyes                            eyes, skin
     clothes, ignore                 ignored (-1): no loss there
 
 A side knows `lips` when it names `lips`, or both `upper_lip` and `lower_lip`; it distinguishes these two when
-it names both and does not also name `lips`. The same holds for teeth. It knows `mouth` when it names
-`mouth_cavity`, and `tongue`, `left_eye`, `right_eye`, `hair` when it names them. Left and right are the subject's.
+it names both and does not also name `lips`. The same holds for teeth and for eyes, but one eye alone is known as well.
+Where both sides distinguish the two, there is no class for the union, and what could be either is ignored: the inside
+of the mouth, where masks have two lips and no inside. A side knows `mouth` when it names `mouth_cavity` or
+`inner_mouth`, and `tongue` and `hair` when it names them; but `inner_mouth` is all that shows between the lips, so a
+side that names it does not distinguish teeth and tongue. Left and right are the subject's.
+
+Labels with the same class have no border in the loss. Where the model shows a label that is ignored, neither have its
+borders with others (`FittedHead.observe`).
 """
 
 from __future__ import annotations
@@ -47,8 +54,10 @@ LABELS = (
     "gums",
     "tongue",
     "mouth_cavity",
+    "inner_mouth",
     "left_eye",
     "right_eye",
+    "eyes",
     "brows",
     "ears",
     "neck",
@@ -67,7 +76,6 @@ ALIASES = {
     "right_brow": "brows",
     "left_ear": "ears",
     "right_ear": "ears",
-    "inner_mouth": "mouth_cavity",
     "cloth": "clothes",
     "clothing": "clothes",
     "unlabeled": "ignore",
@@ -75,7 +83,13 @@ ALIASES = {
     "void": "ignore",
 }
 
-UNIONS = {"lips": ("upper_lip", "lower_lip"), "teeth": ("upper_teeth", "lower_teeth")}
+UNIONS = {
+    "lips": ("upper_lip", "lower_lip"),
+    "teeth": ("upper_teeth", "lower_teeth"),
+    "eyes": ("left_eye", "right_eye"),
+}
+#: Classes within `inner_mouth`.
+_INSIDE = {"teeth", "upper_teeth", "lower_teeth", "tongue"}
 
 IGNORED = -1
 
@@ -92,8 +106,10 @@ _CHAINS: dict[str, tuple[str, ...]] = {
     "tongue": ("tongue", *_MOUTH),
     "gums": _MOUTH,
     "mouth_cavity": _MOUTH,
-    "left_eye": ("left_eye", "skin"),
-    "right_eye": ("right_eye", "skin"),
+    "inner_mouth": _MOUTH,
+    "left_eye": ("left_eye", "eyes", "skin"),
+    "right_eye": ("right_eye", "eyes", "skin"),
+    "eyes": ("eyes", "skin"),
     "hair": ("hair",),
 }
 _CLASSES = tuple(dict.fromkeys(name for chain in _CHAINS.values() for name in chain))
@@ -147,6 +163,7 @@ def label_classes(model_labels: Sequence[str], capture_labels: Mapping[int, str]
     model = [native_name(name) for name in model_labels]
     capture = {value: native_name(name) for value, name in capture_labels.items()}
     shared = _known_classes(model) & _known_classes(capture.values())
+    shared -= {union for union, members in UNIONS.items() if shared.issuperset(members)}
     names = tuple(name for name in _CLASSES if name in shared)
     from_capture = np.full(256, IGNORED, dtype=np.int64)
     for value, label in capture.items():
@@ -159,7 +176,9 @@ def label_classes(model_labels: Sequence[str], capture_labels: Mapping[int, str]
 
 def _known_classes(labels: Collection[str]) -> set[str]:
     known = {"background", "skin"} | ({"tongue", "left_eye", "right_eye", "hair"} & set(labels))
-    if "mouth_cavity" in labels:
+    if "eyes" in labels:
+        known -= set(UNIONS["eyes"])
+    if "mouth_cavity" in labels or "inner_mouth" in labels:
         known.add("mouth")
     for union, members in UNIONS.items():
         has_members = all(member in labels for member in members)
@@ -167,8 +186,13 @@ def _known_classes(labels: Collection[str]) -> set[str]:
             known.add(union)
         if has_members and union not in labels:
             known.update(members)
-    return known
+    return known - _INSIDE if "inner_mouth" in labels else known
 
 
 def _class_of(label: str, names: tuple[str, ...]) -> int:
-    return next((names.index(name) for name in _CHAINS.get(label, ()) if name in names), IGNORED)
+    for name in _CHAINS.get(label, ()):
+        if name in names:
+            return names.index(name)
+        if name in UNIONS and set(UNIONS[name]) <= set(names):
+            return IGNORED  # one of the two, but which cannot be told
+    return IGNORED

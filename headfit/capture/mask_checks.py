@@ -14,7 +14,7 @@ MAX_RIM = 2
 #: Fewest rims, and least share of the borders between two classes that have one, of a blended mask.
 MIN_RIMS, MIN_RIM_SHARE = 40, 0.5
 #: Labels between which others are truly thin: lips, teeth and gums.
-MOUTH = {"skin", "gums", "tongue", "mouth_cavity"} | {
+MOUTH = {"skin", "gums", "tongue", "mouth_cavity", "inner_mouth"} | {
     f"{which}{what}" for which in ("", "upper_", "lower_") for what in ("lip", "lips", "teeth")
 }
 #: Brightness (0 to 255) below which a pixel is black; share of the head that is black, or burnt out in all channels,

@@ -20,6 +20,7 @@ UNKNOWN = 255
 MATTE_BACKGROUND = 0.1
 
 NATIVE_VALUES = {label: value for value, label in enumerate(LABELS)}
+_VALUES = {**NATIVE_VALUES, "unknown": UNKNOWN}
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,8 @@ class Labels:
     """The meaning of a mask's values.
 
     Attributes:
-        by_value: native label of each grey value.
-        by_color: native label of each color (R, G, B); a mask has one or the other.
+        by_value: native label, or "unknown", of each grey value.
+        by_color: the same of each color (R, G, B); a mask has one or the other.
         matte: the mask is the share of the foreground, 0 to 255, which is known only where there is none.
     """
 
@@ -37,17 +38,22 @@ class Labels:
     matte: bool = False
 
 
-def read_labels(node: JsonValue) -> Labels:
-    """The meaning that capture.json gives: "matte", a name of label_maps, or an object {value or "R,G,B": label}."""
+def read_labels(node: JsonValue, folder: Path) -> Labels:
+    """The meaning that capture.json gives: "matte", a label map, or an object {value or "R,G,B": label}.
+
+    A label map is a file of `label_maps` by its name, or a YAML file of one's own by its path relative to `folder`.
+    Besides the native labels, "unknown" leaves a pixel to the next source.
+    """
     if node.value == "matte":
         return Labels({}, {}, matte=True)
     if not isinstance(node.value, str):
         return _label_map(node)
-    known = sorted(path.stem for path in MAPS.glob("*.yaml"))
-    name = node.one_of([*known, "matte"])
-    path = MAPS / f"{name}.yaml"
+    if node.value.endswith((".yaml", ".yml")):
+        path = folder / node.value
+    else:
+        path = MAPS / f"{node.one_of([*sorted(path.stem for path in MAPS.glob('*.yaml')), 'matte'])}.yaml"
     with failures_named(path):
-        return _label_map(JsonValue(f"{node.path} ({name}.yaml)", read_yaml(path)))
+        return _label_map(JsonValue(f"{node.path} ({path.name})", read_yaml(path)))
 
 
 def _label_map(node: JsonValue) -> Labels:
@@ -59,7 +65,7 @@ def _label_map(node: JsonValue) -> Labels:
             raise value.error('the key must be a mask value 0 to 255 or a color "R,G,B"')
         text = value.text("a label name")
         with value.naming():
-            label = native_name(text)
+            label = text if text == "unknown" else native_name(text)
         if len(numbers) == 1:
             values[numbers[0]] = label
         else:
@@ -82,15 +88,15 @@ def native_labels(mask: NDArray[np.uint8], labels: Labels) -> tuple[NDArray[np.u
     if labels.by_color:
         weights = np.array([1 << 16, 1 << 8, 1])
         codes, inverse = np.unique(mask.astype(np.int64) @ weights, return_inverse=True)
-        named = {int(np.array(color) @ weights): NATIVE_VALUES[label] for color, label in labels.by_color.items()}
+        named = {int(np.array(color) @ weights): _VALUES[label] for color, label in labels.by_color.items()}
         values = np.array([named.get(int(code), UNKNOWN) for code in codes], np.uint8)
         unnamed = [(int(code) >> 16, int(code) >> 8 & 255, int(code) & 255) for code in codes if int(code) not in named]
         return values[inverse].reshape(mask.shape[:2]), list(unnamed)
     table = np.full(256, UNKNOWN, np.uint8)
     for value, label in labels.by_value.items():
-        table[value] = NATIVE_VALUES[label]
+        table[value] = _VALUES[label]
     present = np.flatnonzero(np.bincount(mask.ravel(), minlength=256))
-    return table[mask], [int(value) for value in present if table[value] == UNKNOWN]
+    return table[mask], [int(value) for value in present if value not in labels.by_value]
 
 
 def first_that_knows(masks: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:

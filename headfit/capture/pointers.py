@@ -13,6 +13,8 @@ from headfit.capture.pattern import Pattern
 #: Landmark schemes that can be read.
 SCHEMES = ("ibug68", "mediapipe478")
 TURNS = (0, 90, 180, 270)
+#: Where images are unless capture.json says so.
+USUAL_IMAGES = "images/{camera}/{frame}"
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,7 @@ def _usual_images(camera: str, color: ColorSteps, context: Context) -> ImageFile
     video = context.folder / "videos" / f"{camera}.mp4"
     if video.is_file() and not (context.folder / "images" / camera).is_dir():
         return ImageFiles(_usual(context, "videos/{camera}.mp4"), by_index=True, color=color)
-    return ImageFiles(_usual(context, "images/{camera}/{frame}"), color=color)
+    return ImageFiles(_usual(context, USUAL_IMAGES), color=color)
 
 
 def _images(node: JsonValue, color: ColorSteps, context: Context) -> ImageFiles:
@@ -149,12 +151,14 @@ def _masks(node: JsonValue, context: Context) -> tuple[MaskFiles, ...]:
 
 def _mask(node: JsonValue, context: Context) -> MaskFiles:
     pattern, offset, step, more = context.files(node, ("labels", "rotate"))
-    labels = read_labels(more["labels"]) if "labels" in more else None
+    labels = read_labels(more["labels"], context.folder) if "labels" in more else None
     rotate = more["rotate"].one_of(TURNS) if "rotate" in more else None
     return MaskFiles(pattern, offset, step, labels=labels, rotate=rotate)
 
 
 def _landmarks(node: JsonValue, context: Context) -> LandmarkFiles:
     pattern, offset, step, more = context.files(node, ("scheme",))
+    if ".zip/" in pattern.text.lower():
+        raise node.error("landmarks inside a zip file cannot be read: unpack them")
     scheme = more["scheme"].one_of(SCHEMES) if "scheme" in more else "ibug68"
     return LandmarkFiles(pattern, offset, step, scheme=scheme)

@@ -78,6 +78,13 @@ class CaptureSource(Protocol):
         """One warning for each group of files that no camera or frame refers to: usually a misspelt name."""
         return []
 
+    def stored_turn(self, camera: int) -> int | None:
+        """Degrees by which viewers turn the camera's first picture clockwise (EXIF, or a video's rotation).
+
+        None where the capture states the turn itself, or nothing is known.
+        """
+        return None
+
     def camera_index(self, camera_id: str) -> int:
         """The index of a camera. Raises HeadfitError listing the cameras when none has that id."""
         return index_of_camera(self.cameras, camera_id, self.location)

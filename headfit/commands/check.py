@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from headfit.commands.command import Command
+from headfit.commands.command import Command, add_selection
+from headfit.errors import HeadfitError
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,13 +17,17 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where the views agree under another convention or unit, write capture.fixed.json, which says so, next to "
         "capture.json (default: off)",
     )
+    add_selection(parser)
 
 
 def _run(args: argparse.Namespace) -> int:
     from headfit.capture.check import check, format_report
     from headfit.capture.corrected import write_corrected
+    from headfit.capture.selection import Selection
 
-    report = check(args.capture)
+    if args.fix and args.cameras:
+        raise HeadfitError("--fix compares all cameras, so it cannot be used with --cameras")
+    report = check(args.capture, Selection(args.frames, args.cameras))
     print(format_report(report))
     if args.fix:
         written = write_corrected(args.capture, report.capture, report.evidence)

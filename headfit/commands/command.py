@@ -44,6 +44,19 @@ def add_run(parser: argparse.ArgumentParser, what_for: str) -> None:
     parser.add_argument("--capture", type=Path, metavar="CAPTURE", help=f"the capture, {what_for}")
 
 
+def add_selection(parser: argparse.ArgumentParser) -> None:
+    """Declare which frames and cameras of a capture are used."""
+    parser.add_argument(
+        "--frames",
+        metavar="A:B:STEP",
+        default="",
+        help="use the frames at these positions of capture.json's list, B excluded, like 0:100:3 (default: all)",
+    )
+    parser.add_argument(
+        "--cameras", metavar="ID,ID", default="", help="use these cameras, in this order (default: all)"
+    )
+
+
 def capture_of(run: Run, given: Path | None) -> CaptureSource:
     """The capture of a run. `given`: where it is now; None: where it was when it was fitted.
 
@@ -54,7 +67,7 @@ def capture_of(run: Run, given: Path | None) -> CaptureSource:
 
     if given is None and not Path(run.args.capture).is_dir():
         raise HeadfitError(f"{run.args.capture}: the capture of {run.path} is not there any more; name it by --capture")
-    return open_capture(given or run.args.capture)
+    return open_capture(given or run.args.capture, run.args.selection)
 
 
 def size(text: str) -> tuple[int, int]:

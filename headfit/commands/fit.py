@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from headfit.commands.command import HEAD_HELP, Command
+from headfit.commands.command import HEAD_HELP, Command, add_selection
 from headfit.errors import HeadfitError
 
 #: Exit status of a fit that ran to its end, but does not explain the capture.
@@ -28,6 +28,7 @@ class _PrintConfigHelp(argparse.Action):
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = "Settings can also be given as group.key=value or --group.key value."
     parser.add_argument("--capture", type=Path, required=True, help="folder with capture.json")
+    add_selection(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="run folder to write")
     parser.add_argument("--head", metavar="HEAD", help=f"{HEAD_HELP} (default: the configuration's)")
     parser.add_argument(
@@ -85,6 +86,7 @@ def _run(args: argparse.Namespace) -> int | None:
     config, run_args = load_settings(args.config or base, settings_as_dotlist(words))
     # Absolute, so that the run folder can be read from anywhere.
     run_args.capture, run_args.out, run_args.resume = str(args.capture.resolve()), str(args.out), args.resume
+    run_args.frames, run_args.cameras = args.frames or run_args.frames, args.cameras or run_args.cameras
     config.head = resolve(args.head or config.head)
     config.hold_out = hold_out or config.hold_out
     config.init_from = str(args.init_from.resolve()) if args.init_from else config.init_from

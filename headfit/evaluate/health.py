@@ -156,7 +156,7 @@ def report_health(run: Run) -> str:
     Returns:
         The verdict.
     """
-    health = examine(run, open_capture(run.args.capture))
+    health = examine(run, open_capture(run.args.capture, run.args.selection))
     health.save(run.path)
     cameras = [run.model.capture.world.world_camera(camera) for camera in run.model.corrected_cameras()]
     corrected = {"units": "m", "cameras": [camera_entry(camera) for camera in cameras]}

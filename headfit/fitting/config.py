@@ -1,12 +1,14 @@
 """The settings of a fit as typed dataclasses. `headfit fit --help-config` prints the text under every field.
 
-`FitConfig` holds what decides a fit's numbers; `RunArgs` holds where a run reads, writes and computes.
+`FitConfig` holds what decides a fit's numbers; `RunArgs` holds what a run reads, and where it writes and computes.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
+
+from headfit.capture.selection import Selection
 
 #: Which frames a stage goes through; see `Stage.frames`.
 FRAME_CHOICES = ("all", "key", "windows", "each")
@@ -84,10 +86,14 @@ class FitConfig:
 
 @dataclass
 class RunArgs:
-    """Where a run reads, writes and computes; none of it changes the numbers of the fit."""
+    """What a run reads, and where it writes and computes. Only `frames` and `cameras` change the numbers of the fit."""
 
     capture: str = ""
     """Folder of the capture."""
+    frames: str = ""
+    """Positions of the frames that are fitted, START:STOP or START:STOP:STEP; empty for all."""
+    cameras: str = ""
+    """Ids of the cameras that are used, with commas between them; empty for all."""
     out: str = ""
     """Run folder to write."""
     resume: bool = False
@@ -98,3 +104,8 @@ class RunArgs:
     """Number of steps between two pictures in TensorBoard, besides those at the end of a stage."""
     trainer: dict[str, Any] = field(default_factory=lambda: {"accelerator": "auto", "devices": 1})
     """Arguments of Lightning's Trainer, such as accelerator, devices and num_nodes."""
+
+    @property
+    def selection(self) -> Selection:
+        """Which frames and cameras of the capture are used."""
+        return Selection(self.frames, self.cameras)

@@ -25,6 +25,7 @@ from headfit.fitting.groups import require_complete
 from headfit.fitting.hair_layer import HairLayer
 from headfit.fitting.observation import Observation
 from headfit.fitting.parameters import FitParameters
+from headfit.fitting.untold import without_untold
 from headfit.head import HeadModel, load
 from headfit.head.contour import JawContour
 from headfit.render import Appearance, CameraBatch, Fragments, HairRenderer, HeadRenderer
@@ -35,7 +36,7 @@ PHOTOMETRIC_CLASSES = ("skin", "lips", "upper_lip", "lower_lip")
 #: Classes that are lips.
 LIPS = ("lips", "upper_lip", "lower_lip")
 #: Classes whose colour moves the surface that carries it, but not its borders: masks do not show the iris.
-TURNING_CLASSES = ("left_eye", "right_eye")
+TURNING_CLASSES = ("left_eye", "right_eye", "eyes")
 
 
 @dataclass(frozen=True)
@@ -172,6 +173,9 @@ class FittedHead(nn.Module):
         cameras = self.view_cameras(batch)
         if crop_blur is not None:
             batch, cameras = crop_to_head(batch, cameras, v_views, crop_blur)
+        fragments = self.renderer.rasterize(v_views, cameras)
+        if (self.classes.from_model < 0).any():
+            batch = without_untold(batch, fragments, self.class_of_label[self.renderer.face_labels])
         return Observation(
             batch=batch,
             cameras=cameras,
@@ -180,7 +184,7 @@ class FittedHead(nn.Module):
             v_frames=v_frames,
             v_views=v_views,
             offsets=offsets,
-            fragments=self.renderer.rasterize(v_views, cameras),
+            fragments=fragments,
             target=batch.label_prob.float() / 255,
             hair_class=self.hair_class,
             normals_of=self.renderer.normals,
@@ -253,8 +257,8 @@ class FittedHead(nn.Module):
     def render(self, camera: Camera, frame: int) -> dict[str, NDArray[Any]]:
         """Layers of one frame in a camera, as numpy without batch dimension: see `HeadRenderer.layers`; rgb is uint8.
 
-        The camera is in the fit's local frame, like those of `corrected_cameras`. Colours take the gain of the capture's
-        camera of that id; a camera that is not in the capture takes the mean.
+        The camera is in the fit's local frame, like those of `corrected_cameras`. Colours take the gain of the
+        capture's camera of that id; a camera that is not in the capture takes the mean.
         """
         ids = [known.id for known in self.capture.cameras]
         index = torch.tensor([ids.index(camera.id) if camera.id in ids else -1], device=self.device)

@@ -70,7 +70,7 @@ def fit(
     validate_config(config, "settings")
     validate_args(args)
     run = Path(args.out)
-    capture = open_capture(args.capture)
+    capture = open_capture(args.capture, args.selection)
     _require_training_camera(config, capture)
     if not args.resume:
         for oddity in require_consistent(capture, config.use_landmarks):

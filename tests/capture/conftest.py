@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from headfit.capture import CaptureSource, open_capture
 from headfit.capture.face_shape import FACE_LANDMARKS
 
 CLASSES = {"0": "background", "1": "skin", "2": "lips", "3": "left_eye", "4": "right_eye", "5": "ignore"}
@@ -98,3 +99,18 @@ def write_capture(tmp_path: Path) -> Callable[..., Path]:
         return root
 
     return write
+
+
+@pytest.fixture
+def point(write_capture: Callable[..., Path]) -> Callable[..., CaptureSource]:
+    """A function that opens a capture with two cameras and no files after changes of its capture.json; a change of
+    `camera` is one of the second camera's."""
+
+    def change(camera: dict[str, Any] | None = None, **top: Any) -> CaptureSource:
+        root = write_capture(yaws=(0.0, 30.0), frames=1)
+        content = json.loads((root / "capture.json").read_text()) | top
+        content["cameras"][1] |= camera or {}
+        (root / "capture.json").write_text(json.dumps(content))
+        return open_capture(root)
+
+    return change

@@ -90,7 +90,8 @@ def test_a_video_that_cannot_be_opened_is_one_error(write_capture: WriteCapture)
     (root / "images" / "cam1").rename(root / "gone")
     (root / "videos").mkdir()
     (root / "videos" / "cam1.mp4").write_bytes(b"nothing")
-    assert [error.split(": ")[-1] for error in check(root).errors] == ["the video cannot be opened"]
+    (error,) = check(root).errors
+    assert error.endswith("cam1.mp4: the video cannot be opened (Invalid data found when processing input)")
 
 
 def test_folders_and_frames_that_capture_json_does_not_list(write_capture: WriteCapture) -> None:

@@ -98,3 +98,34 @@ def test_classes_of_the_real_capture(real_capture: Path) -> None:
 def test_an_unknown_name_is_named_with_a_guess() -> None:
     with pytest.raises(HeadfitError, match=r"'uper_lip'.*Did you mean 'upper_lip'.*background, skin"):
         label_classes(MODEL, {0: "background", 1: "uper_lip"})
+
+
+def test_the_inner_mouth_is_all_that_shows_between_the_lips() -> None:
+    model, capture = mapping(["background", "skin", "upper_lip", "lower_lip", "inner_mouth"])
+    assert {model[label] for label in ("upper_teeth", *INSIDE)} == {capture["inner_mouth"]} == {"mouth"}
+    model, capture = mapping(["background", "skin", "lips", "inner_mouth", "teeth", "tongue"])
+    assert {model["upper_teeth"], model["tongue"], capture["teeth"], capture["tongue"]} == {"mouth"}
+
+
+def test_the_inside_is_ignored_where_masks_have_two_lips_and_no_inside() -> None:
+    """It is one of them, or neither: a parser shows something else there each time."""
+    model, capture = mapping(["background", "skin", *HALVES, "tongue"])
+    assert model["mouth_cavity"] == model["gums"] == "-"
+    assert {label: model[label] for label in (*HALVES, "tongue")} == {label: label for label in (*HALVES, "tongue")}
+    assert "-" not in capture.values()
+    model, _ = mapping(["background", "skin", "upper_lip", "lower_lip"])
+    assert {model[label] for label in ("upper_teeth", *INSIDE)} == {"-"}
+
+
+def test_eyes_without_their_side_are_one_class() -> None:
+    model, capture = mapping(["background", "skin", "eyes"])
+    assert model["left_eye"] == model["right_eye"] == capture["eyes"] == "eyes"
+    model, capture = mapping(["background", "skin", "eyes"], ("skin", "left_eye"))
+    assert model["left_eye"] == capture["eyes"] == "skin"
+    model, _ = mapping(["background", "skin", "left_eye"])
+    assert (model["left_eye"], model["right_eye"]) == ("left_eye", "skin")
+
+
+def test_a_union_is_no_class_where_its_members_are() -> None:
+    names = label_classes(MODEL, dict(enumerate(["background", "skin", *HALVES, *INSIDE, *EYES]))).names
+    assert {"lips", "teeth", "eyes"}.isdisjoint(names)

@@ -70,6 +70,8 @@ CASES: dict[str, tuple[str, dict | list, Callable[[], Plane] | Plane, bool]] = {
         thin_prism_fisheye(),
         False,
     ),
+    "equidistant": ("colmap/SIMPLE_FISHEYE", [], radius(ANGLE), True),
+    "eucm": ("colmap/EUCM", [0.6, 1.2], radius(R / (0.6 * np.sqrt(1.2 * R2 + 1) + 0.4)), False),
     "fov": ("colmap/FOV", [0.7], radius(np.arctan(2 * R * np.tan(0.35)) / 0.7), False),
     "meshroom fov": ("meshroom/fisheye1", [0.7], radius(np.arctan(2 * R * np.tan(0.35)) / 0.7), False),
     "division": ("colmap/SIMPLE_DIVISION", [-0.2], radius(2 * R / (1 + np.sqrt(1 + 0.8 * R2))), False),

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from headfit.capture.camera import Camera
-from headfit.capture.lenses import OpenCVLens
+from headfit.capture.lenses import OpenCVLens, make_lens
 from headfit.render import CameraBatch
 from tests.support.lenses import EquidistantFisheye
 
@@ -69,6 +69,21 @@ def test_cameras_with_lenses_of_several_models_share_a_batch():
         np.testing.assert_allclose(v_pix[index, :, :2], cam.project(points[0]), rtol=1e-12)
     some = batch[torch.tensor([1, 0])].project(torch.tensor(points).expand(2, -1, -1))
     assert torch.equal(some, v_pix[[1, 0]])
+
+
+def test_every_lens_model_and_skew_in_one_batch():
+    """Values and gradients are those of each camera by itself."""
+    tilted = [*LENS, 0.1, -0.02, 0.01, 0.002, -0.001, 0.001, 0.0005, 0.02, -0.01]
+    lenses = [OpenCVLens.of(()), OpenCVLens.of(LENS), OpenCVLens.of(tilted[:8]), OpenCVLens.of(tilted)]
+    lenses.append(make_lens("fisheye", [-0.02, 0.01, -0.003, 0.001]))
+    skew = np.array([[0, 3.0, 0], [0, 0, 0], [0, 0, 0]])
+    cameras = [replace(camera(), lens=lens, K=camera().K + skew) for lens in lenses]
+    points = np.random.default_rng(0).uniform(-0.2, 0.2, (len(cameras), 6, 3))
+    batch = CameraBatch.of(cameras, dtype=torch.float64)
+    for index, cam in enumerate(cameras):
+        v_pix = batch.project(torch.tensor(points))[index]
+        np.testing.assert_allclose(v_pix[:, :2], cam.project(points[index]), rtol=1e-12)
+    assert torch.autograd.gradcheck(batch.project, (torch.tensor(points, requires_grad=True),))
 
 
 def test_cameras_of_different_sizes_are_refused():

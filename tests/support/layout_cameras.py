@@ -1,6 +1,7 @@
 """Cameras around a head for tests of the layouts: written in a layout and imported, they must be the same again."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,11 @@ def head_rig(coefficients: int = 0, shared: bool = False, model: str = "opencv")
         lens = make_lens(model, values) if values else PINHOLE
         cameras.append(Camera(f"{100 + index}", width, height, K, R, -R @ centre, lens))
     return cameras
+
+
+def sized(camera: Camera, width: int, height: int) -> Camera:
+    """The camera with the same K, said to be for another size."""
+    return replace(camera, width=width, height=height)
 
 
 def imported(tmp_path: Path, layout: str, source: Path, **options: Any) -> list[Camera]:

@@ -5,7 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Protocol
 
-from headfit.capture.layouts import colmap, nersemble, transforms, vhap
+from headfit.capture.layouts import (
+    anipose,
+    ava256,
+    colmap,
+    facescape,
+    h3ds,
+    meshroom,
+    metashape,
+    multiface,
+    nersemble,
+    opencv_yaml,
+    opensfm,
+    realitycapture,
+    realitycapture_csv,
+    renderme,
+    transforms,
+    vhap,
+)
 from headfit.capture.layouts.options import ImportOptions
 from headfit.errors import HeadfitError
 from headfit.files import failures_named
@@ -27,6 +44,18 @@ LAYOUTS: dict[str, Layout] = {
     "vhap": vhap,
     "transforms": transforms,
     "colmap": colmap,
+    "opencv": opencv_yaml,
+    "multiface": multiface,
+    "ava-256": ava256,
+    "metashape": metashape,
+    "realitycapture": realitycapture,
+    "realitycapture-csv": realitycapture_csv,
+    "facescape": facescape,
+    "renderme-360": renderme,
+    "anipose": anipose,
+    "h3ds": h3ds,
+    "meshroom": meshroom,
+    "opensfm": opensfm,
 }
 
 

@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from headfit.capture.layouts import content, entries
-from headfit.capture.layouts.colmap_files import Model, Picture, Pose, Sensor, read_model
+from headfit.capture.layouts.colmap_files import Model, Picture, Pose, read_model
 from headfit.capture.layouts.options import ImportOptions
 from headfit.capture.layouts.pictures import Pictures, find_pictures, named_pictures
+from headfit.capture.lenses.convert import colmap_camera, convert_lens
 from headfit.errors import HeadfitError
-from headfit.types import Float
 
 #: Where a model is in a project, and where its images are as seen from the model.
 MODEL_FOLDERS = (".", "sparse/0", "sparse", "colmap/sparse/0", "colmap/sparse", "distorted/sparse/0", "bin", "txt")
@@ -59,8 +59,10 @@ def read(source: Path, options: ImportOptions) -> dict[str, Any]:
     for name in content.with_pictures(names, pictures, options):
         pose, images = by_name[name]
         sensor = model.sensors[images[0].sensor]
-        K, dist, lens = intrinsics(sensor)
-        entry = entries.camera(name, (sensor.width, sensor.height), K, *pose, dist, lens)
+        K, params = colmap_camera(sensor.model, sensor.params)
+        size = sensor.width, sensor.height
+        lens, K, _ = convert_lens(f"colmap/{sensor.model}", params, K, size, name)
+        entry = entries.camera(name, size, K, *pose, lens)
         found.append(content.fitted(entry, pictures, options))
     options.unscaled()
     return content.content(folder.name, found, options, pictures=pictures)
@@ -127,21 +129,3 @@ def _sequences(standing: dict[str, Standing], roots: list[Path], options: Import
     above = {PurePosixPath(image.name).parent.parent for camera in standing.values() for image in camera.images}
     prefix = above.pop() if len(above) == 1 else PurePosixPath()
     return find_pictures([f"{root / prefix}/{{camera}}/{{frame}}" for root in roots], list(standing), options, roots[0])
-
-
-def intrinsics(sensor: Sensor) -> tuple[Float, list[float], str]:
-    """K, and coefficients and model of the lens. Raises HeadfitError for a model that headfit has not."""
-    model, p = sensor.model, sensor.params
-    if model.startswith("SIMPLE") or model in ("RADIAL", "RADIAL_FISHEYE"):
-        K, rest = entries.matrix_K(p[0], p[0], p[1], p[2]), p[3:]
-    else:
-        K, rest = entries.matrix_K(*p[:4]), p[4:]
-    if model in ("SIMPLE_PINHOLE", "PINHOLE"):
-        return K, [], "opencv"
-    if model in ("SIMPLE_RADIAL", "RADIAL"):
-        return K, [*rest, 0, 0, 0][:4], "opencv"
-    if model in ("OPENCV", "FULL_OPENCV"):  # the same order: k1 k2 p1 p2 (k3 k4 k5 k6)
-        return K, rest, "opencv"
-    if model in ("SIMPLE_RADIAL_FISHEYE", "RADIAL_FISHEYE", "OPENCV_FISHEYE"):
-        return K, [*rest, 0, 0, 0][:4], "fisheye"
-    raise HeadfitError(f"the camera model {model} is not supported; refine it as OPENCV or OPENCV_FISHEYE")

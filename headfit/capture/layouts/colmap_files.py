@@ -32,6 +32,8 @@ MODELS = {
     "RADIAL_FISHEYE": 5,
     "THIN_PRISM_FISHEYE": 12,
     "RAD_TAN_THIN_PRISM_FISHEYE": 16,
+    "SIMPLE_DIVISION": 4,
+    "DIVISION": 5,
 }
 Pose = tuple[Float, Float]
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
+from headfit.capture.lenses import OpenCVLens
 from headfit.errors import HeadfitError
 from headfit.types import Float
 
@@ -63,9 +63,11 @@ def from_quaternion(w: float, x: float, y: float, z: float) -> Float:
     )
 
 
-def camera(
-    name: str, size: Sequence[int], K: Float, R: Float, t: Float, dist: ArrayLike = (), lens: str = "opencv"
-) -> dict[str, Any]:
+#: A lens as in capture.json, or OpenCV's coefficients.
+Lens = Mapping[str, Any] | Sequence[float] | Float
+
+
+def camera(name: str, size: Sequence[int], K: Float, R: Float, t: Float, lens: Lens = ()) -> dict[str, Any]:
     """An entry of capture.json.
 
     Args:
@@ -73,22 +75,17 @@ def camera(
         size: width and height, pixels.
         K: `[3,3]` intrinsics, from the corner of the picture.
         R, t: world to camera, OpenCV's axes.
-        dist: coefficients of the lens; trailing zeros beyond OpenCV's five are left out.
-        lens: the lens model: opencv or fisheye.
+        lens: the lens, or OpenCV's coefficients k1 k2 p1 p2 k3 ..., any number of them.
     """
     entry = {"id": name, "width": int(size[0]), "height": int(size[1]), "K": K.tolist()}
     entry |= {"R": R.tolist(), "t": np.asarray(t, dtype=np.float64).ravel().tolist()}
-    coefficients = np.asarray(dist, dtype=np.float64).ravel()
-    if not coefficients.any():
-        return entry
-    if lens == "opencv":
-        while len(coefficients) > 5 and not coefficients[-1]:
-            coefficients = coefficients[:-1]
-        counts = [count for count in (4, 5, 8, 12, 14) if count >= len(coefficients)]
-        coefficients = np.pad(coefficients, (0, counts[0] - len(coefficients)))
-        if len(coefficients) <= 5:
-            return entry | {"dist": coefficients.tolist()}
-    return entry | {"lens": {"model": lens, "coefficients": coefficients.tolist()}}
+    if not isinstance(lens, Mapping):
+        coefficients = np.trim_zeros(np.asarray(lens, dtype=np.float64).ravel(), "b")
+        count = next((count for count in OpenCVLens.coefficient_counts if count >= len(coefficients)), 0)
+        if len(coefficients) > count:
+            raise HeadfitError(f"camera {name}: {len(coefficients)} lens coefficients, more than OpenCV has")
+        lens = {"model": "opencv", "coefficients": np.pad(coefficients, (0, count - len(coefficients))).tolist()}
+    return entry | ({"lens": dict(lens)} if any(lens["coefficients"]) else {})
 
 
 def turned(entry: dict[str, Any], degrees: int) -> dict[str, Any]:
@@ -116,11 +113,7 @@ def turned(entry: dict[str, Any], degrees: int) -> dict[str, Any]:
     result["R"], result["t"] = (turn.T @ np.array(entry["R"])).tolist(), (turn.T @ np.array(entry["t"])).tolist()
     if degrees % 180:
         result["width"], result["height"] = height, width
-    if "dist" in entry:
-        dist = np.array(entry["dist"])
-        dist[[3, 2]] = turn[:2, :2].T @ dist[[3, 2]]
-        result["dist"] = dist.tolist()
-    elif "lens" in entry and entry["lens"]["model"] == "opencv":
+    if "lens" in entry and entry["lens"]["model"] == "opencv":
         coefficients = np.array(entry["lens"]["coefficients"])
         if coefficients[8:].any():
             raise HeadfitError(f"camera {entry['id']}: a thin-prism lens in a picture to be turned is not supported")

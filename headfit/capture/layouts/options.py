@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from headfit.capture.selection import frame_slice
 from headfit.errors import HeadfitError, some_of
 
 
@@ -48,14 +49,7 @@ class ImportOptions:
 
     def frame_slice(self) -> slice:
         """`frames` as a slice. Raises HeadfitError when it is none."""
-        parts = (self.frames or "").split(":")
-        try:
-            numbers = [int(part) if part.strip() else None for part in parts]
-        except ValueError:
-            numbers = [None] * 4
-        if len(numbers) > 3 or (len(numbers) == 3 and numbers[2] is not None and numbers[2] <= 0):
-            raise HeadfitError(f"--frames {self.frames}: expected START:STOP or START:STOP:STEP, like 0:100:3")
-        return slice(*numbers) if len(numbers) > 1 or numbers[0] is None else slice(numbers[0], numbers[0] + 1)
+        return frame_slice(self.frames or "")
 
     def unscaled(self) -> None:
         """Note that the layout's unit is arbitrary, unless `scale` says what it is."""

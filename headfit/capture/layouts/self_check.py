@@ -91,7 +91,7 @@ def _verdict(cameras: int, rig: Rig, warnings: list[str]) -> str:
     if cameras == 1:
         return "one camera: nothing to compare it with"
     if not _converges(rig):
-        return "this does not look like a rig around a head: the cameras do not look at one place"
+        return "this does not look like cameras around a head: they do not look at one place"
     if warnings:
-        return "in doubt that these are cameras around a head: see the warnings"
+        return "this does not look like cameras around a head as it is: see the warnings"
     return "the cameras look at one place, as they do around a head"

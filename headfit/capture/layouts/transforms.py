@@ -16,6 +16,7 @@ import numpy as np
 from headfit.capture.layouts import content, entries
 from headfit.capture.layouts.options import ImportOptions
 from headfit.capture.layouts.pictures import named_pictures
+from headfit.capture.lenses.convert import convert_lens
 from headfit.errors import HeadfitError
 from headfit.files import damage_named, read_json
 from headfit.types import Float
@@ -42,8 +43,8 @@ def read(source: Path, options: ImportOptions) -> dict[str, Any]:
             size = known or (pictures.size(name) if pictures else None)
             size = size or content.calibrated_size(options, str(source), " (800x800 for the NeRF scenes of Blender)")
             R, t = pose(frame)
-            K, dist, lens = intrinsics(frame, size)
-            cameras.append(content.fitted(entries.camera(name, size, K, R, t, dist, lens), pictures, options))
+            K, lens = intrinsics(frame, size)
+            cameras.append(content.fitted(entries.camera(name, size, K, R, t, lens), pictures, options))
     options.unscaled()
     return content.content(folder.name, cameras, options, pictures=pictures)
 
@@ -85,8 +86,8 @@ def pose(frame: Mapping[str, Any]) -> tuple[Float, Float]:
     return entries.inverse_pose(c2w, gl_axes=True)
 
 
-def intrinsics(frame: Mapping[str, Any], size: tuple[int, int]) -> tuple[Float, list[float], str]:
-    """K, and coefficients and model of the lens, of a frame.
+def intrinsics(frame: Mapping[str, Any], size: tuple[int, int]) -> tuple[Float, dict[str, Any]]:
+    """K and the lens of a frame.
 
     Args:
         frame: with what stands at the top of the file.
@@ -108,9 +109,9 @@ def intrinsics(frame: Mapping[str, Any], size: tuple[int, int]) -> tuple[Float, 
     names = ("k1", "k2", "k3", "k4", "p1", "p2")
     listed = frame.get("distortion_params")
     values = dict(zip(names, listed, strict=False)) if listed else {name: frame.get(name, 0) for name in names}
-    k1, k2, k3, k4, p1, p2 = (float(values.get(name) or 0) for name in names)
-    if str(frame.get("camera_model", "")).upper() == "OPENCV_FISHEYE" or frame.get("is_fisheye"):
-        return K, [k1, k2, k3, k4], "fisheye"
-    if k4:
-        raise HeadfitError("a coefficient k4 that multiplies r^8, which OpenCV's lens has not")
-    return K, [k1, k2, p1, p2, k3], "opencv"
+    given = {name: float(values.get(name) or 0) for name in names}
+    fisheye = str(frame.get("camera_model", "")).upper() == "OPENCV_FISHEYE" or frame.get("is_fisheye")
+    if fisheye:
+        del given["p1"], given["p2"]
+    lens, K, _ = convert_lens("nerfstudio/OPENCV_FISHEYE" if fisheye else "nerfstudio/OPENCV", given, K, size)
+    return K, lens

@@ -79,7 +79,7 @@ def _camera(
         raise HeadfitError(f"camera {name} moves between timesteps; headfit's cameras stand still")
     size = transforms.stated_size(frames[0]) or (pictures.size(name) if pictures else None)
     size = size or content.calibrated_size(options, "transforms.json")
-    K, dist, lens = transforms.intrinsics(frames[0], size)
+    K, lens = transforms.intrinsics(frames[0], size)
     if any(key in frames[0] for key in OWN_KEYS):
         K[1, 2] = size[1] - K[1, 2]
-    return content.fitted(entries.camera(name, size, K, R, t, dist, lens), pictures, options)
+    return content.fitted(entries.camera(name, size, K, R, t, lens), pictures, options)

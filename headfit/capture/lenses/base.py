@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from types import ModuleType
 from typing import Any, ClassVar, TypeVar
 
@@ -67,7 +68,7 @@ class Lens(ABC):
             raise ValueError(f"lens {cls.name!r} has {cls.coefficient_counts} coefficients, got {len(coefficients)}")
         least = cls.least_count or len(cls.coefficient_names)
         padded = _padded(np.asarray(coefficients, dtype=np.float64), max(least, len(coefficients)))
-        return cls(padded, np.float64(cls._fold(padded)))
+        return cls(padded, np.float64(_fold_of(cls, tuple(padded.tolist()))))
 
     @classmethod
     def stack(cls: type[L], lenses: Sequence[Lens], to_tensor: Callable[[Float], Array]) -> L:
@@ -148,6 +149,12 @@ def jacobian(distort: PlaneMap, x: Float, y: Float) -> tuple[Float, Float, Float
     uy, vy = distort(x + 0j, y + 1j * COMPLEX_STEP)
     ux, uy, vx, vy = (np.imag(d) / COMPLEX_STEP for d in (ux, uy, vx, vy))
     return ux, uy, vx, vy
+
+
+@lru_cache(maxsize=256)
+def _fold_of(kind: type[Lens], coefficients: tuple[float, ...]) -> float:
+    """`fold` of a lens; kept, because the cameras of a file often share their lens, and roots take their time."""
+    return kind._fold(np.array(coefficients))
 
 
 class PerspectiveLens(Lens):

@@ -33,7 +33,7 @@ MAX_STEPS = 15
 #: Share of the largest singular value below which a direction counts as undetermined.
 RCOND = 1e-6
 #: COLMAP's models with one focal length; the others have two.
-ONE_FOCAL = ("SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL", "SIMPLE_RADIAL_FISHEYE", "RADIAL_FISHEYE", "SIMPLE_DIVISION")
+ONE_FOCAL = ("RADIAL", "RADIAL_FISHEYE")  # and those called SIMPLE
 
 
 def convert_lens(
@@ -95,7 +95,7 @@ def colmap_camera(model: str, values: Sequence[float]) -> tuple[Float, Sequence[
         model: its name in COLMAP, such as "SIMPLE_RADIAL".
         values: all its parameters.
     """
-    focals = 1 if model in ONE_FOCAL else 2
+    focals = 1 if model in ONE_FOCAL or model.startswith("SIMPLE") else 2
     fx, fy, cx, cy = values[0], values[focals - 1], values[focals], values[focals + 1]
     return np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1.0]]), values[focals + 2 :]
 

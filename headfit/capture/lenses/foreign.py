@@ -86,6 +86,11 @@ def fov(omega: float = 0) -> ForeignLens:
     return Undistorts(_scaled(factor), zoom)
 
 
+def eucm(alpha: float = 0, beta: float = 1) -> ForeignLens:
+    """B. Khomutenko, G. Garcia, P. Martinet, An enhanced unified camera model, 2016."""
+    return Distorts(_scaled(lambda r2: 1 / (alpha * np.sqrt(beta * r2 + 1) + 1 - alpha)))
+
+
 def tsai(k1: float = 0, k2: float = 0, focal: float = 1) -> ForeignLens:
     """R. Tsai's model: factors of the distorted radius that give the ideal one.
 
@@ -169,7 +174,10 @@ FOREIGN: dict[str, Callable[..., ForeignLens]] = {
     "colmap/SIMPLE_RADIAL_FISHEYE": lambda k: fisheye(k),
     "colmap/RADIAL_FISHEYE": lambda k1, k2: fisheye(k1, k2),
     "colmap/THIN_PRISM_FISHEYE": lambda k1, k2, p1, p2, k3, k4, sx1, sy1: fisheye(k1, k2, k3, k4, p1, p2, sx1, sy1),
+    "colmap/SIMPLE_FISHEYE": lambda: fisheye(),
+    "colmap/FISHEYE": lambda: fisheye(),
     "colmap/FOV": fov,
+    "colmap/EUCM": eucm,
     "colmap/SIMPLE_DIVISION": division,
     "colmap/DIVISION": division,
     "nerfstudio/OPENCV": lambda k1=0, k2=0, k3=0, k4=0, p1=0, p2=0: _brown(k1, k2, k3, k4, p1=p1, p2=p2),

@@ -5,8 +5,6 @@ import pytest
 from PIL import Image
 
 from headfit.capture.layouts import read_layout
-from headfit.capture.layouts.colmap import intrinsics
-from headfit.capture.layouts.colmap_files import Sensor
 from headfit.capture.layouts.options import ImportOptions
 from headfit.errors import HeadfitError
 from tests.support import layout_writers as write
@@ -60,22 +58,24 @@ def test_scale_is_metres_per_unit(tmp_path: Path) -> None:
     np.testing.assert_allclose(imported(tmp_path, "auto", tmp_path, scale=0.25)[2].t, rig[2].t / 4, atol=1e-9)
 
 
-@pytest.mark.parametrize(
-    ("model", "params", "K", "dist", "lens"),
-    [
-        ("SIMPLE_PINHOLE", [9, 1, 2], (9, 9, 1, 2), [], "opencv"),
-        ("SIMPLE_RADIAL", [9, 1, 2, 0.1], (9, 9, 1, 2), [0.1, 0, 0, 0], "opencv"),
-        ("RADIAL", [9, 1, 2, 0.1, 0.2], (9, 9, 1, 2), [0.1, 0.2, 0, 0], "opencv"),
-        ("OPENCV", [9, 8, 1, 2, 0.1, 0.2, 0.3, 0.4], (9, 8, 1, 2), [0.1, 0.2, 0.3, 0.4], "opencv"),
-        ("FULL_OPENCV", [9, 8, 1, 2, *range(8)], (9, 8, 1, 2), [*range(8)], "opencv"),
-        ("OPENCV_FISHEYE", [9, 8, 1, 2, 0.1, 0.2, 0.3, 0.4], (9, 8, 1, 2), [0.1, 0.2, 0.3, 0.4], "fisheye"),
-        ("RADIAL_FISHEYE", [9, 1, 2, 0.1, 0.2], (9, 9, 1, 2), [0.1, 0.2, 0, 0], "fisheye"),
-    ],
-)
-def test_camera_models(model: str, params: list[float], K: tuple[float, ...], dist: list[float], lens: str) -> None:
-    found = intrinsics(Sensor(model, 10, 10, params))
-    np.testing.assert_allclose(found[0], [[K[0], 0, K[2]], [0, K[1], K[3]], [0, 0, 1]])
-    assert found[1:] == (dist, lens)
+@pytest.mark.parametrize("model", ["SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL", "FULL_OPENCV", "OPENCV_FISHEYE", "FOV"])
+def test_camera_models(tmp_path: Path, model: str) -> None:
+    params = {
+        "SIMPLE_PINHOLE": "1000 320 240",
+        "SIMPLE_RADIAL": "1000 320 240 -0.05",
+        "RADIAL": "1000 320 240 -0.05 0.01",
+        "FULL_OPENCV": "1000 1010 320 240 -0.05 0.01 0.001 0.002 0.003 0.01 0.02 0.03",
+        "OPENCV_FISHEYE": "1000 1010 320 240 0.01 0.02 0.03 0.04",
+        "FOV": "1000 1010 320 240 0.3",
+    }[model]
+    (tmp_path / "cameras.txt").write_text(f"7 {model} 640 480 {params}\n")
+    (tmp_path / "images.txt").write_text("1 1 0 0 0 0 0 1 7 a.jpg\n\n")
+    (camera,) = imported(tmp_path, "colmap", tmp_path)
+    if model != "FOV":  # its K is that of the axis
+        focal = (1000, 1010) if model in ("FULL_OPENCV", "OPENCV_FISHEYE") else (1000, 1000)
+        np.testing.assert_allclose(camera.K, [[focal[0], 0, 320], [0, focal[1], 240], [0, 0, 1]])
+    assert camera.lens.name == ("fisheye" if "FISHEYE" in model else "opencv")
+    assert camera.lens.is_pinhole == (model == "SIMPLE_PINHOLE")
 
 
 def test_a_file_that_ends_early_is_named(tmp_path: Path) -> None:

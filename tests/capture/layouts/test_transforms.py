@@ -54,6 +54,22 @@ def test_a_fisheye_is_one(tmp_path: Path) -> None:
     assert content["cameras"][0]["lens"] == {"model": "fisheye", "coefficients": [0.1, 0.2, 0.3, 0.4]}
 
 
+def test_nerfstudios_k4_is_of_the_radius_to_the_eighth(tmp_path: Path) -> None:
+    rig = head_rig(4)
+    file = write.transforms(tmp_path, rig)
+    frames = [f | {"k3": 0.0, "k4": 0.02} for f in json.loads(file.read_text())["frames"]]
+    changed(file, frames=frames)
+    camera = imported(tmp_path, "auto", file)[0]
+    x, y = 0.28, -0.4
+    k1, k2, p1, p2 = rig[0].lens.coefficients[:4]
+    r2 = x * x + y * y
+    radial = 1 + k1 * r2 + k2 * r2**2 + 0.02 * r2**4
+    u = x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x)
+    v = y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y
+    expected = rig[0].K[:2] @ [u, v, 1]
+    np.testing.assert_allclose(camera.to_pixels(np.array([x, y, 1.0])), expected, atol=0.02)
+
+
 def test_vhaps_has_cameras_and_timesteps(tmp_path: Path) -> None:
     write.vhap(tmp_path, head_rig(), timesteps=3)
     for kind in ("images", "fg_masks"):

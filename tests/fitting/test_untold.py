@@ -1,0 +1,85 @@
+"""What a parser cannot tell: the mask loss has no gradient at its borders, whatever the masks show there."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from headfit.capture import Camera
+from headfit.capture.framing import Framing
+from headfit.capture.json_value import JsonValue
+from headfit.capture.mask_labels import read_labels
+from headfit.capture.summary import CaptureSummary
+from headfit.capture.views import ViewBatch
+from headfit.capture.world import WorldFrame
+from headfit.fitting.config import FitConfig, Stage
+from headfit.fitting.model import FittedHead
+from headfit.fitting.terms.mask import mask_loss
+from headfit.fitting.untold import MARGIN
+from headfit.head import load
+
+SIZE = 96
+
+
+def open_mouth(labels: dict[int, str], config: FitConfig) -> FittedHead:
+    """A head with an open mouth before a camera, for masks with these labels."""
+    head = load("default")
+    lips = head.pose()[head.vertices_of("upper_lip", "lower_lip")].mean(0).double().numpy()
+    R = np.diag([1.0, -1, -1])
+    K = np.array([[320.0, 0, SIZE / 2], [0, 320, SIZE / 2], [0, 0, 1]])
+    camera = Camera("front", SIZE, SIZE, K, R, -R @ (lips + np.array([0, 0, 0.4])))
+    model = FittedHead.build(config, CaptureSummary("", ["0"], 25.0, [camera], labels, WorldFrame.identity()))
+    with torch.no_grad():
+        model.geometry.joints_scaled[0, head.joint_names.index("jaw"), 0] = 0.4
+    return model
+
+
+def random_masks(classes: int, known: torch.Tensor) -> ViewBatch:
+    """A view whose pixels show any class; only `known [H,W]` ones have weight."""
+    random = torch.randint(classes, (1, SIZE, SIZE), generator=torch.Generator().manual_seed(0))
+    one = torch.zeros(1, dtype=torch.int64)
+    return ViewBatch(
+        frame=one,
+        camera=one,
+        framings=(Framing(0, 0, SIZE, SIZE, SIZE, SIZE),),
+        image=torch.zeros(1, SIZE, SIZE, 3, dtype=torch.uint8),
+        image_valid=torch.ones(1, SIZE, SIZE, dtype=torch.bool),
+        label_prob=(255 * torch.nn.functional.one_hot(random, classes)).to(torch.uint8),
+        label_weight=(255 * known[None]).to(torch.uint8),
+        landmarks=torch.zeros(1, 68, 2),
+        landmark_weight=torch.zeros(1, 68),
+    )
+
+
+def gradient(model: FittedHead, known: torch.Tensor, blur: float = 0.0) -> torch.Tensor:
+    """Of the mask loss by translation and identity."""
+    o = model.observe(random_masks(len(model.classes), known))
+    wanted = (model.geometry.translation, model.geometry.identity)
+    found = torch.autograd.grad(mask_loss(o, model, Stage(blur=blur)), wanted)
+    return torch.cat([values.flatten() for values in found])
+
+
+def untold_borders(model: FittedHead) -> torch.Tensor:
+    """Bool `[H,W]`: around the pixel the model shows several labels that are one class, or one that is ignored."""
+    o = model.observe(random_masks(len(model.classes), torch.ones(SIZE, SIZE, dtype=torch.bool)))
+    index = o.fragments.head_index[0].long()
+    label = torch.where(index >= 0, model.renderer.face_labels[index.clamp_min(0)], -1)
+    reach = 2 * MARGIN + 1
+    around = torch.nn.functional.pad(label, (MARGIN,) * 4, value=-1).unfold(0, reach, 1).unfold(1, reach, 1)
+    around = around.flatten(2)
+    classes = model.class_of_label[around.clamp_min(0)]
+    several = (around >= 0).all(-1) & (around != around[..., :1]).any(-1)
+    return several & ((classes == classes[..., :1]).all(-1) | (classes < 0).any(-1))
+
+
+@pytest.mark.parametrize("name", ["ava-256", "celebamask", "lapa", "mediapipe-multiclass"])
+def test_borders_that_a_parser_cannot_tell_have_no_gradient(name: str, config: FitConfig) -> None:
+    model = open_mouth(read_labels(JsonValue("labels", name), Path()).by_value, config)
+    borders = untold_borders(model)
+    assert borders.sum() > 20
+    assert not gradient(model, borders).any()
+    assert not gradient(model, borders, blur=1.5).any()
+
+    all_labels = {value + 1: label for value, label in enumerate(model.head.label_names)}
+    assert gradient(open_mouth({0: "background", **all_labels}, config), borders).any()
