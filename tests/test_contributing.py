@@ -19,7 +19,7 @@ COST = {
     "a loss term": (1, 3),
     "a parameter group": (0, 4),
     "a lens": (1, 2),
-    "a reader of a dataset layout": (1, 3),
+    "a reader of a dataset layout": (1, 2),
     "an export format": (0, 16),
     "an edge rule": (0, 0),
 }

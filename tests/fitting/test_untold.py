@@ -9,12 +9,14 @@ import torch
 from headfit.capture import Camera
 from headfit.capture.framing import Framing
 from headfit.capture.json_value import JsonValue
+from headfit.capture.labels import label_classes
 from headfit.capture.mask_labels import read_labels
 from headfit.capture.summary import CaptureSummary
 from headfit.capture.views import ViewBatch
 from headfit.capture.world import WorldFrame
-from headfit.fitting.config import FitConfig, Stage
+from headfit.fitting.config import Stage
 from headfit.fitting.model import FittedHead
+from headfit.fitting.settings import load_config
 from headfit.fitting.terms.mask import mask_loss
 from headfit.fitting.untold import MARGIN
 from headfit.head import load
@@ -22,17 +24,26 @@ from headfit.head import load
 SIZE = 96
 
 
-def open_mouth(labels: dict[int, str], config: FitConfig) -> FittedHead:
-    """A head with an open mouth before a camera, for masks with these labels."""
+@pytest.fixture(scope="module")
+def open_mouth(settings: Path) -> FittedHead:
+    """A head with an open mouth before a camera."""
     head = load("default")
     lips = head.pose()[head.vertices_of("upper_lip", "lower_lip")].mean(0).double().numpy()
     R = np.diag([1.0, -1, -1])
     K = np.array([[320.0, 0, SIZE / 2], [0, 320, SIZE / 2], [0, 0, 1]])
     camera = Camera("front", SIZE, SIZE, K, R, -R @ (lips + np.array([0, 0, 0.4])))
-    model = FittedHead.build(config, CaptureSummary("", ["0"], 25.0, [camera], labels, WorldFrame.identity()))
+    summary = CaptureSummary("", ["0"], 25.0, [camera], {}, WorldFrame.identity())
+    model = FittedHead.build(load_config(settings), summary)
     with torch.no_grad():
         model.geometry.joints_scaled[0, head.joint_names.index("jaw"), 0] = 0.4
     return model
+
+
+def compare_by(model: FittedHead, labels: dict[int, str]) -> None:
+    """Let the model be compared with masks of these labels."""
+    model.classes = label_classes(model.head.label_names, labels)
+    model.class_of_label = torch.as_tensor(model.classes.from_model)
+    model.class_weight = torch.ones(len(model.classes))
 
 
 def random_masks(classes: int, known: torch.Tensor) -> ViewBatch:
@@ -74,12 +85,13 @@ def untold_borders(model: FittedHead) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("name", ["ava-256", "celebamask", "lapa", "mediapipe-multiclass"])
-def test_borders_that_a_parser_cannot_tell_have_no_gradient(name: str, config: FitConfig) -> None:
-    model = open_mouth(read_labels(JsonValue("labels", name), Path()).by_value, config)
-    borders = untold_borders(model)
+def test_borders_that_a_parser_cannot_tell_have_no_gradient(name: str, open_mouth: FittedHead) -> None:
+    compare_by(open_mouth, read_labels(JsonValue("masks.labels", name), Path()).by_value)
+    borders = untold_borders(open_mouth)
     assert borders.sum() > 20
-    assert not gradient(model, borders).any()
-    assert not gradient(model, borders, blur=1.5).any()
+    assert not gradient(open_mouth, borders).any()
+    assert not gradient(open_mouth, borders, blur=1.5).any()
 
-    all_labels = {value + 1: label for value, label in enumerate(model.head.label_names)}
-    assert gradient(open_mouth({0: "background", **all_labels}, config), borders).any()
+    labels = open_mouth.head.label_names
+    compare_by(open_mouth, {0: "background", **{value + 1: label for value, label in enumerate(labels)}})
+    assert gradient(open_mouth, borders).any()

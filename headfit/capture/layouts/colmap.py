@@ -15,13 +15,12 @@ import numpy as np
 from headfit.capture.layouts import content, entries
 from headfit.capture.layouts.colmap_files import Model, Picture, Pose, read_model
 from headfit.capture.layouts.options import ImportOptions
-from headfit.capture.layouts.pictures import Pictures, find_pictures, named_pictures
+from headfit.capture.layouts.pictures import IMAGE_FOLDERS, Pictures, find_pictures, named_pictures
 from headfit.capture.lenses.convert import colmap_camera, convert_lens
 from headfit.errors import HeadfitError
 
 #: Where a model is in a project, and where its images are as seen from the model.
 MODEL_FOLDERS = (".", "sparse/0", "sparse", "colmap/sparse/0", "colmap/sparse", "distorted/sparse/0", "bin", "txt")
-IMAGE_FOLDERS = ("images", "../images", "../../images", "../../../images", "input", "../../input", ".", "..")
 #: Difference of poses (of entries of R, and of t as a share of the rig's size) up to which a camera stands still.
 STILL = 1e-3
 
@@ -44,16 +43,15 @@ def read(source: Path, options: ImportOptions) -> dict[str, Any]:
     if folder is None:
         raise HeadfitError(f"{source}: no cameras.txt and images.txt, or .bin, in it or its sparse/0")
     model = read_model(folder)
-    roots = [folder / name for name in IMAGE_FOLDERS]
+    base = source if options.images and source.is_dir() else folder
+    roots = [base / name for name in IMAGE_FOLDERS]
     standing = _by_rig(model) or _by_folder(model)
     if standing:
         names, pictures = list(standing), _sequences(standing, roots, options)
         cameras = list(standing.values())
     else:
         cameras = [Standing(image.pose, [image]) for image in model.images.values()]
-        names, pictures = named_pictures([Path(image.name) for image in model.images.values()], roots)
-        if options.images:
-            pictures = find_pictures([], names, options, source if source.is_dir() else folder)
+        names, pictures = named_pictures([Path(image.name) for image in model.images.values()], base, options)
     found = []
     by_name = dict(zip(names, cameras, strict=True))
     for name in content.with_pictures(names, pictures, options):

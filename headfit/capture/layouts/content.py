@@ -9,7 +9,7 @@ import numpy as np
 
 from headfit.capture.layouts.entries import resized
 from headfit.capture.layouts.options import ImportOptions
-from headfit.capture.layouts.pictures import Pictures
+from headfit.capture.layouts.pictures import PLACEHOLDER, Pictures
 from headfit.errors import HeadfitError, some_of
 from headfit.types import Float
 
@@ -98,10 +98,10 @@ def content(
     result: dict[str, Any] = {"name": name, "fps": fps, "units": unit, "cameras": cameras}
     more = {key: value for key, value in more.items() if value is not None}
     if pictures is not None and not pictures.pattern:
-        result["cameras"] = [entry | {"images": pictures.first[entry["id"]]} for entry in cameras]
+        result["cameras"] = [entry | {"images": escaped(pictures.first[entry["id"]])} for entry in cameras]
         return result | {"frames": pictures.frames} | more
     if pictures is not None:
-        return result | {"images": pictures.pattern, "frames": pictures.frames} | more
+        return result | {"images": escaped(pictures.pattern), "frames": pictures.frames} | more
     options.notes.append("no pictures found: 'images' and 'frames' of capture.json have to be filled in (--images)")
     frames: Any = NO_FRAMES
     if options.frames:
@@ -109,3 +109,10 @@ def content(
         if chosen.stop is not None and chosen.stop > (chosen.start or 0) >= 0:
             frames = {"start": chosen.start or 0, "stop": chosen.stop, "step": chosen.step or 1, "width": 6}
     return result | {"frames": frames} | more
+
+
+def escaped(pattern: str) -> str:
+    """The pattern with the braces doubled that are part of a name."""
+    parts = PLACEHOLDER.split(pattern)
+    parts[::2] = [part.replace("{", "{{").replace("}", "}}") for part in parts[::2]]
+    return "".join(parts)

@@ -16,7 +16,7 @@ import numpy as np
 
 from headfit.capture.layouts import content, entries
 from headfit.capture.layouts.options import ImportOptions
-from headfit.capture.layouts.pictures import find_pictures, named_pictures
+from headfit.capture.layouts.pictures import named_pictures
 from headfit.errors import HeadfitError, some_of
 from headfit.files import damage_named, read_json
 
@@ -39,9 +39,7 @@ def read(source: Path, options: ImportOptions) -> dict[str, Any]:
     valid = [view for view in views if values.get(f"{view}_valid", True) is not False]
     if len(valid) < len(views):
         options.notes.append(f"{len(views) - len(valid)} of {len(views)} views are not valid by the file and left out")
-    names, pictures = named_pictures([Path(f"{view}.jpg") for view in valid], [file.parent])
-    if options.images:
-        pictures = find_pictures([], names, options, file.parent)
+    names, pictures = named_pictures([Path(f"{view}.jpg") for view in valid], file.parent, options)
     scale = _millimetres(file) if options.scale is None else None
     if scale is None:
         options.unscaled()

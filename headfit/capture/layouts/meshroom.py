@@ -16,7 +16,7 @@ import numpy as np
 
 from headfit.capture.layouts import content, entries
 from headfit.capture.layouts.options import ImportOptions
-from headfit.capture.layouts.pictures import find_pictures, named_pictures
+from headfit.capture.layouts.pictures import named_pictures
 from headfit.capture.lenses.convert import convert_lens
 from headfit.errors import HeadfitError
 from headfit.files import damage_named, read_json
@@ -31,7 +31,6 @@ MODELS = {
     "fisheye1": ("fisheye1",),
     "fisheye4": ("fisheye", "fisheye4"),
 }
-IMAGE_FOLDERS = (".", "images", "..", "../images")
 
 
 def recognise(source: Path) -> bool:
@@ -56,9 +55,7 @@ def read(source: Path, options: ImportOptions) -> dict[str, Any]:
         if not views:
             raise HeadfitError(f"{file}: no view with a pose in it")
         paths = [Path(PureWindowsPath(view["path"]).as_posix()) for view in views]
-        names, pictures = named_pictures(paths, [file.parent / folder for folder in IMAGE_FOLDERS])
-        if options.images:
-            pictures = find_pictures([], names, options, file.parent)
+        names, pictures = named_pictures(paths, file.parent, options)
         by_name = dict(zip(names, views, strict=True))
         cameras = []
         for name in content.with_pictures(names, pictures, options):

@@ -18,7 +18,7 @@ import numpy as np
 
 from headfit.capture.layouts import content, entries
 from headfit.capture.layouts.options import ImportOptions
-from headfit.capture.layouts.pictures import Pictures, find_pictures, named_pictures
+from headfit.capture.layouts.pictures import Pictures, named_pictures
 from headfit.capture.lenses.convert import convert_lens
 from headfit.errors import HeadfitError, some_of
 from headfit.files import damage_named, one_line, read_text
@@ -26,7 +26,9 @@ from headfit.types import Float
 
 #: Degrees clockwise to upright, by EXIF orientation.
 TURNS = {1: 0, 3: 180, 6: 90, 8: 270}
-IMAGE_FOLDERS = (".", "images", "photos", "..", "../images")
+LENS_FIELDS = ("k1", "k2", "k3", "k4", "p1", "p2", "p3", "p4", "b1", "b2")
+#: What is read of a calibration, which also holds dates and the like.
+FIELDS = ("f", "fx", "fy", "cx", "cy", "skew", *LENS_FIELDS)
 
 
 class Sensor(NamedTuple):
@@ -79,9 +81,7 @@ def _read(file: Path, options: ImportOptions) -> dict[str, Any]:
     labels = [
         Path(PureWindowsPath(camera.get("label") or f"camera{camera.get('id')}").as_posix()) for camera in cameras
     ]
-    names, pictures = named_pictures(labels, [file.parent / folder for folder in IMAGE_FOLDERS])
-    if options.images:
-        pictures = find_pictures([], names, options, file.parent)
+    names, pictures = named_pictures(labels, file.parent, options)
     by_name = dict(zip(names, cameras, strict=True))
     found = []
     for name in content.with_pictures(names, pictures, options):
@@ -126,7 +126,8 @@ def _sensors(chunk: Element, options: ImportOptions) -> dict[str, Sensor]:
             continue
         size = int(float(resolution.get("width", 0))), int(float(resolution.get("height", 0)))
         if adjusted:
-            values = {child.tag: float(child.text or 0) for child in adjusted[-1] if not list(child) and child.text}
+            texts = {child.tag: child.text for child in adjusted[-1] if child.tag in FIELDS and child.text}
+            values = {tag: float(text) for tag, text in texts.items()}
             kind = adjusted[-1].get("type") or node.get("type") or "frame"
         else:
             properties = {
@@ -164,8 +165,7 @@ def _intrinsics(size: tuple[int, int], values: Mapping[str, float], kind: str, n
         offset[1] + values.get("cy", 0.0),
         values.get("skew", 0),
     )
-    known = ("k1", "k2", "k3", "k4", "p1", "p2", "p3", "p4", "b1", "b2")
-    params = {key: values[key] for key in known if values.get(key)}
+    params = {key: values[key] for key in LENS_FIELDS if values.get(key)}
     lens, K, _ = convert_lens(f"metashape/{kind}", params, K, size, f"of sensor {name}")
     return Sensor(size, K, lens)
 

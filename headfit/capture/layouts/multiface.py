@@ -32,7 +32,7 @@ COLOR = [
 def recognise(source: Path) -> bool:
     """Whether `source` is a KRT file, or a folder with one."""
     file = source / "KRT" if source.is_dir() else source
-    if not file.is_file() or not file.name.upper().startswith("KRT"):
+    if not file.is_file() or "KRT" not in file.name.upper():
         return False
     try:
         return len(read_krt(file)) > 0

@@ -16,7 +16,7 @@ import numpy as np
 
 from headfit.capture.layouts import content, entries
 from headfit.capture.layouts.options import ImportOptions
-from headfit.capture.layouts.pictures import find_pictures, named_pictures
+from headfit.capture.layouts.pictures import named_pictures
 from headfit.errors import HeadfitError
 from headfit.files import damage_named, read_json
 from headfit.types import Float
@@ -45,9 +45,7 @@ def read(source: Path, options: ImportOptions) -> dict[str, Any]:
     with damage_named(file, "a reconstruction of OpenSfM"):
         scene = max(read_json(file), key=lambda reconstruction: len(reconstruction["shots"]))
         shots = scene["shots"]
-        names, pictures = named_pictures([Path(name) for name in shots], [file.parent / "images", file.parent])
-        if options.images:
-            pictures = find_pictures([], names, options, file.parent)
+        names, pictures = named_pictures([Path(name) for name in shots], file.parent, options)
         by_name = dict(zip(names, shots.values(), strict=True))
         cameras = []
         for name in content.with_pictures(names, pictures, options):

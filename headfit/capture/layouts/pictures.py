@@ -20,7 +20,11 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".avif", ".
 VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".m4v", ".webm")
 #: Cameras whose files are listed to find the frames: some drop a few, hardly all of them the same.
 LISTED_CAMERAS = 8
+#: Where pictures are, as seen from the calibration that names them.
+IMAGE_FOLDERS = (".", "images", "photos", "input", "..", "../images", "../../images", "../../../images")
 ZIP_PART = ".zip/"
+#: What changes in a pattern.
+PLACEHOLDER = re.compile(r"(\{(?:camera|frame|index)(?::[^}]*)?\})")
 
 
 @dataclass(frozen=True)
@@ -78,12 +82,12 @@ def find_pictures(
 
 def files_of(pattern: str) -> dict[str | None, str]:
     """By frame name (None for a video or a single picture) the files of a pattern without {camera}, in order."""
-    parts = re.split(r"(\{frame(?::[^}]*)?\})", pattern)
+    parts = PLACEHOLDER.split(pattern)
     has_suffix = Path(pattern).suffix.lower() in (*IMAGE_SUFFIXES, *VIDEO_SUFFIXES)
     end = "" if has_suffix else "(?:" + "|".join(map(re.escape, IMAGE_SUFFIXES)) + ")"
     expression, seen = "", False
     for part in parts:
-        if part.startswith("{frame"):
+        if PLACEHOLDER.fullmatch(part):
             expression += r"(?P=frame)" if seen else r"(?P<frame>[^/]+?)"
             seen = True
         else:
@@ -108,7 +112,7 @@ def _candidates(parts: Sequence[str], has_suffix: bool) -> list[str]:
                 return [f"{archive}/{name}" for name in opened.namelist()]
         except (OSError, zipfile.BadZipFile) as error:
             raise HeadfitError(f"{archive}: cannot be read as a zip file ({one_line(error)})") from error
-    text = "".join("*" if part.startswith("{frame") else glob.escape(part) for part in parts)
+    text = "".join("*" if PLACEHOLDER.fullmatch(part) else glob.escape(part) for part in parts)
     return glob.glob(text if has_suffix else text + ".*")
 
 
@@ -150,12 +154,13 @@ def picture_size(path: str) -> tuple[int, int] | None:
         return None
 
 
-def named_pictures(paths: Sequence[Path], folders: Sequence[Path]) -> tuple[list[str], Pictures | None]:
+def named_pictures(paths: Sequence[Path], base: Path, options: ImportOptions) -> tuple[list[str], Pictures | None]:
     """Cameras with one picture each.
 
     Args:
         paths: the pictures as a calibration names them, relative or absolute, of this machine or another.
-        folders: where to look for them.
+        base: the calibration's folder.
+        options: `images` says where the pictures are; else they are looked for in the usual places.
 
     Returns:
         An id for each: the name without suffix, or with its folders where that is not unique. The pictures that are
@@ -166,9 +171,11 @@ def named_pictures(paths: Sequence[Path], folders: Sequence[Path]) -> tuple[list
         stems = ["_".join((*path.parts[-3:-1], stem)).strip("/") for path, stem in zip(paths, stems, strict=True)]
     if len(set(stems)) < len(stems):
         stems = [f"{index:03d}_{stem}" for index, stem in enumerate(stems)]
+    if options.images:
+        return stems, find_pictures([], stems, options, base)
     first = {}
     for stem, path in zip(stems, paths, strict=True):
-        tried = [folder / part for folder in folders for part in dict.fromkeys((path, Path(path.name)))]
+        tried = [base / folder / part for part in dict.fromkeys((path, Path(path.name))) for folder in IMAGE_FOLDERS]
         found = next((there for at in tried if (there := _existing(at))), None)
         if found:
             first[stem] = str(found)

@@ -13,7 +13,7 @@ from typing import Any
 
 from headfit.capture.layouts import content, entries
 from headfit.capture.layouts.options import ImportOptions
-from headfit.capture.layouts.pictures import Pictures, find_pictures, named_pictures
+from headfit.capture.layouts.pictures import Pictures, named_pictures
 from headfit.capture.lenses.convert import convert_lens
 from headfit.errors import HeadfitError
 from headfit.files import damage_named, read_text
@@ -21,7 +21,6 @@ from headfit.types import Float
 
 #: Millimetres for which focal lengths are given.
 FILM = 36.0
-IMAGE_FOLDERS = (".", "images", "..", "../images")
 COEFFICIENTS = ("k1", "k2", "k3", "k4", "t1", "t2")
 
 
@@ -36,9 +35,7 @@ def read(source: Path, options: ImportOptions) -> dict[str, Any]:
     if not files:
         raise HeadfitError(f"{source}: no XMP file of RealityCapture with a Rotation and a Position")
     folder = source if source.is_dir() else source.parent
-    names, pictures = named_pictures([Path(file.stem) for file in files], [folder / name for name in IMAGE_FOLDERS])
-    if options.images:
-        pictures = find_pictures([], names, options, folder)
+    names, pictures = named_pictures([Path(file.stem) for file in files], folder, options)
     by_name = dict(zip(names, files, strict=True))
     cameras = []
     for name in content.with_pictures(names, pictures, options):

@@ -17,7 +17,7 @@ import numpy as np
 
 from headfit.capture.layouts import content, entries, realitycapture
 from headfit.capture.layouts.options import ImportOptions
-from headfit.capture.layouts.pictures import find_pictures, named_pictures
+from headfit.capture.layouts.pictures import named_pictures
 from headfit.errors import HeadfitError
 from headfit.files import damage_named, read_text
 from headfit.types import Float
@@ -39,10 +39,7 @@ def read(source: Path, options: ImportOptions) -> dict[str, Any]:
         raise HeadfitError(f"{source}: no CSV file with the cameras of RealityCapture there")
     rows = _rows(file)
     paths = [Path(PureWindowsPath(row["name"]).as_posix()) for row in rows]
-    folders = [file.parent / name for name in realitycapture.IMAGE_FOLDERS]
-    names, pictures = named_pictures(paths, folders)
-    if options.images:
-        pictures = find_pictures([], names, options, file.parent)
+    names, pictures = named_pictures(paths, file.parent, options)
     by_name = dict(zip(names, rows, strict=True))
     xmp = {path.stem: realitycapture.fields(path) for path in sorted(file.parent.glob("*.xmp"))}
     usual = next((fields for fields in xmp.values() if "FocalLength35mm" in fields), None)

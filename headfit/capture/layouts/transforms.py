@@ -33,7 +33,7 @@ def read(source: Path, options: ImportOptions) -> dict[str, Any]:
     """The content of capture.json. `source`: a transforms*.json or its folder, in which the splits are joined."""
     frames = frames_of(source)
     folder = source if source.is_dir() else source.parent
-    names, pictures = named_pictures([Path(str(frame["file_path"])) for frame in frames], [folder])
+    names, pictures = named_pictures([Path(str(frame["file_path"])) for frame in frames], folder, options)
     cameras = []
     by_name = dict(zip(names, frames, strict=True))
     for name in content.with_pictures(names, pictures, options):

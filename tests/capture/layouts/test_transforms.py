@@ -97,3 +97,14 @@ def test_what_is_no_transforms_json_is_named(tmp_path: Path) -> None:
     (tmp_path / "transforms.json").write_text('{"frames": 3}')
     with pytest.raises(HeadfitError, match=r"transforms.json: expected an object with 'frames'"):
         read_layout("transforms", tmp_path, ImportOptions())
+
+
+def test_braces_of_a_folder_are_no_placeholders(tmp_path: Path) -> None:
+    folder = tmp_path / "{take} 1"
+    folder.mkdir()
+    (camera, *_) = head_rig()
+    write.transforms(folder, [camera])
+    (folder / "images").mkdir()
+    Image.new("RGB", camera.size).save(folder / "images" / "100.png")
+    _, content = read_layout("auto", folder, ImportOptions())
+    assert content["cameras"][0]["images"] == str(tmp_path / "{{take}} 1" / "images" / "100.png")
