@@ -32,7 +32,7 @@ def landmark_weights(o: Observation, model: FittedHead, stage: Stage) -> Tensor:
     """The detector's confidence times the trust of the triangulation, `[B,68]`; from the first
     stage with sharp masks on, the mouth's points yield to the lips that the view's mask shows."""
     weights = o.batch.landmark_weight * model.landmark_trust[o.batch.frame, o.batch.camera]
-    masked = (o.target[..., model.is_lip] > 0).flatten(1).any(1) & (stage.blur == 0)
+    masked = (o.target @ model.is_lip.to(o.target) > 0).flatten(1).any(1) & (stage.blur == 0)
     share = torch.where(masked, MOUTH_SHARE, 1.0)[:, None]
     return torch.cat([weights[:, :MOUTH], weights[:, MOUTH:] * share], dim=1)
 
