@@ -14,13 +14,14 @@ ALLOWED: dict[str, set[str]] = {
     "raster": set(),
     "capture": set(),
     "head": {"capture", "raster"},
+    "prepare": {"capture", "head"},
     "render": {"capture", "head", "raster"},
     "fitting": {"capture", "head", "raster", "render"},
     "evaluate": {"capture", "fitting", "raster", "render"},
     "export": {"capture", "fitting", "head", "render"},
     "synth": {"capture", "export", "head", "raster", "render"},
     "modelling": {"capture", "evaluate", "fitting", "head", "raster", "render", "synth"},
-    "commands": {"capture", "evaluate", "export", "fitting", "head", "modelling", "synth"},
+    "commands": {"capture", "evaluate", "export", "fitting", "head", "modelling", "prepare", "synth"},
     "cli": {"commands"},
 }
 

@@ -102,8 +102,8 @@ _STEPS: dict[str, Callable[[JsonValue], Step]] = {
 
 
 def srgb_encoded(linear: Float) -> Float:
-    """Linear light as sRGB values (IEC 61966-2-1), clipped to [0, 1]."""
-    linear = np.clip(linear, 0, 1)
+    """Linear light as sRGB values (IEC 61966-2-1), clipped to [0, 1]; what is no number is black."""
+    linear = np.clip(np.nan_to_num(linear), 0, 1)
     encoded: Float = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
     return encoded
 

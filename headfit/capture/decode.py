@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from headfit.capture.color import ColorSteps, in_strips, srgb_encoded
 from headfit.capture.image_bytes import (
     EXR_SIGNATURE,
+    JPEG_SIGNATURE,
     PNG_SIGNATURE,
     bit_depth,
     find_damage,
@@ -94,7 +95,7 @@ def decode_image(data: bytes, path: Path | str, tones: Tones = AS_STORED, reduct
         return developed(_decode_exr(path, data), 1.0, tones, linear=True)
     depth = bit_depth(data)
     if depth <= 8 and tones.white_level is None:
-        if reduction > 1:
+        if reduction > 1 and data.startswith(JPEG_SIGNATURE):
             rgb = cv2.cvtColor(_decode(path, data, _REDUCED[reduction] | _AS_STORED), cv2.COLOR_BGR2RGB)
         else:
             rgb = _decode(path, data, cv2.IMREAD_COLOR_RGB | _AS_STORED)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import struct
 import zlib
+from collections.abc import Iterator
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 JPEG_SIGNATURE = b"\xff\xd8"
@@ -155,27 +156,25 @@ def _webp_size(data: bytes) -> tuple[int, int]:
     return width & 0x3FFF, height & 0x3FFF
 
 
-def _jpeg_segments(data: bytes) -> list[tuple[int, int]]:
+def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:
     """Code and position (after the marker) of every segment, the end of the image included where it is reached.
 
     Bytes after it (padding, appended previews) do no harm, and an end marker inside an embedded thumbnail does not
     count: segments are skipped by their length.
     """
-    position, found = 2, []
+    position = 2
     while marker := _JPEG_NEXT_MARKER.search(data, position):
         code = data[marker.end() - 1]
-        found.append((code, marker.end()))
+        yield code, marker.end()
         if code == _JPEG_END_OF_IMAGE or marker.end() + 2 > len(data):
-            break
+            return
         # Any other marker here starts a segment that begins with its length. The entropy-coded data after a
         # start-of-scan segment are skipped by the search.
         position = marker.end() + struct.unpack(">H", data[marker.end() : marker.end() + 2])[0]
-    return found
 
 
 def _jpeg_is_complete(data: bytes) -> bool:
-    segments = _jpeg_segments(data)
-    return bool(segments) and segments[-1][0] == _JPEG_END_OF_IMAGE
+    return any(code == _JPEG_END_OF_IMAGE for code, _ in _jpeg_segments(data))
 
 
 def _jpeg_size(data: bytes) -> tuple[int, int] | None:

@@ -22,9 +22,10 @@ a chain of classes from fine to coarse, and becomes the first class of its chain
 A side knows `lips` when it names `lips`, or both `upper_lip` and `lower_lip`; it distinguishes these two when
 it names both and does not also name `lips`. The same holds for teeth and for eyes, but one eye alone is known as well.
 Where both sides distinguish the two, there is no class for the union, and what could be either is ignored: the inside
-of the mouth, where masks have two lips and no inside. A side knows `mouth` when it names `mouth_cavity` or
-`inner_mouth`, and `tongue` and `hair` when it names them; but `inner_mouth` is all that shows between the lips, so a
-side that names it does not distinguish teeth and tongue. Left and right are the subject's.
+of the mouth, where masks have two lips and no inside. So is the rest of the inside where they have teeth or a tongue,
+but no inside. A side knows `mouth` when it names `mouth_cavity` or `inner_mouth`, and `tongue` and `hair` when it names
+them; but `inner_mouth` is all that shows between the lips, so a side that names it does not distinguish teeth and
+tongue. Left and right are the subject's.
 
 Labels with the same class have no border in the loss. Where the model shows a label that is ignored, neither have its
 borders with others (`FittedHead.observe`).
@@ -195,4 +196,6 @@ def _class_of(label: str, names: tuple[str, ...]) -> int:
             return names.index(name)
         if name in UNIONS and set(UNIONS[name]) <= set(names):
             return IGNORED  # one of the two, but which cannot be told
+        if name == "mouth" and not _INSIDE.isdisjoint(names):
+            return IGNORED  # the lips do not cover the whole inside, since a part of it has a class
     return IGNORED

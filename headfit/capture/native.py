@@ -17,7 +17,7 @@ from headfit.capture.landmark_files import read_landmarks, write_landmarks
 from headfit.capture.manifest import Manifest, read_manifest
 from headfit.capture.mask_labels import NATIVE_VALUES, Labels, first_that_knows, native_labels
 from headfit.capture.pattern import IMAGE_SUFFIXES, Numbering, Place
-from headfit.capture.pointers import USUAL_IMAGES, Files, MaskFiles
+from headfit.capture.pointers import USUAL, Files, MaskFiles
 from headfit.capture.selection import ALL, Selection
 from headfit.capture.source import CaptureSource
 from headfit.capture.storage import Storage
@@ -67,16 +67,21 @@ class NativeCapture(CaptureSource):
         self._known_value = np.isin(np.arange(256), list(manifest.label_names))
 
     def image(self, camera: int, frame: int) -> NDArray[np.uint8] | None:
+        return self.image_reduced(camera, frame, 1)
+
+    def image_reduced(self, camera: int, frame: int, reduction: int) -> NDArray[np.uint8] | None:
         files = self._pointers[camera].images
         place = self._find(files, camera, frame)
         if place is None:
             return None
-        tones = Tones(files.white_level, files.color)
+        tones, turn = Tones(files.white_level, files.color), self._pointers[camera].rotate
+        if turn and any(side % reduction for side in self.cameras[camera].size):
+            reduction = 1  # the pixel that is not whole would be the first one after turning
         if place.picture is not None:
             image = developed(self._storage.video(place.path).frame(place.picture), 255, tones)
         else:
-            image = decode_image(self._storage.read(place), str(place), tones)
-        return self._upright(place, image, camera, self._pointers[camera].rotate)
+            image = decode_image(self._storage.read(place), str(place), tones, reduction)
+        return self._upright(place, image, camera, turn, reduction)
 
     def mask(self, camera: int, frame: int) -> NDArray[np.uint8] | None:
         sources = self._pointers[camera].masks
@@ -101,7 +106,7 @@ class NativeCapture(CaptureSource):
 
     def expected_images(self, camera: int) -> str:
         name, pattern = self.cameras[camera].id, self._pointers[camera].images.pattern
-        if str(pattern) == USUAL_IMAGES:
+        if str(pattern) == USUAL["images"]:
             return f"images/{name}/<frame>.jpg or .png, or videos/{name}.mp4"
         return str(pattern).replace("{camera}", name)
 
@@ -122,7 +127,12 @@ class NativeCapture(CaptureSource):
         warnings = []
         cameras, frames = {camera.id for camera in self._manifest.cameras}, set(self._manifest.frames)
         suffixes = {suffix for lower in IMAGE_SUFFIXES for suffix in (lower, lower.upper())}
+        patterns = {
+            str(files.pattern) for each in self._pointers for files in (each.images, *each.masks, each.landmarks)
+        }
         for kind, known in (("images", suffixes), ("masks", suffixes), ("landmarks", {".json"})):
+            if USUAL[kind] not in patterns:
+                continue
             folders = sorted(path for path in (self.path / kind).glob("*") if path.is_dir())
             unknown = [folder.name for folder in folders if folder.name not in cameras]
             if unknown:
@@ -159,8 +169,7 @@ class NativeCapture(CaptureSource):
         return Numbering(self._manifest.frames, self._numbered and not files.by_index, offset, files.step)
 
     def _landmark_place(self, camera: int, frame: int) -> Place | None:
-        files = self._pointers[camera].landmarks
-        return self._find(files, camera, frame) if files.scheme == "ibug68" else None
+        return self._find(self._pointers[camera].landmarks, camera, frame)
 
     def _mask(self, files: MaskFiles, place: Place, camera: int) -> NDArray[np.uint8]:
         """A mask as it is stored, or as `NATIVE_VALUES` where some mask of the capture is."""
@@ -186,13 +195,17 @@ class NativeCapture(CaptureSource):
             return self._storage.video(place.path).frame(place.picture)[..., 0]
         return decode_image(self._storage.read(place), str(place))[..., 0]
 
-    def _upright(self, place: Place, pixels: NDArray[np.uint8], camera: int, turn: int | None) -> NDArray[np.uint8]:
-        """The pixels turned clockwise. Raises DamagedFile where they are then not of the camera's size."""
+    def _upright(
+        self, place: Place, pixels: NDArray[np.uint8], camera: int, turn: int | None, reduction: int = 1
+    ) -> NDArray[np.uint8]:
+        """The pixels turned clockwise. Raises DamagedFile where they are then not of the camera's size, nor that part
+        of it."""
         if turn:
             pixels = np.asarray(cv2.rotate(pixels, _ROTATIONS[turn]), dtype=np.uint8)
         height, width = pixels.shape[:2]
         expected = self.cameras[camera]
-        if (width, height) != expected.size:
+        reduced = tuple(-(-side // reduction) for side in expected.size)
+        if (width, height) not in (expected.size, reduced):
             turned = f" after turning it by {turn} degrees" if turn else ""
             raise DamagedFile(
                 str(place),

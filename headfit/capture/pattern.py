@@ -68,11 +68,6 @@ class Place:
     def __str__(self) -> str:
         return str(self.path) if self.member is None else f"{self.path}/{self.member}"
 
-    @property
-    def suffix(self) -> str:
-        """The suffix of the file or member, in lower case."""
-        return Path(str(self)).suffix.lower()
-
 
 @dataclass(frozen=True)
 class Pattern:
@@ -156,8 +151,3 @@ def _values(camera: str, name: str, picture: int, index: int) -> dict[str, objec
     frame = _FrameName(name)
     frame.number = picture
     return {"camera": camera, "frame": frame, "index": index}
-
-
-def literal(path: Path | str) -> str:
-    """A path as a pattern without placeholders: its braces doubled."""
-    return str(path).replace("{", "{{").replace("}", "}}")

@@ -13,8 +13,12 @@ from headfit.capture.pattern import Pattern
 #: Landmark schemes that can be read.
 SCHEMES = ("ibug68", "mediapipe478")
 TURNS = (0, 90, 180, 270)
-#: Where images are unless capture.json says so.
-USUAL_IMAGES = "images/{camera}/{frame}"
+#: Where files are unless capture.json says so.
+USUAL = {
+    "images": "images/{camera}/{frame}",
+    "masks": "masks/{camera}/{frame}",
+    "landmarks": "landmarks/{camera}/{frame}.json",
+}
 
 
 @dataclass(frozen=True)
@@ -114,10 +118,8 @@ def read_pointers(top: JsonValue, camera: JsonValue, context: Context) -> Pointe
     color, rotate, offset = read_color(camera.get("color")), camera.get("rotate"), camera.get("offset")
     return Pointers(
         _images(images, color, context) if images else _usual_images(named, color, context),
-        _masks(masks, context) if masks else (MaskFiles(_usual(context, "masks/{camera}/{frame}")),),
-        _landmarks(landmarks, context)
-        if landmarks
-        else LandmarkFiles(_usual(context, "landmarks/{camera}/{frame}.json")),
+        _masks(masks, context) if masks else (MaskFiles(_usual(context, USUAL["masks"])),),
+        _landmarks(landmarks, context) if landmarks else LandmarkFiles(_usual(context, USUAL["landmarks"])),
         None if rotate is None else rotate.one_of(TURNS),
         0.0 if offset is None else offset.number("a number of frames"),
     )
@@ -132,7 +134,7 @@ def _usual_images(camera: str, color: ColorSteps, context: Context) -> ImageFile
     video = context.folder / "videos" / f"{camera}.mp4"
     if video.is_file() and not (context.folder / "images" / camera).is_dir():
         return ImageFiles(_usual(context, "videos/{camera}.mp4"), by_index=True, color=color)
-    return ImageFiles(_usual(context, USUAL_IMAGES), color=color)
+    return ImageFiles(_usual(context, USUAL["images"]), color=color)
 
 
 def _images(node: JsonValue, color: ColorSteps, context: Context) -> ImageFiles:
@@ -153,6 +155,8 @@ def _mask(node: JsonValue, context: Context) -> MaskFiles:
     pattern, offset, step, more = context.files(node, ("labels", "rotate"))
     labels = read_labels(more["labels"], context.folder) if "labels" in more else None
     rotate = more["rotate"].one_of(TURNS) if "rotate" in more else None
+    if pattern.is_video and not (labels and labels.matte):
+        raise node.error("compression changes the class values of a video: only a 'matte' can be one")
     return MaskFiles(pattern, offset, step, labels=labels, rotate=rotate)
 
 

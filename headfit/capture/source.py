@@ -45,6 +45,16 @@ class CaptureSource(Protocol):
     def image(self, camera: int, frame: int) -> NDArray[np.uint8] | None:
         """RGB `[H,W,3]` at the camera's size, or None when there is no image. Raises DamagedFile."""
 
+    def image_reduced(self, camera: int, frame: int, reduction: int) -> NDArray[np.uint8] | None:
+        """The image at 1 / `reduction` of its size (rounded up) where that costs less; else as `image`.
+
+        Args:
+            camera: index of the camera.
+            frame: index of the frame.
+            reduction: 1, 2, 4 or 8.
+        """
+        return self.image(camera, frame)
+
     def mask(self, camera: int, frame: int) -> NDArray[np.uint8] | None:
         """Mask values `[H,W]` (see `label_names`), or None when there is no mask. Raises DamagedFile."""
 

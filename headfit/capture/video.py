@@ -48,6 +48,7 @@ class Video:
     def __init__(self, path: Path):
         self.path = path
         self._lock = threading.Lock()
+        self._is_open = False
         self._open()
         self._index = self._read_index()
         self._open()
@@ -56,6 +57,8 @@ class Video:
         """Picture `index` as RGB `[H,W,3]` uint8, as stored: a rotation in the file is not applied. Raises DamagedFile
         when the video ends before it, or is damaged there."""
         with self._lock:
+            if not self._is_open:
+                self._open()
             frame = self._decoded(index)
             if frame is None:
                 self._open()
@@ -68,22 +71,36 @@ class Video:
     def turn(self) -> int:
         """Degrees by which a player turns the pictures clockwise."""
         with self._lock:
+            if not self._is_open:
+                self._open()
             frame = self._decoded(0)
         return 0 if frame is None else -frame.rotation % 360
 
+    def close(self) -> None:
+        """Free the decoder's memory; the next picture opens the file again."""
+        with self._lock:
+            self._close()
+
     def _open(self) -> None:
         """Start from the beginning."""
+        self._close()
         try:
             self._container = av.open(str(self.path), metadata_errors="replace")
             self._stream = self._container.streams.video[0]
         except _FAULTS as error:
             reason = getattr(error, "strerror", None) or one_line(error)
             raise DamagedFile(self.path, f"the video cannot be opened ({reason})") from error
+        self._is_open = True
         width, height = self._stream.codec_context.width, self._stream.codec_context.height
         if width * height > MAX_PIXELS:
             raise DamagedFile(self.path, f"claims {width}x{height} pixels; more than {MAX_PIXELS} are not decoded")
         self._frames: Iterator[av.VideoFrame] = self._container.decode(self._stream)
         self._next = 0
+
+    def _close(self) -> None:
+        if self._is_open:
+            self._container.close()
+        self._is_open = False
 
     def _read_index(self) -> _Index | None:
         """The index; None where the file has no time stamps, or the same twice."""

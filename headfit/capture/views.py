@@ -125,7 +125,8 @@ class ViewReader:
         size = (framing.out_width, framing.out_height)
         where = capture.describe(camera, frame)
 
-        image = self._unless_damaged("image", capture.image, camera, frame)
+        read = partial(capture.image_reduced, reduction=framing.reduction) if framing.reduction > 1 else capture.image
+        image = self._unless_damaged("image", read, camera, frame)
         if image is None and not capture.has_image(camera, frame):
             self._skip("missing image", where)
         mask = self._unless_damaged("mask", capture.mask, camera, frame)
@@ -135,9 +136,12 @@ class ViewReader:
         if landmarks is None:
             landmarks = np.zeros((LANDMARK_COUNT, 3))
 
-        window = (slice(framing.y, framing.y + framing.height), slice(framing.x, framing.x + framing.width))
-        label_prob, label_weight = label_shares(None if mask is None else mask[window], self._classes, size)
-        pixels = np.zeros((*size[::-1], 3), np.uint8) if image is None else _area_average(image[window], size)
+        label_prob, label_weight = label_shares(None if mask is None else mask[framing.window], self._classes, size)
+        pixels = np.zeros((*size[::-1], 3), np.uint8)
+        if image is not None:
+            reduced = image.shape[1::-1] != capture.cameras[camera].size
+            shown = framing.reduced(framing.reduction) if reduced else framing
+            pixels = _area_average(image[shown.window], size)
         in_window = landmarks[:, :2] - [framing.x, framing.y]
         return View(
             image=torch.from_numpy(pixels),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from headfit.commands.command import Command, size
+from headfit.commands.command import Command, add_selection, size
 
 
 def _positive(text: str) -> float:
@@ -45,14 +45,14 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--subject", help="the subject, where SOURCE has several (default: the only one)")
     parser.add_argument("--sequence", help="the sequence, where SOURCE has several (default: the only one)")
-    parser.add_argument("--frames", metavar="A:B:STEP", help="which of the frames, like a slice (default: all)")
-    parser.add_argument("--cameras", metavar="ID,ID,...", help="which of the cameras (default: all)")
+    add_selection(parser)
 
 
 def _run(args: argparse.Namespace) -> None:
     from headfit.capture.layouts import LAYOUTS
     from headfit.capture.layouts.importing import import_recording
     from headfit.capture.layouts.options import ImportOptions
+    from headfit.capture.selection import Selection
     from headfit.errors import HeadfitError
 
     layout = args.named or args.layout
@@ -64,8 +64,7 @@ def _run(args: argparse.Namespace) -> None:
         images=args.images,
         subject=args.subject,
         sequence=args.sequence,
-        frames=args.frames,
-        cameras=args.cameras.split(",") if args.cameras else None,
+        selection=Selection(args.frames, args.cameras),
         focal=args.focal,
     )
     name, check = import_recording(layout, args.source, args.out, options)

@@ -104,6 +104,16 @@ def test_folders_and_frames_that_capture_json_does_not_list(write_capture: Write
     assert "frames that capture.json does not list: 0099" in warnings[1]
 
 
+def test_folders_of_another_layout_are_no_strangers(write_capture: WriteCapture) -> None:
+    root = write_capture(frames=1)
+    (root / "images").rename(root / "by_camera")
+    for camera in ("cam0", "cam1", "cam2"):
+        (root / "images" / "0000").mkdir(parents=True, exist_ok=True)
+        (root / "by_camera" / camera / "0000.png").rename(root / "images" / "0000" / f"{camera}.png")
+    edited(root, lambda content: content.update(images="images/{frame}/{camera}"))
+    assert check(root).warnings == []
+
+
 def edited(root: Path, change: Callable[[dict[str, Any]], None]) -> Path:
     content = json.loads((root / "capture.json").read_text())
     change(content)

@@ -4,11 +4,8 @@ import io
 import struct
 import zlib
 from collections.abc import Callable
-from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
-import av
 import cv2
 import numpy as np
 import pytest
@@ -19,6 +16,7 @@ from headfit.capture.check import check
 from headfit.capture.color import srgb_encoded
 from headfit.capture.decode import Tones, decode_image, decode_label_image, read_image
 from headfit.capture.image_bytes import bit_depth, exif_orientation, find_damage, is_lossy, picture_size
+from tests.support.pictures import exr_bytes
 
 SHARED = Path(__file__).parents[3] / "shared" / "captures"
 
@@ -33,14 +31,6 @@ def photo() -> np.ndarray:
 
 def encoded(rgb: np.ndarray, suffix: str, *options: int) -> bytes:
     return bytes(cv2.imencode(suffix, rgb[..., ::-1], options)[1])
-
-
-def exr(rgb: np.ndarray, form: str = "float") -> bytes:
-    encoder: Any = av.CodecContext.create("exr", "w")
-    encoder.width, encoder.height, encoder.pix_fmt = rgb.shape[1], rgb.shape[0], "gbrpf32le"
-    encoder.time_base, encoder.options = Fraction(1, 25), {"format": form}
-    frame = av.VideoFrame.from_ndarray(rgb.astype(np.float32), format="gbrpf32le")
-    return b"".join(bytes(packet) for packet in [*encoder.encode(frame), *encoder.encode(None)])
 
 
 @pytest.mark.parametrize(
@@ -94,13 +84,16 @@ def test_sixteen_bit_files_have_a_white_level(photo: np.ndarray, suffix: str, bi
 @pytest.mark.parametrize("form", ["float", "half", "tif"])
 def test_linear_light_is_encoded_as_srgb(photo: np.ndarray, form: str) -> None:
     linear = (photo / 128.0).astype(np.float32)  # up to 1.9 times white
-    data = bytes(cv2.imencode(".tif", linear[..., ::-1])[1]) if form == "tif" else exr(linear, form)
+    data = bytes(cv2.imencode(".tif", linear[..., ::-1])[1]) if form == "tif" else exr_bytes(linear, form)
     assert picture_size(data) == (64, 48)
     for white in (1.0, 2.0):
         expected = 255 * srgb_encoded(linear / white)
         tones = Tones() if white == 1 else Tones(white_level=white)
         assert np.abs(decode_image(data, "p", tones) - expected).max() < 0.7
     if form != "tif":
+        odd = linear.copy()
+        odd[0, :3, 0] = [np.nan, np.inf, -1]
+        assert decode_image(exr_bytes(odd, form), "p")[0, :3, 0].tolist() == [0, 255, 0]
         with pytest.raises(DamagedFile, match="p: cannot be decoded"):
             decode_image(data[:200], "p")
 

@@ -13,11 +13,12 @@ MODEL = ("skin", "upper_lip", "lower_lip", "upper_teeth", "lower_teeth", "gums",
 MODEL += ("left_eye", "right_eye", "brows", "ears", "neck", "nose")
 INSIDE = {"upper_teeth", "lower_teeth", "gums", "tongue", "mouth_cavity"}
 LIPS = {"upper_lip", "lower_lip"}
-#: Number of values of each map, and how the model's labels are compared by it.
+#: How the model's labels are compared by datasets with classes for the parts of the mouth; - is not at all.
 CLASSES_BY_PARTS = {label: label for label in (*LIPS, "upper_teeth", "lower_teeth", "tongue")}
 CLASSES_BY_PARTS |= {"gums": "-", "mouth_cavity": "-", "left_eye": "skin", "right_eye": "skin"}
 CELEBAMASK = {label: label for label in LIPS} | dict.fromkeys(INSIDE, "mouth")
 CELEBAMASK |= {"left_eye": "skin", "right_eye": "skin"}
+#: Number of values of each map, and how the model's labels are compared by it.
 EXPECTED = {
     "ava-256": (11, CLASSES_BY_PARTS),
     "goliath": (34, CLASSES_BY_PARTS),

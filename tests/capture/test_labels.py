@@ -115,6 +115,8 @@ def test_the_inside_is_ignored_where_masks_have_two_lips_and_no_inside() -> None
     assert "-" not in capture.values()
     model, _ = mapping(["background", "skin", "upper_lip", "lower_lip"])
     assert {model[label] for label in ("upper_teeth", *INSIDE)} == {"-"}
+    model, _ = mapping(["background", "skin", "lips", "teeth"])
+    assert {model[label] for label in INSIDE} == {"-"} and model["upper_teeth"] == "teeth"
 
 
 def test_eyes_without_their_side_are_one_class() -> None:

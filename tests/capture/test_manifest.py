@@ -97,6 +97,7 @@ FAULTS: dict[str, tuple[Change, str]] = {
     "number format of a camera": (camera("images", "{camera:03d}"), "cameras[1].images: {camera} is a name"),
     "an open brace": (top("images", "{camera/{frame}"), "images: not a pattern ("),
     "a video in a zip": (top("images", "a.zip/{camera}.mp4"), "images: a video inside a zip file cannot be read"),
+    "masks as a video": (top("masks", "{camera}.mp4"), "masks: compression changes the class values of a video"),
     "a misspelt offset": (
         top("images", {"path": "x", "ofset": 2}),
         "images.ofset: unknown, expected one of path, offset",

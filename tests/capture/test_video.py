@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from headfit.capture import DamagedFile, open_capture
+from headfit.capture import storage as storage_module
 from headfit.capture import video as video_module
 from headfit.capture.video import Video
 from tests.support.videos import number_in, numbered_picture, write_video
@@ -85,6 +86,19 @@ def test_a_truncated_video_serves_what_it_has(tmp_path: Path) -> None:
     path.write_bytes(b"nothing")
     with pytest.raises(DamagedFile, match=r"v\.mkv: the video cannot be opened"):
         Video(path)
+
+
+def test_few_videos_are_open_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage_module, "MAX_OPEN_VIDEOS", 2)
+    paths = [tmp_path / f"{name}.mp4" for name in range(4)]
+    for path in paths:
+        write_video(path, "libx264", 5)
+    storage, rng = storage_module.Storage(), random.Random(0)
+    for _ in range(20):
+        path, index = rng.choice(paths), rng.randrange(5)
+        assert number_in(storage.video(path).frame(index)) == index
+        assert sum(video._is_open for video in storage._videos.values()) <= 2
+    assert len(storage._videos) == 4
 
 
 def test_a_rotation_is_not_applied_but_known(point: Any, tmp_path: Path) -> None:

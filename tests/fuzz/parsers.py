@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,11 @@ import numpy as np
 import torch
 import trimesh
 
-from headfit.capture.decode import read_image, read_label_image
+from headfit.capture.decode import decode_image, read_image, read_label_image
 from headfit.capture.landmark_files import read_landmarks
 from headfit.capture.manifest import read_manifest
+from headfit.capture.pattern import Numbering, Pattern
+from headfit.capture.storage import Storage
 from headfit.capture.summary import CaptureSummary
 from headfit.capture.video import Video
 from headfit.capture.world import WorldFrame
@@ -25,6 +28,7 @@ from headfit.fitting.run_folder import PREFIX, load_run
 from headfit.fitting.settings import load_settings, save_settings
 from headfit.head import load
 from headfit.head.importers import import_head
+from tests.support.pictures import exr_bytes
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -45,10 +49,13 @@ class Parser:
 
 
 def _manifest(folder: Path) -> Path:
-    camera = {"id": "cam0", "width": 64, "height": 48, "K": [[60, 0, 32], [0, 60, 24], [0, 0, 1]], "lens": "opencv"}
-    camera |= {"R": np.eye(3).tolist(), "t": [0, 0, 1], "dist": [0.1, 0, 0, 0]}
-    content = {"name": "c", "fps": 24, "units": "m", "cameras": [camera, {**camera, "id": "cam1"}]}
-    content |= {"frames": ["000", "001"], "classes": {"0": "background", "1": "skin"}}
+    camera = {"id": "cam0", "width": 64, "height": 48, "K": [[60, 0, 32], [0, 60, 24], [0, 0, 1]]}
+    camera |= {"lens": {"model": "opencv", "coefficients": [0.1, 0, 0, 0]}}
+    camera |= {"R": np.eye(3).tolist(), "t": [0, 0, 1], "rotate": 90, "offset": 1.5}
+    content: dict[str, object] = {"name": "c", "fps": 24, "units": "m", "cameras": [camera, {**camera, "id": "cam1"}]}
+    content |= {"frames": {"start": 0, "stop": 2, "width": 3}, "classes": {"0": "background", "1": "skin"}}
+    content |= {"images": {"path": "a/{camera}_{frame:03d}.png", "offset": 1, "color": [{"gain": [1, 2, 1]}]}}
+    content |= {"masks": [{"path": "m.zip/{index}.png", "labels": {"1": "skin"}}, "b/{frame}.png"], "landmarks": "l"}
     (folder / "capture.json").write_text(json.dumps(content))
     return folder / "capture.json"
 
@@ -68,6 +75,24 @@ def _picture(suffix: str, channels: int) -> Callable[[Path], Path]:
         return folder / f"p{suffix}"
 
     return write
+
+
+def _exr(folder: Path) -> Path:
+    (folder / "p.exr").write_bytes(exr_bytes(np.random.default_rng(0).random((24, 32, 3))))
+    return folder / "p.exr"
+
+
+def _zip(folder: Path) -> Path:
+    with zipfile.ZipFile(folder / "p.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(_picture(".png", 3)(folder), "a/p.png")
+    return folder / "p.zip"
+
+
+def _read_member(path: Path) -> object:
+    """What a pattern with a zip reads; a member that is not there is None."""
+    storage, pattern = Storage(), Pattern.parse(path.parent, "p.zip/a/p.png", numbered=True)
+    place = storage.find(pattern, "cam0", 0, Numbering.of(["0"]))
+    return None if place is None else decode_image(storage.read(place), str(place))
 
 
 def _video(folder: Path) -> Path:
@@ -140,6 +165,11 @@ PARSERS: dict[str, Parser] = {
     "mask": Parser(_picture(".png", 1), read_label_image),
     "png": Parser(_picture(".png", 3), read_image),
     "jpeg": Parser(_picture(".jpg", 3), read_image),
+    "avif": Parser(_picture(".avif", 3), read_image),
+    "webp": Parser(_picture(".webp", 3), read_image),
+    "tiff": Parser(_picture(".tif", 3), read_image),
+    "exr": Parser(_exr, read_image),
+    "zip": Parser(_zip, _read_member),
     "mp4": Parser(_video, lambda path: [Video(path).frame(index) for index in (0, 5)]),
     "configuration": Parser(_config, load_settings),
     "checkpoint": Parser(_checkpoint, lambda path: load_run(path.parents[1])),

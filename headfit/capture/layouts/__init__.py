@@ -23,6 +23,7 @@ from headfit.capture.layouts import (
     transforms,
     vhap,
 )
+from headfit.capture.layouts.entries import with_noted_lenses
 from headfit.capture.layouts.options import ImportOptions
 from headfit.errors import HeadfitError
 from headfit.files import failures_named
@@ -75,7 +76,7 @@ def read_layout(layout: str, source: Path, options: ImportOptions) -> tuple[str,
     name = recognised(source, options) if layout == "auto" else layout
     with failures_named(source):
         try:
-            return name, LAYOUTS[name].read(source.absolute(), options)
+            return name, with_noted_lenses(LAYOUTS[name].read(source.absolute(), options), options)
         except HeadfitError as error:
             names_a_file = Path(str(error).partition(": ")[0]).is_absolute()
             raise error if names_a_file else HeadfitError(f"{source}: {error}") from error

@@ -10,6 +10,7 @@ import numpy as np
 from headfit.capture.layouts.entries import resized
 from headfit.capture.layouts.options import ImportOptions
 from headfit.capture.layouts.pictures import PLACEHOLDER, Pictures
+from headfit.capture.selection import frame_slice
 from headfit.errors import HeadfitError, some_of
 from headfit.types import Float
 
@@ -82,14 +83,14 @@ def content(
 
     Args:
         name: the capture's name.
-        cameras: its camera entries; `options.cameras` chooses some.
+        cameras: its camera entries; `options.selection` chooses some.
         options: the options; `scale` replaces `unit`.
         unit: of the cameras' t: m, cm or mm.
         fps: frames per second.
         pictures: where they are; None when there are none.
         more: further fields, such as masks; None is left out.
     """
-    cameras = options.chosen(cameras)
+    cameras = [cameras[index] for index in options.selection.camera_indices([entry["id"] for entry in cameras])]
     if not cameras:
         raise HeadfitError("no camera is left to import")
     if options.scale is not None:
@@ -104,10 +105,9 @@ def content(
         return result | {"images": escaped(pictures.pattern), "frames": pictures.frames} | more
     options.notes.append("no pictures found: 'images' and 'frames' of capture.json have to be filled in (--images)")
     frames: Any = NO_FRAMES
-    if options.frames:
-        chosen = options.frame_slice()
-        if chosen.stop is not None and chosen.stop > (chosen.start or 0) >= 0:
-            frames = {"start": chosen.start or 0, "stop": chosen.stop, "step": chosen.step or 1, "width": 6}
+    chosen = frame_slice(options.selection.frames)
+    if chosen.stop is not None and chosen.stop > (chosen.start or 0) >= 0:
+        frames = {"start": chosen.start or 0, "stop": chosen.stop, "step": chosen.step or 1, "width": 6}
     return result | {"frames": frames} | more
 
 

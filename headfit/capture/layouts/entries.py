@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from headfit.capture.layouts.options import ImportOptions
 from headfit.capture.lenses import OpenCVLens
 from headfit.errors import HeadfitError
 from headfit.types import Float
@@ -85,7 +86,7 @@ def camera(name: str, size: Sequence[int], K: Float, R: Float, t: Float, lens: L
         if len(coefficients) > count:
             raise HeadfitError(f"camera {name}: {len(coefficients)} lens coefficients, more than OpenCV has")
         lens = {"model": "opencv", "coefficients": np.pad(coefficients, (0, count - len(coefficients))).tolist()}
-    return entry | ({"lens": dict(lens)} if any(lens["coefficients"]) else {})
+    return entry | ({"lens": dict(lens)} if lens["model"] != "opencv" or any(lens["coefficients"]) else {})
 
 
 def turned(entry: dict[str, Any], degrees: int) -> dict[str, Any]:
@@ -127,3 +128,23 @@ def resized(entry: dict[str, Any], width: int, height: int) -> dict[str, Any]:
     factors = np.array([width / entry["width"], height / entry["height"], 1.0])
     K = np.diag(factors) @ np.array(entry["K"])
     return dict(entry, K=K.tolist(), width=width, height=height)
+
+
+def with_noted_lenses(content: dict[str, Any], options: ImportOptions) -> dict[str, Any]:
+    """The content without the errors of lenses that were fitted (see `convert_lens`), the largest of which is noted."""
+    errors = {
+        entry["id"]: entry["lens"]["error_px"] for entry in content["cameras"] if "error_px" in entry.get("lens", {})
+    }
+    if not errors:
+        return content
+    worst = max(errors, key=lambda name: errors[name])
+    options.notes.append(
+        f"the lens models of {len(errors)} cameras were fitted by OpenCV's; the largest error within a picture is "
+        f"{errors[worst]:.2g} pixels (camera {worst})"
+    )
+    kept = ("model", "coefficients")
+    cameras = [
+        entry | {"lens": {key: entry["lens"][key] for key in kept}} if entry["id"] in errors else entry
+        for entry in content["cameras"]
+    ]
+    return content | {"cameras": cameras}

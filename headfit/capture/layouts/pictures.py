@@ -52,11 +52,11 @@ def find_pictures(
     Args:
         patterns: absolute, in order of preference. The suffix may be missing.
         cameras: ids.
-        options: `images` replaces the patterns, and there must be pictures then; `frames` chooses some.
+        options: `images` replaces the patterns, and there must be pictures then; `selection` chooses frames.
         folder: to which `options.images` is relative.
 
     Raises:
-        HeadfitError: `options.images` finds nothing, or `options.frames` leaves nothing.
+        HeadfitError: `options.images` finds nothing, or `options.selection` leaves no frame.
     """
     given = options.images
     for pattern in [str(folder / given)] if given else patterns:
@@ -71,9 +71,8 @@ def find_pictures(
             if number < LISTED_CAMERAS or len(first) == 1:
                 frames |= _video_frames(path) if name is None else {frame for frame in found if frame is not None}
         if first:
-            chosen = sorted(frames, key=_natural)[options.frame_slice()]
-            if not chosen:
-                raise HeadfitError(f"--frames {options.frames} leaves none of the {len(frames)} frames of {pattern}")
+            names = sorted(frames, key=_natural)
+            chosen = [names[index] for index in options.selection.frame_indices(names)]
             return Pictures(pattern, chosen, first)
     if given:
         raise HeadfitError(f"--images {given}: no pictures of {', '.join(cameras[:3])}... at {folder / given}")

@@ -49,7 +49,7 @@ def self_check(folder: Path, arbitrary_unit: bool = False) -> SelfCheck:
     rows += _rig_rows(rig)
     if seen > 1:
         findings = compare_evidence(capture, thorough=True)
-        rows += [("views", line) for line in findings.lines]
+        rows += [("views", line.removeprefix("views: ")) for line in findings.lines]
         warnings, compared = [*findings.errors, *findings.warnings], findings.compared
     else:
         rows.append(("views", "not compared: there are no pictures of two cameras"))

@@ -25,8 +25,18 @@ SPLITS = ("train", "val", "test")
 
 
 def recognise(source: Path) -> bool:
-    """Whether `source` is a transforms*.json, or a folder with one."""
+    """Whether `source` is a transforms*.json, or a folder with one, and not of VHAP's kind."""
+    return is_there(source) and not has_timesteps(source)
+
+
+def is_there(source: Path) -> bool:
+    """Whether `source` is a transforms*.json of any kind, or a folder with one."""
     return bool(_files(source))
+
+
+def has_timesteps(source: Path) -> bool:
+    """Whether the frames say which camera and which timestep they are, as in VHAP."""
+    return {"timestep_index", "camera_index"} <= set(frames_of(source)[0])
 
 
 def read(source: Path, options: ImportOptions) -> dict[str, Any]:

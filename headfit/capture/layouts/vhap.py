@@ -17,18 +17,23 @@ import numpy as np
 from headfit.capture.layouts import content, entries, transforms
 from headfit.capture.layouts.options import ImportOptions
 from headfit.capture.layouts.pictures import Pictures, files_of, numbered_pattern
+from headfit.capture.manifest import parse_manifest
+from headfit.capture.native import NativeCapture
+from headfit.capture.observations import agreement, observe_features
 from headfit.errors import HeadfitError
 from headfit.files import damage_named
 
 #: Keys that only VHAP's own writer adds.
 OWN_KEYS = ("timestep_index_original", "timestep_id", "flame_param_path")
+#: The other reading of cy is taken where it leaves less than this share of the residual, and is so many pixels better.
+OTHER_SHARE, OTHER_PIXELS = 0.6, 0.3
 #: Metres by which the pose of a camera may differ between timesteps.
 STILL = 1e-4
 
 
 def recognise(source: Path) -> bool:
     """Whether `source` is, or holds, a transforms.json whose frames have a timestep and a camera."""
-    return transforms.recognise(source) and {"timestep_index", "camera_index"} <= set(transforms.frames_of(source)[0])
+    return transforms.is_there(source) and transforms.has_timesteps(source)
 
 
 def read(source: Path, options: ImportOptions) -> dict[str, Any]:
@@ -43,7 +48,8 @@ def read(source: Path, options: ImportOptions) -> dict[str, Any]:
         pattern, names, timesteps = found
         there = {name: files_of(pattern.replace("{camera}", name)) for name in names.values()}
         first = {name: next(iter(files.values())) for name, files in there.items() if files}
-        chosen = [timesteps[index] for index in sorted(timesteps)][options.frame_slice()]
+        ordered = [timesteps[index] for index in sorted(timesteps)]
+        chosen = [ordered[index] for index in options.selection.frame_indices(ordered)]
         pictures = Pictures(pattern, chosen, first) if first else None
         cameras = []
         numbers = {name: index for index, name in sorted(names.items())}
@@ -51,13 +57,58 @@ def read(source: Path, options: ImportOptions) -> dict[str, Any]:
             own = [frame for frame, (camera, _) in zip(frames, indices, strict=True) if camera == numbers[name]]
             cameras.append(_camera(name, own, pictures, options))
     masks = _pictures(frames, indices, folder, "fg_mask_path")
-    return content.content(
+    made = content.content(
         folder.name,
         cameras,
         options,
         pictures=pictures,
         masks={"path": masks[0], "labels": "matte"} if masks and masks[1] == names and pictures else None,
     )
+    return _with_principal_points(made, folder, any(key in frames[0] for key in OWN_KEYS), options)
+
+
+def _with_principal_points(
+    made: dict[str, Any], folder: Path, from_bottom: bool, options: ImportOptions
+) -> dict[str, Any]:
+    """The content with cy as the pictures have it, where it was read as the file's keys suggest.
+
+    Args:
+        made: the content; its cy are meant from the top.
+        folder: the source.
+        from_bottom: how cy was read.
+        options: get a note where it matters.
+    """
+    if all(abs(2 * camera["K"][1][2] - camera["height"]) < 1 for camera in made["cameras"]):
+        return made
+    ways = ("bottom", "top") if from_bottom else ("top", "bottom")
+    given, other = _residuals(made, folder)
+    if other < OTHER_SHARE * given and given - other > OTHER_PIXELS:
+        options.notes.append(f"cy is read from the {ways[1]}: pictures agree to {other:.2g} px so, else to {given:.2g}")
+        return made | {"cameras": [_flipped(camera) for camera in made["cameras"]]}
+    evidence = f"pictures agree to {given:.2g} px so, else to {other:.2g}"
+    if not given < other:
+        evidence = f"its keys are {'' if from_bottom else 'not '}those of VHAP's writer. No pictures could confirm it"
+    options.notes.append(f"cy is read from the {ways[0]}: {evidence}")
+    return made
+
+
+def _flipped(camera: dict[str, Any]) -> dict[str, Any]:
+    K = np.array(camera["K"])
+    K[1, 2] = camera["height"] - K[1, 2]
+    return camera | {"K": K.tolist()}
+
+
+def _residuals(made: dict[str, Any], folder: Path) -> tuple[float, float]:
+    """Pixels by which matched features of the first frame disagree, as read and with cy from the other side; nan where
+    there are too few."""
+    if "images" not in made:
+        return float("nan"), float("nan")
+    seen = observe_features(NativeCapture(folder, parse_manifest(made, folder)), 0)
+    if seen is None:
+        return float("nan"), float("nan")
+    readings = (made, made | {"cameras": [_flipped(camera) for camera in made["cameras"]]})
+    given, other = (agreement(parse_manifest(reading, folder).cameras, seen).residual for reading in readings)
+    return given, other
 
 
 def _pictures(

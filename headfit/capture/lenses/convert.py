@@ -27,7 +27,7 @@ TARGETS: tuple[tuple[type[Lens], int], ...] = (
     (OpenCVLens, 14),
 )
 #: Points a side of the grid over the picture on which a lens is fitted, and of the one on which its error is measured.
-FIT_GRID, ERROR_GRID = 16, 41
+FIT_GRID, ERROR_GRID = 12, 25
 #: Gauss-Newton converges in one step for polynomial models and in about five for rational ones.
 MAX_STEPS = 15
 #: Share of the largest singular value below which a direction counts as undetermined.
@@ -54,8 +54,9 @@ def convert_lens(
         camera: the camera's name, for messages.
 
     Returns:
-        The entry {"model", "coefficients"}; K, changed by b1 and b2, and for a model that magnifies on its axis; the
-        largest distance in pixels between where the two lenses show the same direction, anywhere in the picture.
+        The entry {"model", "coefficients"}, with "error_px" if the lens was fitted; K, changed by b1 and b2, and for a
+        model that magnifies on its axis; the error: the largest distance in pixels, anywhere in the picture, between
+        where the two lenses show the same direction, 0 for a lens that is exactly one of ours.
 
     Raises:
         HeadfitError: an unknown model, wrong parameters, or no model of ours comes within `MAX_PIXELS`.
@@ -85,7 +86,7 @@ def convert_lens(
             f"allowed are {MAX_PIXELS}. Are the parameters right for {size[0]}x{size[1]} pixels and fx {K[0, 0]:.6g}? "
             "Else undistort the pictures."
         )
-    return _entry(lens), K, error_px
+    return _entry(lens) | {"error_px": error_px}, K, error_px
 
 
 def colmap_camera(model: str, values: Sequence[float]) -> tuple[Float, Sequence[float]]:
@@ -144,22 +145,24 @@ def _fit(kind: type[Lens], count: int, ideal: Float, seen: Float, K: Float) -> L
     """
     coefficients = np.zeros(count)
     depth = np.ones_like(ideal[0])
+    steps = 1j * COMPLEX_STEP * np.eye(count)
 
     def pixels(values: Any) -> Any:
-        """Of the model without its guard beyond the fold, so that a first step across it does no harm."""
-        padded = np.concatenate([values, np.zeros(max(kind.least_count or 0, count) - count)])
-        return (K[:2, :2] @ np.stack(kind(padded, np.inf).project(ideal[0], ideal[1], depth))).ravel()
+        """`[...,2N]` by coefficients `[...,P]`, of the model without its guard beyond the fold, so that a first step
+        across it does no harm."""
+        padding = np.zeros((*values.shape[:-1], max(kind.least_count or 0, count) - count))
+        lens = kind(np.concatenate([values, padding], axis=-1)[..., None, :], np.inf)
+        u, v = lens.project(ideal[0], ideal[1], depth)
+        return np.concatenate([K[0, 0] * u + K[0, 1] * v, K[1, 1] * v], axis=-1)
 
     target = (K[:2, :2] @ seen).ravel()
     with np.errstate(all="ignore"):
         for _ in range(MAX_STEPS):
-            now = pixels(coefficients)
-            steps = 1j * COMPLEX_STEP * np.eye(count)
-            slopes = np.stack([pixels(coefficients + step).imag / COMPLEX_STEP for step in steps], axis=1)
+            slopes = pixels(coefficients + steps).imag.T / COMPLEX_STEP
             if not np.isfinite(slopes).all():
                 break
             scale = np.linalg.norm(slopes, axis=0) + TINY
-            wanted = target - now + slopes @ coefficients
+            wanted = target - pixels(coefficients) + slopes @ coefficients
             fresh = np.linalg.lstsq(slopes / scale, wanted, rcond=RCOND)[0] / scale
             change = np.abs(slopes @ (fresh - coefficients)).max()
             coefficients = fresh

@@ -65,12 +65,12 @@ class FisheyeLens(Lens):
         """
         low, high = np.zeros_like(distorted), np.full_like(distorted, np.pi)
         angle = np.minimum(distorted, np.pi)
-        slope_at_zero_up = np.append(self.coefficients[::-1] * [9, 7, 5, 3], 1.0)
+        derivative = np.append(self.coefficients[::-1] * [9, 7, 5, 3], 1.0)  # up to the fold, by the squared angle
         for _ in range(3 * MAX_ITERATIONS):
             error = angle * self._factor(angle) - distorted
             low, high = np.where(error <= 0, angle, low), np.where(error >= 0, angle, high)
             held = angle > self.fold
-            slope = np.where(held, self._factor(angle), np.polyval(slope_at_zero_up, angle * angle))
+            slope = np.where(held, self._factor(angle), np.polyval(derivative, angle * angle))
             with np.errstate(all="ignore"):
                 step = angle - error / slope
             angle = np.where((step > low) & (step < high), step, (low + high) / 2)

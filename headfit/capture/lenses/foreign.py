@@ -160,6 +160,25 @@ def fisheye(
     return Distorts(distort)
 
 
+def project_aria(k: tuple[float, ...], p0: float, p1: float, s: tuple[float, float, float, float]) -> ForeignLens:
+    """COLMAP's RAD_TAN_THIN_PRISM_FISHEYE, the Fisheye624 of Project Aria: six radial coefficients of the angle, and
+    tangential and prism terms of the radially distorted point."""
+    if p0 == p1 == 0 and not any((*k[4:], *s)):
+        return FisheyeLens.of(k[:4])
+
+    def distort(x: Array, y: Array) -> tuple[Array, Array]:
+        radius = np.sqrt(x * x + y * y + TINY)
+        angle = np.arctan(radius)
+        scale = angle * np.polyval([*k[::-1], 1.0], angle * angle) / radius
+        x, y = x * scale, y * scale
+        r2 = x * x + y * y
+        u = x + p0 * (r2 + 2 * x * x) + 2 * p1 * x * y + r2 * (s[0] + r2 * s[1])
+        v = y + p1 * (r2 + 2 * y * y) + 2 * p0 * x * y + r2 * (s[2] + r2 * s[3])
+        return u, v
+
+    return Distorts(distort)
+
+
 #: Functions of the parameters of a model, by software and model.
 FOREIGN: dict[str, Callable[..., ForeignLens]] = {
     "opencv": lambda *coefficients: OpenCVLens.of(coefficients),
@@ -174,6 +193,9 @@ FOREIGN: dict[str, Callable[..., ForeignLens]] = {
     "colmap/SIMPLE_RADIAL_FISHEYE": lambda k: fisheye(k),
     "colmap/RADIAL_FISHEYE": lambda k1, k2: fisheye(k1, k2),
     "colmap/THIN_PRISM_FISHEYE": lambda k1, k2, p1, p2, k3, k4, sx1, sy1: fisheye(k1, k2, k3, k4, p1, p2, sx1, sy1),
+    "colmap/RAD_TAN_THIN_PRISM_FISHEYE": lambda k0, k1, k2, k3, k4, k5, p0, p1, s0, s1, s2, s3: project_aria(
+        (k0, k1, k2, k3, k4, k5), p0, p1, (s0, s1, s2, s3)
+    ),
     "colmap/SIMPLE_FISHEYE": lambda: fisheye(),
     "colmap/FISHEYE": lambda: fisheye(),
     "colmap/FOV": fov,

@@ -6,6 +6,7 @@ from PIL import Image
 
 from headfit.capture.layouts import read_layout
 from headfit.capture.layouts.options import ImportOptions
+from headfit.capture.selection import Selection
 from headfit.errors import HeadfitError
 from tests.support import layout_writers as write
 from tests.support.layout_cameras import head_rig
@@ -76,7 +77,7 @@ def test_version_2_has_videos_and_colour_matrices(tmp_path: Path) -> None:
     file = write.nersemble(tmp_path / "030" / "calibration", rig)
     matrix = np.eye(3).tolist()
     (file.parent / "color_calibration.json").write_text(f'{{"100": {matrix}}}')
-    _, content = read_layout("auto", tmp_path / "030", ImportOptions(size=(640, 960), frames="0:60:3"))
+    _, content = read_layout("auto", tmp_path / "030", ImportOptions(size=(640, 960), selection=Selection("0:60:3")))
     assert content["cameras"][0]["color"] == [{"ccm": matrix}]
     assert content["frames"] == {"start": 0, "stop": 60, "step": 3, "width": 6}
 
@@ -86,5 +87,5 @@ def test_several_sequences_are_listed(tmp_path: Path) -> None:
     (tmp_path / "018" / "EXP-2" / "images").mkdir(parents=True)
     with pytest.raises(HeadfitError, match=r"--sequence: EMO-1, EXP-2"):
         read_layout("nersemble", tmp_path, ImportOptions())
-    _, content = read_layout("nersemble", tmp_path, ImportOptions(sequence="EMO-1", cameras=["103"]))
+    _, content = read_layout("nersemble", tmp_path, ImportOptions(sequence="EMO-1", selection=Selection(cameras="103")))
     assert content["name"] == "EMO-1" and [camera["id"] for camera in content["cameras"]] == ["103"]

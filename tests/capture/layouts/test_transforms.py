@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +8,10 @@ from PIL import Image
 
 from headfit.capture.layouts import read_layout
 from headfit.capture.layouts.options import ImportOptions
+from headfit.capture.selection import Selection
 from headfit.errors import HeadfitError
 from tests.support import layout_writers as write
+from tests.support.faces import FaceCapture
 from tests.support.layout_cameras import assert_same_cameras, head_rig, imported
 
 
@@ -77,11 +80,37 @@ def test_vhaps_has_cameras_and_timesteps(tmp_path: Path) -> None:
         for timestep in range(3):
             for index, camera in enumerate(head_rig()):
                 Image.new("L", camera.size).save(tmp_path / kind / f"{timestep:05d}_{index:02d}.png")
-    name, content = read_layout("auto", tmp_path, ImportOptions(frames="1:"))
+    name, content = read_layout("auto", tmp_path, ImportOptions(selection=Selection("1:")))
     assert name == "vhap" and content["frames"] == ["00001", "00002"]
     assert [camera["id"] for camera in content["cameras"]] == ["00", "01", "02", "03", "04"]
     assert content["images"] == str(tmp_path / "images" / "{frame}_{camera}.png")
     assert content["masks"] == {"path": str(tmp_path / "fg_masks" / "{frame}_{camera}.png"), "labels": "matte"}
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_vhaps_cy_is_read_as_the_pictures_have_it(tmp_path: Path, by_hand: bool) -> None:
+    """Although the keys of the file suggest the contrary."""
+    scene = FaceCapture("images", count=4, width=384, height=512, spread=25.0)
+    scene.true = [replace(camera, K=camera.K + np.array([[0, 0, 0], [0, 0, 30], [0, 0, 0]])) for camera in scene.true]
+    file = write.vhap(tmp_path, scene.true, timesteps=1, by_hand=by_hand)
+    frames = json.loads(file.read_text())["frames"]
+    for frame in frames:
+        frame["timestep_id"] = "frame_0"
+        if not by_hand:
+            del frame["timestep_id"]
+    changed(file, frames=frames)
+    options = ImportOptions()
+    without = read_layout("auto", file, options)[1]["cameras"]
+    assert without[0]["K"][1][2] == pytest.approx(512 - scene.true[0].K[1, 2])
+    assert "No pictures could confirm" in options.notes[-1]
+    (tmp_path / "images").mkdir()
+    for index in range(4):
+        Image.fromarray(scene.image(index, 0)).save(tmp_path / "images" / f"00000_{index:02d}.png")
+    options = ImportOptions()
+    found = read_layout("auto", file, options)[1]["cameras"]
+    assert found[0]["K"][1][2] == pytest.approx(scene.true[0].K[1, 2])
+    way = "top" if by_hand else "bottom"
+    assert options.notes[-1].startswith(f"cy is read from the {way}: pictures agree to 0.")
 
 
 def test_vhaps_camera_that_moves_is_named(tmp_path: Path) -> None:
