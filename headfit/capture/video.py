@@ -91,6 +91,8 @@ class Video:
             reason = getattr(error, "strerror", None) or one_line(error)
             raise DamagedFile(self.path, f"the video cannot be opened ({reason})") from error
         self._is_open = True
+        if self._stream.codec_context is None:
+            raise DamagedFile(self.path, "the video cannot be opened (its codec is not known)")
         width, height = self._stream.codec_context.width, self._stream.codec_context.height
         if width * height > MAX_PIXELS:
             raise DamagedFile(self.path, f"claims {width}x{height} pixels; more than {MAX_PIXELS} are not decoded")

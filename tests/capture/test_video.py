@@ -88,6 +88,13 @@ def test_a_truncated_video_serves_what_it_has(tmp_path: Path) -> None:
         Video(path)
 
 
+def test_an_unknown_codec_is_named(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "v.avi", "mpeg4", 2)
+    path.write_bytes(path.read_bytes().replace(b"FMP4", b"ZZZZ"))
+    with pytest.raises(DamagedFile, match=r"v\.avi: the video cannot be opened \(its codec is not known\)"):
+        Video(path)
+
+
 def test_few_videos_are_open_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storage_module, "MAX_OPEN_VIDEOS", 2)
     paths = [tmp_path / f"{name}.mp4" for name in range(4)]

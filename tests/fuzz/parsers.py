@@ -28,6 +28,7 @@ from headfit.fitting.run_folder import PREFIX, load_run
 from headfit.fitting.settings import load_settings, save_settings
 from headfit.head import load
 from headfit.head.importers import import_head
+from tests.fuzz import layouts
 from tests.support.pictures import exr_bytes
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -161,6 +162,10 @@ def _pickle(folder: Path) -> Path:
 
 PARSERS: dict[str, Parser] = {
     "capture.json": Parser(_manifest, lambda path: read_manifest(path.parent)),
+    **{
+        f"layout {name}": Parser(write, lambda path, name=name: layouts.read(name, path))  # type: ignore[misc]
+        for name, write in layouts.WRITERS.items()
+    },
     "landmarks": Parser(_landmarks, read_landmarks),
     "mask": Parser(_picture(".png", 1), read_label_image),
     "png": Parser(_picture(".png", 3), read_image),

@@ -25,8 +25,9 @@ from headfit.capture.layouts import (
 )
 from headfit.capture.layouts.entries import with_noted_lenses
 from headfit.capture.layouts.options import ImportOptions
+from headfit.capture.manifest import parse_manifest
 from headfit.errors import HeadfitError
-from headfit.files import failures_named
+from headfit.files import damage_named, failures_named
 
 
 class Layout(Protocol):
@@ -74,12 +75,14 @@ def read_layout(layout: str, source: Path, options: ImportOptions) -> tuple[str,
     if not source.exists():
         raise HeadfitError(f"{source}: no such file or folder")
     name = recognised(source, options) if layout == "auto" else layout
-    with failures_named(source):
+    with failures_named(source), damage_named(source, f"a recording in the layout {name}"):
         try:
-            return name, with_noted_lenses(LAYOUTS[name].read(source.absolute(), options), options)
+            content = with_noted_lenses(LAYOUTS[name].read(source.absolute(), options), options)
+            parse_manifest(content, source)  # what is wrong with the numbers is said before anything is written
         except HeadfitError as error:
             names_a_file = Path(str(error).partition(": ")[0]).is_absolute()
             raise error if names_a_file else HeadfitError(f"{source}: {error}") from error
+    return name, content
 
 
 def recognised(source: Path, options: ImportOptions) -> str:

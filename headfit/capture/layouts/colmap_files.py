@@ -144,8 +144,11 @@ class _Bytes:
         self.data, self.at = data, 0
 
     def take(self, form: str) -> list[float]:
+        size = struct.calcsize("<" + form)
+        if self.at + size > len(self.data):
+            raise ValueError("the file ends too early")
         values = struct.unpack_from("<" + form, self.data, self.at)
-        self.at += struct.calcsize("<" + form)
+        self.at += size
         return list(values)
 
     def integer(self, form: str) -> int:

@@ -191,7 +191,9 @@ def _aligned(chunk: Element, sensors: Mapping[str, Sensor], options: ImportOptio
 
 def _to_world(chunk: Element, component: str | None) -> Float | None:
     """The matrix `[4,4]` from the chunk or component to the world; None where none is given."""
-    nodes = [n.find("transform") for n in chunk.findall("./components/component") if n.get("id") == component]
+    components = chunk.findall("./components/component")
+    known = [c for c in components if c.get("id") == component or (component is None and len(components) == 1)]
+    nodes = [c.find("transform") for c in known]
     node = next((n for n in [*nodes, chunk.find("transform")] if n is not None), None)
     if node is None:
         return None

@@ -27,7 +27,9 @@ HINT = " (2200x3208 for NeRSemble as it was released, 1100x1604 for its benchmar
 
 def recognise(source: Path) -> bool:
     """Whether `source` is camera_params.json or a folder that belongs to one."""
-    return source.name == FILE or any(_calibrations(source, ImportOptions()))
+    if source.is_file():
+        return source.suffix == ".json" and b'"world_2_cam"' in source.read_bytes()
+    return any(_calibrations(source, ImportOptions()))
 
 
 def read(source: Path, options: ImportOptions) -> dict[str, Any]:

@@ -22,6 +22,8 @@ from headfit.files import damage_named, read_json
 from headfit.types import Float
 
 SPLITS = ("train", "val", "test")
+#: Bytes of a file in which a frame must begin.
+START = 1 << 16
 
 
 def recognise(source: Path) -> bool:
@@ -61,7 +63,8 @@ def read(source: Path, options: ImportOptions) -> dict[str, Any]:
 
 def _files(source: Path) -> list[Path]:
     if source.is_file():
-        return [source] if source.name.startswith("transforms") and source.suffix == ".json" else []
+        is_one = source.suffix == ".json" and b'"transform_matrix"' in source.open("rb").read(START)
+        return [source] if is_one else []
     whole = source / "transforms.json"
     return [whole] if whole.is_file() else [f for s in SPLITS if (f := source / f"transforms_{s}.json").is_file()]
 

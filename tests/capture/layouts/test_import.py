@@ -54,6 +54,7 @@ def test_a_layout_is_named_in_two_ways_or_found(
         (["vicon", "folder"], "unknown layout 'vicon'; the layouts are auto, nersemble,"),
         (["folder/KRT", "--cameras", "7"], "no camera 7; the cameras are 100, 101"),
         (["folder/KRT", "--frames", "1:2:3:4"], "--frames 1:2:3:4: expected START:STOP"),
+        (["folder/bad_KRT"], "bad_KRT: cameras[0].K: expected [[fx,s,cx],[0,fy,cy],[0,0,1]]"),
         (["folder/KRT", "--images", "{camera}/{frame}"], "no pictures of 100, 101, 102"),
     ],
 )
@@ -64,6 +65,8 @@ def test_a_mistake_is_one_line(
     Path("folder").mkdir()
     if "KRT" in words[0]:
         write.multiface(Path("folder"), head_rig())
+        first, *rest = Path("folder/KRT").read_text().splitlines()
+        Path("folder/bad_KRT").write_text("\n".join([first, f"-{rest[0]}", *rest[1:]]))
     code, _, err = run(capsys, "import", *words, "--out", "capture")
     assert code == 2 and message in err and err.count("\n") == 1
     assert not Path("capture").exists()
@@ -107,7 +110,7 @@ def test_a_sample_is_imported(
         pytest.skip(f"{source} is not there; HEADFIT_LAYOUTS may name the folder of the samples")
     began = time.process_time()
     code, _, _ = run(capsys, "import", source, "--out", tmp_path, *options)
-    assert code == 0 and time.process_time() - began < 5
+    assert code == 0 and time.process_time() - began < 8  # 2 s where nothing else runs
     assert len(json.loads((tmp_path / "capture.json").read_text())["cameras"]) == cameras
 
 
