@@ -40,7 +40,9 @@ def read(source: Path, options: ImportOptions) -> dict[str, Any]:
     cameras = []
     for name in content.with_pictures(names, pictures, options):
         cameras.append(camera_of(name, by_name[name], pictures, options))
-    if options.scale is None:
+    if fields(files[0]).get("Coordinates") == "relative":
+        options.unscaled()
+    elif options.scale is None:
         options.notes.append("positions in the unit of the project, taken for metres: give --scale for another")
     return content.content(folder.name, cameras, options, pictures=pictures)
 

@@ -96,3 +96,14 @@ def test_xmp_files_without_pictures_ask_for_their_size(tmp_path: Path) -> None:
     write.realitycapture(tmp_path, head_rig(shared=True))
     with pytest.raises(HeadfitError, match=r"100\.xmp.*--size"):
         read_layout("auto", tmp_path, ImportOptions())
+
+
+def test_relative_coordinates_have_an_arbitrary_unit(tmp_path: Path) -> None:
+    write.realitycapture(tmp_path, head_rig(shared=True))
+    options = ImportOptions(size=(640, 960))
+    read_layout("auto", tmp_path, options)
+    assert not options.arbitrary_unit and "unit of the project" in options.notes[0]
+    file = tmp_path / "100.xmp"
+    file.write_text(file.read_text().replace("<rdf:Description ", '<rdf:Description xcr:Coordinates="relative" '))
+    read_layout("auto", tmp_path, options)
+    assert options.arbitrary_unit
