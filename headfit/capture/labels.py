@@ -5,8 +5,10 @@ a chain of classes from fine to coarse, and becomes the first class of its chain
 
     native label                    chain of classes
     background                      background
-    skin, hair, brows, ears,        skin            (the borders between these are painted on our model's skin and not
+    skin, brows, ears,              skin            (the borders between these are painted on our model's skin and not
       neck, nose                                     anatomical, so they must not pull on the shape)
+    hair                            hair            (a surface of its own above the skin: the hair layer; where only the
+                                                     capture knows it it is ignored, where only the model does, skin)
     upper_lip, lower_lip            itself, lips, skin
     lips                            lips, skin
     upper_teeth, lower_teeth        itself, teeth, mouth, lips, skin
@@ -21,9 +23,9 @@ A side knows `lips` when it names `lips`, or both `upper_lip` and `lower_lip`; i
 it names both and does not also name `lips`. The same holds for teeth and for eyes, but one eye alone is known as well.
 Where both sides distinguish the two, there is no class for the union, and what could be either is ignored: the inside
 of the mouth, where masks have two lips and no inside. So is the rest of the inside where they have teeth or a tongue,
-but no inside. A side knows `mouth` when it names `mouth_cavity` or `inner_mouth`, and `tongue` when it names it; but
-`inner_mouth` is all that shows between the lips, so a side that names it does not distinguish teeth and tongue. Left
-and right are the subject's.
+but no inside. A side knows `mouth` when it names `mouth_cavity` or `inner_mouth`, and `tongue` and `hair` when it names
+them; but `inner_mouth` is all that shows between the lips, so a side that names it does not distinguish teeth and
+tongue. Left and right are the subject's.
 
 Labels with the same class have no border in the loss. Where the model shows a label that is ignored, neither have its
 borders with others (`FittedHead.observe`).
@@ -95,7 +97,7 @@ IGNORED = -1
 _MOUTH = ("mouth", "lips", "skin")
 _CHAINS: dict[str, tuple[str, ...]] = {
     "background": ("background",),
-    **dict.fromkeys(("skin", "hair", "brows", "ears", "neck", "nose"), ("skin",)),
+    **dict.fromkeys(("skin", "brows", "ears", "neck", "nose"), ("skin",)),
     "upper_lip": ("upper_lip", "lips", "skin"),
     "lower_lip": ("lower_lip", "lips", "skin"),
     "lips": ("lips", "skin"),
@@ -109,6 +111,7 @@ _CHAINS: dict[str, tuple[str, ...]] = {
     "left_eye": ("left_eye", "eyes", "skin"),
     "right_eye": ("right_eye", "eyes", "skin"),
     "eyes": ("eyes", "skin"),
+    "hair": ("hair",),
 }
 _CLASSES = tuple(dict.fromkeys(name for chain in _CHAINS.values() for name in chain))
 
@@ -166,12 +169,14 @@ def label_classes(model_labels: Sequence[str], capture_labels: Mapping[int, str]
     from_capture = np.full(256, IGNORED, dtype=np.int64)
     for value, label in capture.items():
         from_capture[value] = _class_of(label, names)
-    from_model = np.array([_class_of(label, names) for label in model], dtype=np.int64)
+    # Hair that masks do not know is painted on the model's skin.
+    painted = ["skin" if label == "hair" and "hair" not in names else label for label in model]
+    from_model = np.array([_class_of(label, names) for label in painted], dtype=np.int64)
     return LabelClasses(names, from_model, from_capture)
 
 
 def _known_classes(labels: Collection[str]) -> set[str]:
-    known = {"background", "skin"} | ({"tongue", "left_eye", "right_eye"} & set(labels))
+    known = {"background", "skin"} | ({"tongue", "left_eye", "right_eye", "hair"} & set(labels))
     if "eyes" in labels:
         known -= set(UNIONS["eyes"])
     if "mouth_cavity" in labels or "inner_mouth" in labels:

@@ -52,6 +52,10 @@ class WorldFrame:
         """Whether local and world coordinates are the same."""
         return self.scale == 1.0 and not self.origin.any()
 
+    def world_camera(self, camera: Camera) -> Camera:
+        """A camera of the local frame in the world, metres: the inverse of `local_camera`."""
+        return replace(camera, t=camera.t / self.scale - camera.R @ self.origin)
+
     def to_local(self, points: Float) -> Float:
         """Local coordinates of world points `[...,3]`."""
         return self.scale * (points - self.origin)

@@ -22,11 +22,11 @@ def _run(args: argparse.Namespace) -> None:
     from headfit.fitting.run_folder import load_run
 
     run = load_run(args.run)
-    capture = run.model.capture
+    capture, fitted = None, run.model.capture
     if args.capture:
-        given = CaptureSummary.of(capture_of(run, args.capture), capture.world)
-        capture = replace(given, cameras=[capture.world.local_camera(camera) for camera in given.cameras])
-    for change in run.model.capture.differences(capture):
+        given = CaptureSummary.of(capture_of(run, args.capture), fitted.world)
+        capture = replace(given, cameras=[fitted.world.local_camera(camera) for camera in given.cameras])
+    for change in fitted.differences(capture) if capture else ():
         print(f"the capture differs from the fitted one: {change}")
     count = render_pictures(run.model, args.out, args.cameras, capture)
     print(f"rendered {count} pictures: {args.out}")

@@ -22,9 +22,11 @@ from torch.utils.tensorboard import SummaryWriter
 from headfit.capture import CaptureSource, open_capture
 from headfit.capture.framing import framings_at
 from headfit.capture.landmark_files import CONTOUR_COUNT
+from headfit.capture.manifest import camera_entry
 from headfit.capture.source import read_or_none
 from headfit.capture.triangulate import triangulate
 from headfit.capture.views import ViewBatch, ViewReader
+from headfit.evaluate.face_groups import landmark_distances
 from headfit.evaluate.image_shift import estimate_shift
 from headfit.evaluate.verdict import Floor, judge_fit, measure_floor
 from headfit.files import write_atomically
@@ -34,7 +36,7 @@ from headfit.fitting.run_folder import TENSORBOARD, Run
 from headfit.render.filters import gaussian_blur
 from headfit.sampling import evenly_spaced
 
-HEALTH = "health.json"
+HEALTH, CAMERAS = "health.json", "cameras.json"
 #: Maximum number of entries of a kind in the printed summary; the file has all.
 MAX_LISTED = 8
 #: Pixels across the head in the pictures that are compared; number of views compared at once, and in total (but at
@@ -50,6 +52,8 @@ MIN_RESIDUAL = {"mask": 0.005, "colour": 0.004}
 #: A camera is flagged when its median image shift exceeds OFF_SHARE of the head's size and OFF_SIGMAS standard errors,
 #: and is at least half the worst camera's shift (which biases the others).
 OFF_SHARE, OFF_SIGMAS = 0.006, 4.0
+#: Every 50th vertex says how far a correction moves the head.
+CORRECTION_STRIDE = 50
 #: Share of a mask's head that the model's below-neck region may cover.
 MAX_COVERED = 0.5
 #: Number of frames whose landmarks say how far off a camera is; least number of views of one that are triangulated.
@@ -73,7 +77,8 @@ class CameraOffset:
     right and y down; `spread` is the robust standard deviation of one view. off: more than a fit's own errors explain.
 
     A fit bends the head to please a camera that is off, which hides most of the offset. So `landmarks` says where the
-    camera's landmarks lie relative to the other cameras' triangulation (median x, y); None: not measured."""
+    camera's landmarks lie relative to the other cameras' triangulation (median x, y); None: not measured.
+    corrected: by how much the fit corrected the camera: rms over the head, pixels of its own pictures."""
 
     camera: str
     x: float
@@ -82,14 +87,17 @@ class CameraOffset:
     views: int
     off: bool
     landmarks: tuple[float, float] | None
+    corrected: float
 
 
 @dataclass(frozen=True)
 class Health:
-    """What `headfit fit` says at its end. verdict, floor: see `verdict`. ignored: files left out, by kind."""
+    """What `headfit fit` says at its end. verdict, floor: see `verdict`. landmarks_mm: distance of the parts of the
+    face from the triangulated landmarks. ignored: files left out, by kind."""
 
     verdict: str
     floor: Floor
+    landmarks_mm: dict[str, float]
     views: int
     ignored: dict[str, list[str]]
     frames: list[HighResidual]
@@ -128,9 +136,11 @@ def examine(run: Run, capture: CaptureSource) -> Health:
     frames, cameras = _high_residuals(run.model, views), _camera_offsets(run.model, capture, views)
     floor = measure_floor(views.head_iou, views.landmark_error)
     off = sum(camera.off for camera in cameras)
+    parts = landmark_distances(run.model, capture)
     return Health(
-        verdict=judge_fit(floor, len(frames), off, sum(map(len, ignored.values()))),
+        verdict=judge_fit(floor, parts, len(frames), off, sum(map(len, ignored.values()))),
         floor=floor,
+        landmarks_mm=parts,
         views=len(views.frame),
         ignored=ignored,
         frames=frames,
@@ -141,11 +151,16 @@ def examine(run: Run, capture: CaptureSource) -> Health:
 def report_health(run: Run) -> str:
     """Examine a run against its capture, print the summary, and keep it in `health.json` and TensorBoard.
 
+    The corrected cameras, in metres and as entries of a capture.json, are written to `cameras.json`.
+
     Returns:
         The verdict.
     """
     health = examine(run, open_capture(run.args.capture, run.args.selection))
     health.save(run.path)
+    cameras = [run.model.capture.world.world_camera(camera) for camera in run.model.corrected_cameras()]
+    corrected = {"units": "m", "cameras": [camera_entry(camera) for camera in cameras]}
+    write_atomically(run.path / CAMERAS, json.dumps(corrected, indent=1))
     summary = format_health(health)
     print(summary)
     with SummaryWriter(str(run.path / TENSORBOARD)) as writer:
@@ -224,7 +239,7 @@ def _features(model: FittedHead, classes: Tensor) -> Tensor:
     """Images `[B,H,W,3]` of head, mouth with lips, and eyes, from class images `[B,H,W,C]`: they show a shift best."""
     names = model.classes.names
     eyes = [name.endswith("_eye") for name in names]
-    skin = [name in ("background", "skin") for name in names]
+    skin = [name in ("background", "skin", "hair") for name in names]
     mouth = [not (a or b) for a, b in zip(eyes, skin, strict=True)]
     head = [name != "background" for name in names]
     return classes @ torch.tensor([head, mouth, eyes], dtype=classes.dtype, device=classes.device).T
@@ -272,6 +287,8 @@ def _median_of_group(values: NDArray, group: NDArray) -> NDArray:
 
 def _camera_offsets(model: FittedHead, capture: CaptureSource, views: _Views) -> list[CameraOffset]:
     by_landmarks = _landmark_offsets(model, capture)
+    corrections = model.cameras.corrected(model.capture.cameras)
+    points = model.vertices(0)[::CORRECTION_STRIDE].double().cpu().numpy()
     offsets = []
     for index, camera in enumerate(model.capture.cameras):
         chosen = (views.camera == index) & np.isfinite(views.shift).all(1)
@@ -283,7 +300,10 @@ def _camera_offsets(model: FittedHead, capture: CaptureSource, views: _Views) ->
         size, count = float(np.linalg.norm(middle)), len(shift)
         allowed = max(OFF_SHARE * float(np.median(views.head_size[chosen])), OFF_SIGMAS * spread / math.sqrt(count))
         x, y = middle.round(2).tolist()
-        offsets.append(CameraOffset(camera.id, x, y, round(spread, 2), count, size > allowed, by_landmarks.get(index)))
+        moved = np.linalg.norm(corrections[index].project(points) - camera.project(points), axis=-1)
+        corrected = round(float(np.sqrt((moved**2).mean())), 2)
+        by = by_landmarks.get(index)
+        offsets.append(CameraOffset(camera.id, x, y, round(spread, 2), count, size > allowed, by, corrected))
     worst = max((math.hypot(o.x, o.y) for o in offsets if o.off), default=0.0)
     return [replace(o, off=o.off and math.hypot(o.x, o.y) >= worst / 2) for o in offsets]
 
@@ -319,6 +339,13 @@ def format_health(health: Health) -> str:
         f"  {health.views} views compared, {ignored} files ignored, {len(health.frames)} frames with high "
         f"residual, {len(off)} of {len(health.cameras)} cameras look off",
     ]
+    if health.landmarks_mm:
+        parts = ", ".join(f"{name} {distance:.1f}" for name, distance in health.landmarks_mm.items())
+        lines.append(f"  from the triangulated landmarks, in mm: {parts}")
+    largest = max((camera.corrected for camera in health.cameras), default=0.0)
+    if largest:
+        median = float(np.median([camera.corrected for camera in health.cameras]))
+        lines.append(f"  cameras corrected by {median:.2f} px (median; at most {largest:.2f}), see {CAMERAS}")
     for kind, files in health.ignored.items():
         lines.append(f"  {len(files)} {kind}:")
         lines += [f"    {file}" for file in files[:MAX_LISTED]]

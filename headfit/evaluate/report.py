@@ -15,7 +15,8 @@ from headfit.capture.labels import IGNORED
 from headfit.capture.summary import CaptureSummary
 from headfit.errors import HeadfitError
 from headfit.evaluate.distances import parse_region, part_regions, surface_distances
-from headfit.evaluate.metrics import LabelOverlap, psnr, ssim
+from headfit.evaluate.metrics import LabelOverlap
+from headfit.evaluate.picture_scores import NOT_FACE, PictureScores
 from headfit.files import write_atomically
 from headfit.fitting.model import FittedHead
 from headfit.fitting.run_folder import Run
@@ -43,7 +44,7 @@ def evaluate(run: Run, capture: CaptureSource, regions: Sequence[str] = ()) -> d
 
     Returns:
         The content of the file:
-        pictures: for `held_out` and `training` cameras, PSNR (dB) and SSIM inside the head, mean over views
+        pictures: for `held_out` and `training` cameras, PSNR (dB) and SSIM inside the head, see `PictureScores`
         iou: per class, pooled over all views that have a mask (`masks`: their number)
         damaged_views: number of views that were skipped because one of their files is damaged
         changes: differences between the capture's frames and cameras and the fitted ones
@@ -72,7 +73,8 @@ def _score_views(model: FittedHead, capture: CaptureSource) -> dict[str, Any]:
     """PSNR, SSIM and IoU over all fitted views that are in the capture."""
     classes = label_classes(model.head.label_names, capture.label_names)
     overlap = LabelOverlap(list(classes.names), _unions(list(classes.names)))
-    scores: dict[str, list[tuple[float, float]]] = {"held_out": [], "training": []}
+    scores = PictureScores()
+    not_face = np.array([name in NOT_FACE for name in model.head.label_names])
     masks = damaged = 0
     for view in tqdm(_views(model, capture), desc="evaluate", unit="view"):
         try:
@@ -90,16 +92,11 @@ def _score_views(model: FittedHead, capture: CaptureSource) -> dict[str, Any]:
             masks += 1
         head = (seen > _BACKGROUND) & (rendered != IGNORED)
         if image is not None and head.any():
-            rgb, target = layers["rgb"] / 255, image / 255
-            scores[view.kind].append((psnr(rgb, target, head), ssim(rgb, target, head)))
-    pictures = {
-        kind: dict(zip(("psnr_db", "ssim"), np.mean(values, axis=0).tolist(), strict=True), views=len(values))
-        for kind, values in scores.items()
-        if values
-    }
+            face = head & (layers["label"] >= 0) & ~not_face[layers["label"]]
+            scores.add(view.kind, view.camera.id, layers["rgb"] / 255, image / 255, head, face)
     changes = model.capture.differences(CaptureSummary.of(capture))
     return {
-        "pictures": pictures,
+        "pictures": scores.result(),
         "iou": overlap.iou(),
         "masks": masks,
         "damaged_views": damaged,
@@ -128,7 +125,7 @@ def _views(model: FittedHead, capture: CaptureSource) -> list[_View]:
             "held_out" if camera.id in model.config.hold_out else "training",
             (camera_of[camera.id], frame_of[name]),
         )
-        for camera in model.capture.cameras
+        for camera in model.corrected_cameras()
         if camera.id in camera_of
         for frame, name in enumerate(model.capture.frames)
         if name in frame_of
@@ -151,8 +148,11 @@ def format_report(result: dict[str, Any]) -> str:
     for kind, title in (("held_out", "held-out cameras"), ("training", "training cameras")):
         if kind in result["pictures"]:
             score = result["pictures"][kind]
+            face = "" if score["face_psnr_db"] is None else f"   face {score['face_psnr_db']:5.2f} dB"
+            own = f", {score['psnr_raw_db']:.2f} dB before their own gain" if "gains" in score else ""
             lines.append(
-                f"{title:<20} PSNR {score['psnr_db']:5.2f} dB   SSIM {score['ssim']:.4f}   ({score['views']} views)"
+                f"{title:<20} PSNR {score['psnr_db']:5.2f} dB{face}   SSIM {score['ssim']:.4f}   "
+                f"({score['views']} views{own})"
             )
     if result["damaged_views"]:
         lines.append(f"left out: {result['damaged_views']} views with damaged files (headfit check names them)")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -143,7 +143,8 @@ FORMATS: dict[str, FormatWriter] = {
 
 
 def export_meshes(model: FittedHead, out: Path, formats: Sequence[str]) -> None:
-    """Write every fitted frame to the folder `out`, once in each of `formats` (keys of FORMATS).
+    """Write every fitted frame to the folder `out`, once in each of `formats` (keys of FORMATS); where the fit has a
+    hair layer, also to `out/hair`, in the same formats and with its own topology: the head itself is always bald.
 
     Vertices are in metres in the world axes of the capture; where its origin is far away, formats other than npz
     subtract what `origin.json` then says. The texture's first row is v = 1. Normals are area-weighted
@@ -157,17 +158,34 @@ def export_meshes(model: FittedHead, out: Path, formats: Sequence[str]) -> None:
         raise HeadfitError(
             f"unknown export format {', '.join(unknown) or '(none given)'}; there are {', '.join(FORMATS)}"
         )
+    capture = model.capture
+    head = MeshSequence(
+        MeshTopology.of(model.head), model.texture_image(), capture.frames, capture.fps, capture.world.origin
+    )
+    _export(head, model.world_vertices, model.head.vertex_count, out, formats)
+    if model.shows_hair:
+        topology, count = MeshTopology.of_hair(model), len(model.hair.vertices)
+        hair = replace(head, topology=topology, texture=model.hair_texture_image())
+        _export(hair, model.world_hair_vertices, count, out / "hair", formats)
+
+
+def _export(
+    sequence: MeshSequence,
+    vertices_of: Callable[[int], np.ndarray],
+    vertex_count: int,
+    out: Path,
+    formats: Sequence[str],
+) -> None:
+    """Write one mesh sequence, whose frame i has the world vertices `vertices_of(i) [vertex_count,3]`."""
     make_folder(out)
-    frames = model.capture.frames
-    origin = model.capture.world.origin
-    sequence = MeshSequence(MeshTopology.of(model.head), model.texture_image(), frames, model.capture.fps, origin)
-    if origin.any():
-        write_text(out / "origin.json", json.dumps({"subtracted_metres": origin.tolist(), "formats": "ply, obj, glb"}))
-    normals_of = VertexNormals(model.head.faces, model.head.vertex_count)
+    if sequence.origin.any():
+        origin = {"subtracted_metres": sequence.origin.tolist(), "formats": "ply, obj, glb"}
+        write_text(out / "origin.json", json.dumps(origin))
+    normals_of = VertexNormals(torch.from_numpy(sequence.topology.faces), vertex_count)
     with ExitStack() as stack, failures_named(out):
         writers = [stack.enter_context(FORMATS[name](out, sequence)) for name in dict.fromkeys(formats)]
-        for index, frame in enumerate(tqdm(frames, desc="export", unit="frame")):
-            vertices = model.world_vertices(index)
+        for index, frame in enumerate(tqdm(sequence.frames, desc=f"export {out.name}", unit="frame")):
+            vertices = vertices_of(index)
             normals = _unit_normals(normals_of, vertices)
             for write in writers:
                 write(frame, vertices, normals)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from headfit.errors import HeadfitError
+from headfit.fitting.model import FittedHead
 from headfit.head import HeadModel
 
 
@@ -38,6 +39,24 @@ class MeshTopology:
             label_names=np.array(head.label_names, dtype=np.str_),
             face_parts=head.face_parts.cpu().numpy().astype(np.int32),
             part_names=np.array(head.part_names, dtype=np.str_),
+        )
+
+    @classmethod
+    def of_hair(cls, model: FittedHead) -> MeshTopology:
+        """The topology of the fitted hair layer, in the head's texture coordinates: its faces that reach above the
+        skin."""
+        layer = model.hair
+        above = (layer.heights().detach() > 0)[layer.faces.long()].any(1)
+        faces = layer.faces[above].cpu().numpy().astype(np.int32)
+        nothing = np.zeros(len(faces), np.int32)
+        return cls(
+            faces=faces,
+            faces_uv=model.head.faces_uv[layer.source_faces[above]].cpu().numpy().astype(np.int32),
+            uvs=model.head.uvs.cpu().numpy().astype(np.float32),
+            face_labels=nothing,
+            label_names=np.array(["hair"], dtype=np.str_),
+            face_parts=nothing,
+            part_names=np.array(["hair"], dtype=np.str_),
         )
 
     def save(self, path: Path) -> None:

@@ -44,6 +44,9 @@ class Stage:
     """Weight of each loss term; a term that is not listed, or has weight 0, is not computed. Data terms are
     normalised per view and by the head's area, so weights carry over between rigs. A prior of a parameter group
     that does not move is skipped."""
+    warm_up: float = 0.0
+    """Share of the steps, at the start of the stage (or window), over which the learning rates rise linearly: the first
+    steps of Adam have the full length whatever they know."""
     decay: float = 0.2
     """Factor that the learning rates have fallen to at the end of the stage (or window)."""
     decay_share: float = 0.4

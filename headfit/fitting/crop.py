@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from headfit.capture.views import ViewBatch
@@ -19,7 +20,6 @@ STRIDE = 8
 SIZE_MULTIPLE = 16
 
 
-@torch.no_grad()
 def crop_to_head(batch: ViewBatch, cameras: CameraBatch, v_world: Tensor, blur: float) -> tuple[ViewBatch, CameraBatch]:
     """The views and cameras, cropped to windows of one size that contain the head by both mask and model.
 
@@ -34,7 +34,8 @@ def crop_to_head(batch: ViewBatch, cameras: CameraBatch, v_world: Tensor, blur: 
     """
     height, width = cameras.size
     full = torch.tensor([width, height], device=v_world.device)
-    low, high = _head_boxes(batch, cameras.project(v_world[:, ::STRIDE]), full)
+    with torch.no_grad():
+        low, high = _head_boxes(batch, cameras.project(v_world[:, ::STRIDE]), full)
     margin = MARGIN + round(MARGIN_SHARE * max(height, width) + 3 * blur)
     low, high = (low - margin).clamp_min(0), (high + margin).minimum(full)
     size = torch.minimum(-(-(high - low).amax(0) // SIZE_MULTIPLE) * SIZE_MULTIPLE, full)
@@ -46,8 +47,7 @@ def crop_to_head(batch: ViewBatch, cameras: CameraBatch, v_world: Tensor, blur: 
         for name in ("image", "image_valid", "label_prob", "label_weight")
     }
     shift = start.to(cameras.K)
-    principal = cameras.K.clone()
-    principal[:, :2, 2] -= shift
+    principal = cameras.K - F.pad(shift[..., None], (2, 0, 0, 1))  # cameras may be refined: K keeps its gradient
     return (
         replace(batch, framings=batch.framings, landmarks=batch.landmarks - shift[:, None], **images),
         replace(cameras, K=principal, size=(h, w)),

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from headfit.capture.data import CaptureData
 from headfit.capture.framing import framings_at
+from headfit.capture.views import ViewBatch
 from headfit.fitting.model import FittedHead
 from headfit.fitting.observation import Observation
 from headfit.render.appearance import fill_holes, sh_basis, shading, splat_albedo
@@ -23,6 +24,8 @@ BATCH_VIEWS = 16
 MAX_VIEWS = 192
 #: Residual (display-coded colour) at which a pixel counts half in the light's least squares: highlights and shadows.
 LIGHT_SCALE = 0.08
+#: Share of hair in a pixel from which its colour is the hair's.
+ALL_HAIR = 0.99
 #: Least colour of the skin by which images are divided.
 MIN_COLOUR = 0.05
 
@@ -30,7 +33,7 @@ MIN_COLOUR = 0.05
 @dataclass(frozen=True)
 class _Samples:
     """Head pixels of a batch of views: colour `[N,3]`, uv `[N,2]`, normal `[N,3]`, cosine to the camera `[N]`, and bool
-    `[N]`: skin. And `[2,4]`: sum of colours and number of the pixels of background and torso."""
+    `[N]`: skin. And `[4]`: sum of the colours of the background's pixels, and their number."""
 
     colour: Tensor
     uv: Tensor
@@ -54,9 +57,8 @@ def initialise_appearance(model: FittedHead, data: CaptureData, resolution: int)
         torch.cat([getattr(b, name) for b in batches]) for name in ("colour", "uv", "normal", "facing", "skin")
     )
     appearance = model.appearance
-    background, torso = torch.stack([b.around for b in batches]).sum(0)
+    background = torch.stack([b.around for b in batches]).sum(0)
     appearance.background.copy_(background[:3] / background[3].clamp_min(1))
-    appearance.torso.copy_(torso[:3] / torso[3].clamp_min(1))
     if not len(colour):
         return  # no usable image at all: the texture stays grey, and the data module reports why
     mean = _median(colour[skin] if skin.any() else colour)
@@ -65,6 +67,32 @@ def initialise_appearance(model: FittedHead, data: CaptureData, resolution: int)
     albedo = colour / shading(normal, appearance.light)
     total, weight = splat_albedo(uv, albedo, facing.square(), appearance.texture_size)
     appearance.set_albedo(fill_holes(total, weight, mean))
+
+
+@torch.no_grad()
+def collect_hair_colours(model: FittedHead, data: CaptureData, resolution: int) -> None:
+    """Collect the images' hair, divided by the cameras' gains, in the texture of the hair layer.
+
+    Args:
+        model: its hair layer has been fitted, at least coarsely.
+        data: serves the views.
+        resolution: pixels across the head to read at.
+    """
+    size = model.hair_texture.shape[-1]
+    total, weight = model.hair_texture.new_zeros(1, 3, size, size), model.hair_texture.new_zeros(1, 1, size, size)
+    for batch in _batches(model, data, resolution):
+        o = model.observe(batch)
+        fragments = model.rasterize_hair(o.v_views, o.normals, o.cameras)
+        shown = fragments.hair & ((o.target[..., o.hair_class] > ALL_HAIR) | ~o.has_mask) & o.batch.image_valid
+        pixels = shown.flatten().nonzero()[:, 0]
+        gain = model.appearance.gain(o.batch.camera)[pixels // shown[0].numel()]
+        colour = (o.batch.image.flatten(0, 2)[pixels].float() / 255) / gain
+        uv = model.hair_renderer.texture_coordinates(fragments, pixels)
+        sums = splat_albedo(uv, colour, torch.ones_like(colour[:, 0]), size)
+        total, weight = total + sums[0], weight + sums[1]
+    if weight.sum() > 0:
+        mean = total.sum((0, 2, 3)) / weight.sum()
+        model.hair_texture.copy_(fill_holes(total, weight, mean))
 
 
 def _median(colour: Tensor) -> Tensor:
@@ -88,11 +116,16 @@ def _fit_light(colour: Tensor, normal: Tensor, facing: Tensor) -> Tensor:
 
 
 def _samples(model: FittedHead, data: CaptureData, resolution: int) -> Iterator[_Samples]:
+    for batch in _batches(model, data, resolution):
+        yield _sample(model, model.observe(batch))
+
+
+def _batches(model: FittedHead, data: CaptureData, resolution: int) -> Iterator[ViewBatch]:
+    """Batches of views, thinned evenly, of all training cameras and of the frames that a stage has moved."""
     pairs = [(f, c) for f in model.visited.nonzero()[:, 0].tolist() for c in model.training_cameras]
     pairs = pairs[:: max(1, -(-len(pairs) // MAX_VIEWS))]
     plan = [pairs[i : i + BATCH_VIEWS] for i in range(0, len(pairs), BATCH_VIEWS)]
-    for batch in data.batches(plan, framings_at(model.head_windows, resolution)):
-        yield _sample(model, model.observe(batch))
+    yield from data.batches(plan, framings_at(model.head_windows, resolution))
 
 
 def _sample(model: FittedHead, o: Observation) -> _Samples:
@@ -106,8 +139,8 @@ def _sample(model: FittedHead, o: Observation) -> _Samples:
     is_skin = skin_class[model.class_of_pixel(o)] & o.agrees(skin_class)
     below_neck = o.fragments.below_neck
     background = torch.where(o.has_mask, o.target[..., 0] > 0.99, ~o.fragments.head) & ~below_neck
-    around = [_colour_sum(o.batch.image[where & o.batch.image_valid]) for where in (background, below_neck)]
-    return _Samples(colour, uv, normal, facing.clamp_min(0), is_skin.flatten()[pixels], torch.stack(around))
+    around = _colour_sum(o.batch.image[background & o.batch.image_valid])
+    return _Samples(colour, uv, normal, facing.clamp_min(0), is_skin.flatten()[pixels], around)
 
 
 def _colour_sum(pixels: Tensor) -> Tensor:

@@ -18,19 +18,23 @@ from headfit.capture.landmark_files import LANDMARK_COUNT
 from headfit.capture.summary import CaptureSummary
 from headfit.capture.views import ViewBatch
 from headfit.errors import HeadfitError
+from headfit.fitting.camera_correction import CameraCorrection
 from headfit.fitting.config import FitConfig
 from headfit.fitting.crop import crop_to_head
 from headfit.fitting.groups import require_complete
+from headfit.fitting.hair_layer import HairLayer
 from headfit.fitting.observation import Observation
 from headfit.fitting.parameters import FitParameters
 from headfit.fitting.untold import without_untold
 from headfit.head import HeadModel, load
 from headfit.head.contour import JawContour
-from headfit.render import Appearance, CameraBatch, HeadRenderer
+from headfit.render import Appearance, CameraBatch, Fragments, HairRenderer, HeadRenderer
 
 #: Classes whose colour may move the geometry: lit like a smooth surface. Inside the mouth darkness is shadow; there
 #: colour only fills the texture.
 PHOTOMETRIC_CLASSES = ("skin", "lips", "upper_lip", "lower_lip")
+#: Classes that are lips.
+LIPS = ("lips", "upper_lip", "lower_lip")
 #: Classes whose colour moves the surface that carries it, but not its borders: masks do not show the iris.
 TURNING_CLASSES = ("left_eye", "right_eye", "eyes")
 
@@ -64,8 +68,11 @@ class FittedHead(nn.Module):
     class_weight: Tensor
     photometric_class: Tensor
     turning_class: Tensor
+    is_lip: Tensor
+    hair_texture: Tensor
     landmark_trust: Tensor
     head_window: Tensor
+    hair_started: Tensor
     texture_started: Tensor
     visited: Tensor
 
@@ -80,21 +87,33 @@ class FittedHead(nn.Module):
         self.geometry = FitParameters(head, frames, config.offset_smoothness)
         centres = torch.tensor(np.stack([camera.centre for camera in capture.cameras]), dtype=torch.float32)
         self.appearance = Appearance(config.texture_size, centres, self.training_cameras)
+        self.cameras = CameraCorrection(capture.cameras, self.training_cameras)
         self.contour = JawContour(head) if head.has_landmarks else None
         self.renderer = HeadRenderer(head)
+        self.hair = HairLayer(head)
+        self.hair_renderer = HairRenderer(self.renderer, self.hair.faces, self.hair.source_faces)
         names = self.classes.names
         for name, values in {
-            "class_of_label": torch.as_tensor(self.classes.from_model),
+            "class_of_label": self._classes_without_hair(),
             "class_weight": torch.tensor([config.class_weights.get(name, 1.0) for name in names]),
             "photometric_class": torch.tensor([name in PHOTOMETRIC_CLASSES for name in names]),
             "turning_class": torch.tensor([name in TURNING_CLASSES for name in names]),
+            "is_lip": torch.tensor([name in LIPS for name in names]),
         }.items():
             self.register_buffer(name, values, persistent=False)
+        self.register_buffer("hair_texture", torch.full((1, 3, *[config.texture_size // 2] * 2), 0.5))
         self.register_buffer("landmark_trust", torch.ones(frames, cameras, LANDMARK_COUNT))
         self.register_buffer("head_window", torch.zeros(cameras, 5, dtype=torch.float64))
         self.register_buffer("visited", torch.zeros(frames, dtype=torch.bool))
+        self.register_buffer("hair_started", torch.zeros((), dtype=torch.bool))
         self.register_buffer("texture_started", torch.zeros((), dtype=torch.bool))
         require_complete(self.state_dict())
+
+    def _classes_without_hair(self) -> Tensor:
+        """Class `[labels]` of each of the model's labels on the head itself: below its hair it is skin."""
+        skin, names = self.classes.names.index("skin"), self.head.label_names
+        of_label = zip(names, self.classes.from_model.tolist(), strict=True)
+        return torch.tensor([skin if name == "hair" else index for name, index in of_label])
 
     @classmethod
     def build(cls, config: FitConfig, capture: CaptureSummary) -> FittedHead:
@@ -116,6 +135,21 @@ class FittedHead(nn.Module):
     def use_landmarks(self) -> bool:
         """Whether landmarks are compared: the settings want it, and the head model has some."""
         return self.config.use_landmarks and self.contour is not None
+
+    @property
+    def hair_class(self) -> int | None:
+        """The class of hair, where masks and head model know it."""
+        return self.classes.names.index("hair") if "hair" in self.classes.names else None
+
+    @property
+    def has_hair(self) -> bool:
+        """Whether there is a hair layer: masks and head model know hair."""
+        return self.hair_class is not None and self.hair.exists
+
+    @property
+    def shows_hair(self) -> bool:
+        """Whether the hair layer has been fitted."""
+        return self.has_hair and bool(self.hair_started)
 
     @property
     def has_texture(self) -> bool:
@@ -152,14 +186,20 @@ class FittedHead(nn.Module):
             offsets=offsets,
             fragments=fragments,
             target=batch.label_prob.float() / 255,
+            hair_class=self.hair_class,
             normals_of=self.renderer.normals,
         )
 
     def view_cameras(self, batch: ViewBatch) -> CameraBatch:
-        """The cameras of a batch's views, at the batch's image size."""
+        """The corrected cameras of a batch's views, at the batch's image size."""
         cameras = [self.capture.cameras[i] for i in batch.camera.tolist()]
         framed = [camera.framed(framing) for camera, framing in zip(cameras, batch.framings, strict=True)]
-        return CameraBatch.of(framed, device=self.device, size=(batch.image.shape[1], batch.image.shape[2]))
+        given = CameraBatch.of(framed, device=self.device, size=(batch.image.shape[1], batch.image.shape[2]))
+        return self.cameras(given, batch.camera)
+
+    def corrected_cameras(self) -> list[Camera]:
+        """The capture's cameras as the fit corrected them, in its local frame; held-out ones are as given."""
+        return self.cameras.corrected(self.capture.cameras)
 
     @property
     def head_windows(self) -> list[HeadWindow]:
@@ -168,6 +208,11 @@ class FittedHead(nn.Module):
             HeadWindow(int(x), int(y), int(width), int(height), size) if size else HeadWindow.whole(c.width, c.height)
             for c, (x, y, width, height, size) in zip(self.capture.cameras, self.head_window.tolist(), strict=True)
         ]
+
+    def rasterize_hair(self, v_world: Tensor, normals: Tensor, cameras: CameraBatch) -> Fragments:
+        """What cameras see of heads `v_world [B,V,3]` with unit `normals [B,V,3]` and of their hair; only the hair has
+        gradients."""
+        return self.hair_renderer.rasterize(v_world.detach(), self.hair.surface(v_world, normals), cameras)
 
     def class_images(self, o: Observation) -> Tensor:
         """One-hot images `[B,H,W,C]` of the label classes, whose gradient moves the borders between them."""
@@ -203,28 +248,50 @@ class FittedHead(nn.Module):
         return self.capture.world.to_world(self.vertices(frame).cpu().numpy())
 
     @torch.no_grad()
+    def world_hair_vertices(self, frame: int) -> NDArray[np.float64]:
+        """Vertices `[Vh,3]` of the hair layer in one frame, like `world_vertices`."""
+        v = self.vertices(frame)[None]
+        return self.capture.world.to_world(self.hair.surface(v, self.renderer.normals(v))[0].cpu().numpy())
+
+    @torch.no_grad()
     def render(self, camera: Camera, frame: int) -> dict[str, NDArray[Any]]:
         """Layers of one frame in a camera, as numpy without batch dimension: see `HeadRenderer.layers`; rgb is uint8.
 
-        The camera is in the fit's local frame, like those of `capture.cameras`. Colours take the gain of the capture's
-        camera of that id; a camera that is not in the capture takes the mean.
+        The camera is in the fit's local frame, like those of `corrected_cameras`. Colours take the gain of the
+        capture's camera of that id; a camera that is not in the capture takes the mean.
         """
         ids = [known.id for known in self.capture.cameras]
-        index = ids.index(camera.id) if camera.id in ids else -1
-        layers = self.renderer.layers(
-            self.vertices(frame)[None],
-            CameraBatch.of([camera], device=self.device),
-            self.appearance,
-            torch.tensor([index], device=self.device),
-        )
+        index = torch.tensor([ids.index(camera.id) if camera.id in ids else -1], device=self.device)
+        v_world, cameras = self.vertices(frame)[None], CameraBatch.of([camera], device=self.device)
+        if self.shows_hair:
+            fragments = self.rasterize_hair(v_world, self.renderer.normals(v_world), cameras)
+        else:
+            fragments = self.renderer.rasterize(v_world, cameras)
+        layers = self.renderer.layers(fragments, self.appearance, index)
+        if self.shows_hair:
+            self._add_hair(layers, fragments, index)
         arrays = {name: layer[0].cpu().numpy() for name, layer in layers.items()}
         return arrays | {"rgb": (arrays["rgb"] * 255).round().astype(np.uint8)}
 
-    @torch.no_grad()
+    def _add_hair(self, layers: dict[str, Tensor], fragments: Fragments, camera: Tensor) -> None:
+        """Put the hair that one view shows into its layers; what is bald below it is skin."""
+        names, hair = self.head.label_names, fragments.hair
+        label = layers["label"]
+        label[label == names.index("hair")] = names.index("skin")
+        label[hair] = names.index("hair")
+        layers["alpha"][hair] = 1.0
+        layers["depth"][hair] = fragments.depth[hair]
+        pixels = hair.flatten().nonzero()[:, 0]
+        colours = self.hair_renderer.colours(fragments, self.hair_texture, pixels) * self.appearance.gain(camera)
+        layers["rgb"][hair] = colours.clamp(0, 1)
+
     def texture_image(self) -> NDArray[np.uint8]:
         """The albedo `[T,T,3]` uint8 RGB; row 0 is v = 1."""
-        albedo = self.appearance.albedo()[0].clamp(0, 1).permute(1, 2, 0)
-        return (albedo * 255).round().to(torch.uint8).cpu().numpy()
+        return _picture(self.appearance.albedo())
+
+    def hair_texture_image(self) -> NDArray[np.uint8]:
+        """The colours of the hair layer `[T/2,T/2,3]` uint8 RGB, in the same texture coordinates."""
+        return _picture(self.hair_texture)
 
     # ---- checkpoints -------------------------------------------------------------------------------------------
 
@@ -243,3 +310,9 @@ class FittedHead(nn.Module):
                 f"the checkpoint was made with another head model (then {made_with['name']}, now {self.config.head}, "
                 "with other contents); use the head it was made with, or start a new run"
             )
+
+
+def _picture(texture: Tensor) -> NDArray[np.uint8]:
+    """A texture `[1,3,T,T]` in [0,1] as uint8 RGB `[T,T,3]`."""
+    colours = texture.detach()[0].clamp(0, 1).permute(1, 2, 0)
+    return (colours * 255).round().to(torch.uint8).cpu().numpy()

@@ -17,7 +17,7 @@ from headfit.capture.views import ViewBatch
 from headfit.errors import HeadfitError
 from headfit.fitting.config import Stage
 from headfit.fitting.groups import parameter_groups
-from headfit.fitting.initialise_appearance import initialise_appearance
+from headfit.fitting.initialise_appearance import collect_hair_colours, initialise_appearance
 from headfit.fitting.model import FittedHead
 from headfit.fitting.observation import Observation
 from headfit.fitting.optimizer import FitAdam
@@ -79,6 +79,10 @@ class HeadFit(pl.LightningModule):
                 initialise_appearance(model, self.data, self.stage.resolution)
                 model.texture_started.fill_(True)
                 broadcast_from_rank_zero(model.appearance)
+        if self.stage.rates.get("hair") and model.has_hair:
+            collect_hair_colours(model, self.data, self.stage.resolution)
+            model.hair_started.fill_(True)
+            broadcast_from_rank_zero(model)
         for group in optimizer.param_groups:
             moves = self.stage.rates.get(group["name"], 0.0) > 0
             for parameter in group["params"]:
@@ -125,7 +129,7 @@ class HeadFit(pl.LightningModule):
     def _shares(self, o: Observation) -> dict[str, Tensor]:
         """What this process's mean over views, and over landmarks by weight, counts in the whole step."""
         views = o.head_area.new_tensor(len(o.head_area))
-        own = torch.stack([views, landmark_weights(o, self.model).sum()])
+        own = torch.stack([views, landmark_weights(o, self.model, self.stage).sum()])
         share = own.clamp_min(1.0) / all_reduce_sum(own).clamp_min(1.0)
         return {"views": share[0], "landmarks": share[1]}
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
+import torch
 from torch import Tensor
 
 from headfit.capture.views import ViewBatch
@@ -26,6 +27,8 @@ class Observation:
     v_frames `[N,V,3]`, v_views `[B,V,3]`: world vertices (metres). offsets `[Vc,3]`: the free offsets within them.
     fragments: what each pixel sees of the model.
     target: `[B,H,W,C]` float, `batch.label_prob` in [0,1].
+    hair_class: index of the class of hair, if there is one. What hair hides of the head is unknown: its pixels carry no
+        loss of the head's own, whose outline hair would inflate. But beyond the hair there is background.
     """
 
     batch: ViewBatch
@@ -37,6 +40,7 @@ class Observation:
     offsets: Tensor
     fragments: Fragments
     target: Tensor
+    hair_class: int | None
     normals_of: Callable[[Tensor], Tensor]
 
     @cached_property
@@ -45,9 +49,21 @@ class Observation:
         return self.normals_of(self.v_frames).index_select(0, self.frame_of_view)
 
     @cached_property
-    def mask_known(self) -> Tensor:
+    def labelled(self) -> Tensor:
         """Bool `[B,H,W]`: the mask says what the whole pixel shows, and the model does not end there."""
         return (self.batch.label_weight == 255) & ~self.fragments.below_neck
+
+    @cached_property
+    def hairless(self) -> Tensor:
+        """Bool `[B,H,W]`: the pixel shows no hair by the mask."""
+        if self.hair_class is None:
+            return torch.ones_like(self.batch.image_valid)
+        return self.target[..., self.hair_class] == 0
+
+    @cached_property
+    def mask_known(self) -> Tensor:
+        """Bool `[B,H,W]`: the mask says what the whole pixel shows of the head itself."""
+        return self.labelled & self.hairless
 
     @cached_property
     def has_mask(self) -> Tensor:
@@ -58,7 +74,8 @@ class Observation:
     def on_head(self) -> Tensor:
         """Bool `[B,H,W]`: an image pixel that shows the head by the model and, where there is a mask, by the mask."""
         background = self.target[..., 0]
-        return self.fragments.head & self.batch.image_valid & ((background < MAX_OTHER_SHARE) | ~self.has_mask)
+        by_mask = ((background < MAX_OTHER_SHARE) & self.hairless) | ~self.has_mask
+        return self.fragments.head & self.batch.image_valid & by_mask
 
     def agrees(self, classes: Tensor) -> Tensor:
         """Bool `[B,H,W]`: the mask sees nothing but the classes with True in `classes [C]`; True without a mask."""
@@ -67,7 +84,7 @@ class Observation:
     @cached_property
     def head_area(self) -> Tensor:
         """Pixels `[B]` that show the head: by the mask where there is one, else by the model."""
-        known = self.mask_known.float()
+        known = self.labelled.float()
         masked = ((1 - self.target[..., 0]) * known).sum((1, 2))
         rendered = self.fragments.head.sum((1, 2)).to(masked)
         return masked.where(known.sum((1, 2)) > 0, rendered).clamp_min(MIN_AREA)

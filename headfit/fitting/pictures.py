@@ -41,7 +41,7 @@ def view_sheet(model: FittedHead, capture: CaptureSource) -> Iterator[tuple[str,
 
 
 def _row(model: FittedHead, capture: CaptureSource, frame: int, index: int) -> Picture:
-    full = model.capture.cameras[index]
+    full = model.corrected_cameras()[index]
     camera = full.scaled(min(1.0, TILE / full.longest_side))
     layers = model.render(camera, frame)
     size = camera.size

@@ -25,7 +25,7 @@ from headfit.errors import HeadfitError
 from headfit.files import describe, make_folder, write_atomically
 from headfit.fitting.callbacks import KeepLast, Pictures, StageProgress, StopWhenAsked, WholeFileIO
 from headfit.fitting.checkpoints import CHECKPOINT, PREVIOUS, checkpoint_step, find_checkpoint, load_checkpoint
-from headfit.fitting.config import FitConfig, RunArgs
+from headfit.fitting.config import FitConfig, RunArgs, Stage
 from headfit.fitting.initialise_pose import initialise_pose
 from headfit.fitting.local_frame import enter_local_frame
 from headfit.fitting.lock import locked
@@ -62,11 +62,10 @@ def fit(
         callbacks: Lightning callbacks besides those that keep checkpoints and pictures and show the progress.
 
     Raises:
-        HeadfitError: impossible settings, bad input, a folder that already holds another run or in which another fit is
-            running, a run resumed with other settings, a loss that is not finite, or a file that cannot be written.
+        HeadfitError: impossible settings, bad input, evidence that contradicts itself, a folder that already holds
+            another run or in which another fit is running, a run resumed with other settings, a loss that is not
+            finite, or a file that cannot be written.
         Interrupted: the process was asked to stop; its message says what is kept and how to continue.
-        HeadfitError: bad input, evidence that contradicts itself, a folder that already holds another run, a run
-            resumed with other settings, or a loss that is not finite.
     """
     validate_config(config, "settings")
     validate_args(args)
@@ -156,8 +155,13 @@ def build(
         seed=config.seed,
         cache_bytes=int(args.cache_gib * 2**30) // process_count(args),
     )
-    plan = Plan(config.stages, config.steps_per_checkpoint, len(capture.frames), config.key_frames)
+    stages = {name: stage for name, stage in config.stages.items() if model.has_hair or not _moves_only(stage, "hair")}
+    plan = Plan(stages, config.steps_per_checkpoint, len(capture.frames), config.key_frames)
     return HeadFit(model, data, plan, terms)
+
+
+def _moves_only(stage: Stage, group: str) -> bool:
+    return all(name == group for name, rate in stage.rates.items() if rate > 0)
 
 
 def _trainer(module: HeadFit, args: RunArgs, callbacks: Sequence[pl.Callback], first_step: int) -> pl.Trainer:

@@ -31,9 +31,10 @@ class PlannedChunk:
     ends_stage: bool = False
 
     def lr_factor(self, step: int, stage: Stage) -> float:
-        """Factor of the learning rates at a step: 1 at first, then decaying geometrically to `stage.decay`."""
+        """Factor of the learning rates at a step: rising to 1, then decaying geometrically to `stage.decay`."""
         share = (step - self.window_first + 1) / self.window_steps
-        return float(stage.decay ** max(0.0, (share - (1 - stage.decay_share)) / max(stage.decay_share, 1e-9)))
+        rise = min(1.0, share / stage.warm_up) if stage.warm_up else 1.0
+        return float(rise * stage.decay ** max(0.0, (share - (1 - stage.decay_share)) / max(stage.decay_share, 1e-9)))
 
 
 class Plan:

@@ -67,6 +67,7 @@ _STAGE_RANGES = {
     "blur": _NOT_NEGATIVE,
     "frames_per_step": _COUNT,
     "views_per_frame": _COUNT,
+    "warm_up": _Range(0, 1),
     "decay": _Range(0, 1, above_low=True),
     "decay_share": _Range(0, 1),
 }

@@ -66,12 +66,11 @@ class Appearance(nn.Module):
         trained: indices of the cameras that are trained on; default all.
         levels: number of pyramid levels.
 
-    The surroundings of the head are not modelled; pictures show `background [3]` there, and `torso [3]` below the
-    neck's cut: mean colours.
+    The surroundings of the head, below the neck's cut too, are not modelled; pictures show their mean colour
+    `background [3]` there.
     """
 
     background: Tensor
-    torso: Tensor
     light_blend: Tensor
     gain_blend: Tensor
 
@@ -94,7 +93,6 @@ class Appearance(nn.Module):
         self.register_buffer("light_blend", light_blend, persistent=False)
         self.register_buffer("gain_blend", gain_blend, persistent=False)
         self.register_buffer("background", torch.zeros(3))
-        self.register_buffer("torso", torch.zeros(3))
 
     def albedo(self) -> Tensor:
         """The texture `[1,3,T,T]`; row 0 is v = 1 (the top)."""

@@ -23,9 +23,9 @@ COLOUR_LOSS: tuple[PixelLossKind, float] = ("charbonnier", 0.02)
 class Fragments:
     """What each pixel of B views sees: the result of one rasterization.
 
-    v_pix `[B,V',3]` (head, then collar vertices), index_img `[B,H,W]` (-1: background; from `face_count` on: the
-    below-neck region), bary `[B,H,W,3]`, depth `[B,H,W]` (metres; 0 on background). Rasterized from heads
-    v_world `[B,V,3]` by cameras with optical centres `[B,3]` (metres, world).
+    v_pix `[B,V',3]` (head, collar and hair vertices), index_img `[B,H,W]` (-1: background; from `face_count` on:
+    `hair_count` faces of the hair layer, then the below-neck region), bary `[B,H,W,3]`, depth `[B,H,W]` (metres; 0 on
+    background). Rasterized from heads v_world `[B,V,3]` by cameras with optical centres `[B,3]` (metres, world).
     """
 
     v_pix: Tensor
@@ -35,6 +35,7 @@ class Fragments:
     face_count: int
     v_world: Tensor
     centres: Tensor
+    hair_count: int = 0
 
     @property
     def head(self) -> Tensor:
@@ -49,7 +50,12 @@ class Fragments:
     @property
     def below_neck(self) -> Tensor:
         """Bool `[B,H,W]`: the pixel shows the body below the neck's cut; never compared."""
-        return self.index_img >= self.face_count
+        return self.index_img >= self.face_count + self.hair_count
+
+    @property
+    def hair(self) -> Tensor:
+        """Bool `[B,H,W]`: the pixel shows the hair layer."""
+        return (self.index_img >= self.face_count) & ~self.below_neck
 
 
 class HeadRenderer(nn.Module):
@@ -186,20 +192,17 @@ class HeadRenderer(nn.Module):
         return shown
 
     @torch.no_grad()
-    def layers(
-        self, v_world: Tensor, cameras: CameraBatch, appearance: Appearance, camera: Tensor
-    ) -> dict[str, Tensor]:
-        """Finished images of heads `v_world [B,V,3]`, without gradients.
+    def layers(self, fragments: Fragments, appearance: Appearance, camera: Tensor) -> dict[str, Tensor]:
+        """Finished images of the visible heads, without gradients.
 
         Returns:
             rgb `[B,H,W,3]` in [0,1] (around the head: the appearance's mean colours), alpha `[B,H,W]` (1 on the head),
             label `[B,H,W]` int64 (index into the model's labels, -1 outside the head), depth `[B,H,W]` (metres, 0
             outside), normal `[B,H,W,3]` (unit, world frame, 0 outside), below_neck bool `[B,H,W]`.
         """
-        fragments = self.rasterize(v_world, cameras)
-        normals = self.normals(v_world)
+        normals = self.normals(fragments.v_world)
         pixels = fragments.head.flatten().nonzero()[:, 0]
-        rgb = torch.where(fragments.below_neck[..., None], appearance.torso, appearance.background).flatten(0, 2)
+        rgb = appearance.background.expand_as(fragments.bary).flatten(0, 2).clone()
         rgb[pixels] = self.shade(fragments, normals, appearance, camera, pixels).clamp(0, 1)
         normal = torch.zeros_like(rgb)
         normal[pixels] = self.surface(fragments, normals, pixels)[1]

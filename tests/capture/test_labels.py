@@ -29,9 +29,17 @@ def test_everything_known_on_both_sides_stays_apart_except_paint_on_the_skin() -
     model, capture = mapping(capture_names)
     for label in (*HALVES, "tongue", *EYES):
         assert model[label] == capture[label] == label
-    assert model["hair"] == model["ears"] == model["neck"] == "skin"
-    assert capture["hair"] == capture["brows"] == capture["nose"] == capture["skin"] == "skin"
+    assert model["hair"] == capture["hair"] == "hair"
+    assert model["ears"] == model["neck"] == "skin"
+    assert capture["brows"] == capture["nose"] == capture["skin"] == "skin"
     assert model["gums"] == capture["gums"] == model["mouth_cavity"] == "mouth"
+
+
+def test_hair_that_only_one_side_knows() -> None:
+    model, _ = mapping(["background", "skin"])
+    assert model["hair"] == "skin", "painted on the model's scalp"
+    _, capture = mapping(["background", "skin", "hair"], ("skin", "lips"))
+    assert capture["hair"] == "-", "hair is not the skull's outline"
 
 
 def test_halves_merge_where_one_side_has_only_the_union() -> None:
@@ -81,7 +89,7 @@ def test_aliases_and_spelling() -> None:
 
 def test_classes_of_the_real_capture(real_capture: Path) -> None:
     classes = label_classes(MODEL, open_capture(real_capture).label_names)
-    expected = {"background", "skin", "lips", "teeth", "mouth", "tongue", "left_eye", "right_eye"}
+    expected = {"background", "skin", "lips", "teeth", "mouth", "tongue", "left_eye", "right_eye", "hair"}
     assert set(classes.names) == expected
     assert (classes.from_model >= 0).all()
     np.testing.assert_array_equal(np.unique(classes.from_capture[:11]), np.arange(len(expected)))

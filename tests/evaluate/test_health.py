@@ -42,6 +42,10 @@ stages:
 def capture(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("health") / "capture"
     synthesize(out, cameras=5, frames=3, width=96, height=128, seed=3)
+    # 44 steps find the head by its whole outline, so its painted hair counts as skin.
+    manifest = json.loads((out / "capture.json").read_text())
+    manifest["classes"] = {k: "skin" if name == "hair" else name for k, name in manifest["classes"].items()}
+    (out / "capture.json").write_text(json.dumps(manifest))
     return out
 
 
@@ -77,7 +81,7 @@ def test_a_healthy_fit_has_nothing_flagged(capture, tmp_path):
     assert health.frames == [] and health.ignored == {}
     assert [camera.camera for camera in health.cameras if camera.off] == []
     assert max(abs(value) for camera in health.cameras for value in (camera.x, camera.y)) < 0.25
-    assert format_health(health).startswith("health: good\n") and format_health(health).count("\n") == 1
+    assert format_health(health).startswith("health: good\n") and format_health(health).count("\n") == 2
     assert health.floor.head_iou > 0.97 and health.floor.overlapping == 1 and health.floor.landmark_error < 0.01
 
 

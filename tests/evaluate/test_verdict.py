@@ -29,7 +29,7 @@ SOUND = Floor(0.97, 1.0, 0.01)
     ],
 )
 def test_verdicts(floor: Floor, counts: tuple[int, int, int], verdict: str) -> None:
-    assert judge_fit(floor, *counts).startswith(verdict)
+    assert judge_fit(floor, {}, *counts).startswith(verdict)
 
 
 def test_views_without_evidence_do_not_count() -> None:
@@ -44,3 +44,9 @@ def test_the_exit_status(monkeypatch, capsys, verdict: str, status: int | None) 
     monkeypatch.setattr(health, "report_health", lambda run: verdict)
     assert fit._judge(argparse.Namespace(path="run")) == status
     assert ("the fit failed: nothing overlaps" in capsys.readouterr().err) == (status == 3)
+
+
+def test_a_part_of_the_face_that_left_its_landmarks_is_named():
+    parts = {"nose": 4.8, "eyes": 1.2}
+    assert judge_fit(SOUND, parts, 0, 0, 0) == "look at the nose, 4.8 mm from the landmarks"
+    assert judge_fit(SOUND, {"nose": 1.5}, 0, 0, 0) == "good"

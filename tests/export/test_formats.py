@@ -35,6 +35,7 @@ def model():
         capture=SimpleNamespace(frames=["000000", "take two"], fps=12.0, world=WorldFrame(np.zeros(3))),
         world_vertices=lambda index: (VERTICES + index).astype(np.float64),
         texture_image=lambda: texture,
+        shows_hair=False,
     )
 
 

@@ -76,3 +76,10 @@ def test_without_key_frames_windows_hold_everything():
     p = Plan(stages, chunk_steps=20, frame_count=6, key_frames=24)
     assert [list(c.frames) for c in p.chunks] == [[0, 1, 2], [3, 4, 5], [0, 1, 2, 3, 4, 5]]
     assert p.chunks[-1].steps == 6  # a step draws all six, as many as there are
+
+
+def test_rates_rise_over_the_warm_up():
+    plan = Plan({"a": Stage(steps=100, warm_up=0.1, decay=1.0)}, 100, 2, 2)
+    rates = [plan.chunks[0].lr_factor(step, plan.stages["a"]) for step in range(100)]
+    assert rates[0] == pytest.approx(0.1) and rates[9] == 1.0 and all(rate == 1.0 for rate in rates[10:])
+    assert rates[:10] == sorted(rates[:10])

@@ -50,7 +50,10 @@ DEMO = Path(__file__).parents[2] / "configs/demo.yaml"
         ("texture_size=-64", "power of two"),
         ("texture_size=16384", "8192 or less, not 16384: it would take .* GiB of memory"),
         ("texture_size=65536", "8192 or less"),
-        ("stages.foto.steps=3", r"stages\.foto: no such stage; there are rigid, shape, photo\. Did you mean photo\?"),
+        (
+            "stages.foto.steps=3",
+            r"stages\.foto: no such stage; there are rigid, shape, photo, hair\. Did you mean photo\?",
+        ),
         ("stages.photo.weigths.mask=1", "weigths"),
         ("stages=3", "stages must hold settings by name"),
         ("stages.photo=3", "stage photo must hold settings by name"),

@@ -1,8 +1,12 @@
 """The loss terms, one a file. A new term is a new file and a line in `TERMS`; a stage's `weights` then may name it."""
 
 from headfit.fitting.terms import (
+    appearance,
+    cameras,
     detail,
     expression,
+    hair,
+    hair_shape,
     identity,
     joints,
     landmark,
@@ -20,6 +24,8 @@ TERMS: dict[str, Term] = {
         mask,
         photometric,
         landmark,
+        cameras,
+        appearance,
         identity,
         expression,
         joints,
@@ -27,6 +33,8 @@ TERMS: dict[str, Term] = {
         offsets,
         detail,
         temporal,
+        hair,
+        hair_shape,
     )
 }
 

@@ -23,6 +23,7 @@ class Term:
         regularises: the parameter group that a prior acts on; the term is skipped where that group does not move. "":
             none.
         needs_landmarks: whether the term is skipped where landmarks are not used.
+        needs_hair: whether the term is skipped where masks or head model know no hair.
         normalised_by: what the loss is a mean over: the batch's views, or its landmarks by their weights. With several
             processes each one's loss counts by its share of them.
         in_progress_bar: whether the progress bar shows it.
@@ -32,6 +33,7 @@ class Term:
     loss: Callable[[Observation, FittedHead, Stage], Tensor]
     regularises: str = ""
     needs_landmarks: bool = False
+    needs_hair: bool = False
     normalised_by: Literal["views", "landmarks"] = "views"
     in_progress_bar: bool = False
 
@@ -41,6 +43,7 @@ class Term:
             stage.weights.get(self.name, 0.0) != 0
             and (not self.regularises or stage.rates.get(self.regularises, 0.0) > 0)
             and (not self.needs_landmarks or model.use_landmarks)
+            and (not self.needs_hair or model.has_hair)
         )
 
 

@@ -1,0 +1,24 @@
+"""The hair term: the outline of the hair layer and the hairline against the masks."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from headfit.fitting.config import Stage
+from headfit.fitting.model import FittedHead
+from headfit.fitting.observation import Observation
+from headfit.fitting.terms.term import Term, mean_share_of_head
+
+
+def hair_loss(o: Observation, model: FittedHead, stage: Stage) -> Tensor:
+    """Squared difference of the images of background, head and hair; it moves the hair layer only."""
+    assert o.hair_class is not None  # see FittedHead.has_hair
+    fragments = model.rasterize_hair(o.v_views, o.normals, o.cameras)
+    background, hair = o.target[..., 0], o.target[..., o.hair_class]
+    target = torch.stack([background, 1 - background - hair, hair], dim=-1)
+    known = (o.batch.label_weight == 255) & ~fragments.below_neck
+    return mean_share_of_head(model.hair_renderer.label_loss(fragments, target) * known, o.head_area)
+
+
+TERM = Term("hair", hair_loss, regularises="hair", needs_hair=True, in_progress_bar=True)
