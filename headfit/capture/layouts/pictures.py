@@ -17,6 +17,7 @@ from headfit.errors import HeadfitError
 from headfit.files import one_line
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".avif", ".bmp", ".exr")
+RAW_SUFFIXES = (".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".rw2", ".orf")
 VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".m4v", ".webm")
 #: Cameras whose files are listed to find the frames: some drop a few, hardly all of them the same.
 LISTED_CAMERAS = 8
@@ -165,7 +166,8 @@ def named_pictures(paths: Sequence[Path], base: Path, options: ImportOptions) ->
         An id for each: the name without suffix, or with its folders where that is not unique. The pictures that are
         there; None where none is.
     """
-    stems = [path.name if path.suffix.lower() not in IMAGE_SUFFIXES else path.stem for path in paths]
+    known = (*IMAGE_SUFFIXES, *RAW_SUFFIXES)
+    stems = [path.stem if path.suffix.lower() in known else path.name for path in paths]
     if len(set(stems)) < len(stems):
         stems = ["_".join((*path.parts[-3:-1], stem)).strip("/") for path, stem in zip(paths, stems, strict=True)]
     if len(set(stems)) < len(stems):
@@ -182,11 +184,12 @@ def named_pictures(paths: Sequence[Path], base: Path, options: ImportOptions) ->
 
 
 def _existing(path: Path) -> Path | None:
-    """The file, or the one with an image suffix where the name has none."""
-    if path.suffix.lower() in IMAGE_SUFFIXES:
-        return path if path.is_file() else None
-    same = (path.with_name(path.name + suffix) for bare in IMAGE_SUFFIXES for suffix in (bare, bare.upper()))
-    return next((candidate for candidate in same if candidate.is_file()), None)
+    """The file, or one of the same name in another format: calibrations name raw pictures, or none at all."""
+    if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
+        return path
+    bare = path.with_suffix("") if path.suffix.lower() in (*IMAGE_SUFFIXES, *RAW_SUFFIXES) else path
+    suffixes = (suffix for lower in IMAGE_SUFFIXES for suffix in (lower, lower.upper()))
+    return next((same for suffix in suffixes if (same := bare.with_name(bare.name + suffix)).is_file()), None)
 
 
 def numbered_pattern(records: Sequence[tuple[int, int, str]]) -> tuple[str, dict[int, str], dict[int, str]] | None:

@@ -22,6 +22,8 @@ from headfit.files import damage_named, read_json
 from headfit.types import Float
 
 SPLITS = ("train", "val", "test")
+#: Values of camera_model that can be read; all but the last with what OpenCV calls k1 k2 k3 p1 p2, and k4.
+MODELS = ("", "PINHOLE", "SIMPLE_PINHOLE", "PERSPECTIVE", "SIMPLE_RADIAL", "RADIAL", "OPENCV", "OPENCV_FISHEYE")
 #: Bytes of a file in which a frame must begin.
 START = 1 << 16
 
@@ -123,7 +125,12 @@ def intrinsics(frame: Mapping[str, Any], size: tuple[int, int]) -> tuple[Float, 
     listed = frame.get("distortion_params")
     values = dict(zip(names, listed, strict=False)) if listed else {name: frame.get(name, 0) for name in names}
     given = {name: float(values.get(name) or 0) for name in names}
-    fisheye = str(frame.get("camera_model", "")).upper() == "OPENCV_FISHEYE" or frame.get("is_fisheye")
+    model = str(frame.get("camera_model", "")).upper()
+    if model not in MODELS or frame.get("ftheta_p0") or frame.get("is_ftheta"):
+        raise HeadfitError(
+            f"the camera model {model or 'ftheta'} is not supported, only {', '.join(filter(None, MODELS))}"
+        )
+    fisheye = model == "OPENCV_FISHEYE" or frame.get("is_fisheye")
     if fisheye:
         del given["p1"], given["p2"]
     lens, K, _ = convert_lens("nerfstudio/OPENCV_FISHEYE" if fisheye else "nerfstudio/OPENCV", given, K, size)

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from headfit.capture import open_capture
 from headfit.capture.layouts import read_layout
 from headfit.capture.layouts.entries import turned
 from headfit.capture.layouts.options import ImportOptions
 from headfit.capture.manifest import camera_entry, read_camera
 from headfit.errors import HeadfitError
 from tests.support import layout_writers as write
-from tests.support.layout_cameras import POINTS, head_rig, imported
+from tests.support.layout_cameras import POINTS, head_rig, imported, write_import
 
 
 def upright(pixels: np.ndarray, size: tuple[int, int], degrees: int) -> np.ndarray:
@@ -44,6 +45,18 @@ def test_metashape_mixes_orientations(tmp_path: Path) -> None:
         np.testing.assert_allclose(found.project(POINTS), expected, atol=1e-6)
     entry = read_layout("auto", file, ImportOptions())[1]["cameras"][0]
     assert (entry["rotate"], entry["width"], entry["height"]) == (90, rig[0].height, rig[0].width)
+
+
+def test_metashapes_stored_picture_is_read_upright(tmp_path: Path) -> None:
+    """Named as a raw picture in the calibration, and exported as PNG."""
+    (camera, *_) = rig = head_rig()
+    file = write.metashape(tmp_path, rig, {camera.id: 6})
+    file.write_text(file.read_text().replace("100.jpg", "100.CR2"))
+    stored = np.random.default_rng(0).integers(0, 255, (camera.height, camera.width, 3), np.uint8)
+    Image.fromarray(stored).save(tmp_path / "100.png")
+    capture = open_capture(write_import(tmp_path, "auto", file, ImportOptions()))
+    assert [c.id for c in capture.cameras] == ["100"]
+    np.testing.assert_array_equal(capture.image(0, 0), np.rot90(stored, -1))
 
 
 def test_metashapes_picture_that_is_upright_already_is_not_turned_again(tmp_path: Path) -> None:

@@ -137,3 +137,10 @@ def test_braces_of_a_folder_are_no_placeholders(tmp_path: Path) -> None:
     Image.new("RGB", camera.size).save(folder / "images" / "100.png")
     _, content = read_layout("auto", folder, ImportOptions())
     assert content["cameras"][0]["images"] == str(tmp_path / "{{take}} 1" / "images" / "100.png")
+
+
+def test_a_panorama_is_refused(tmp_path: Path) -> None:
+    file = write.transforms(tmp_path, head_rig())
+    changed(file, camera_model="EQUIRECTANGULAR")
+    with pytest.raises(HeadfitError, match="camera model EQUIRECTANGULAR is not supported"):
+        read_layout("auto", file, ImportOptions())
