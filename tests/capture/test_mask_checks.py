@@ -81,7 +81,7 @@ def test_twelve_bits_in_sixteen_are_named(write_capture: WriteCapture) -> None:
     cv2.imwrite(str(root / "images/cam0/0000.png"), values)
     cv2.imwrite(str(root / "images/cam0/0001.png"), 16 * values)
     capture = open_capture(root)
-    with pytest.raises(DamagedFile, match=r"images/cam0/0000\.png: 16-bit PNG .* 12 bits of data"):
+    with pytest.raises(DamagedFile, match=r"images/cam0/0000\.png: 16-bit image .* 12 bits of data"):
         capture.image(0, 0)
     image = capture.image(0, 1)
     assert image is not None and image.max() == 255
