@@ -13,11 +13,11 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # each worker is a process of one threa
 
 
 @pytest.fixture(autouse=True)
-def deterministic_mode_is_put_back() -> Iterator[None]:
-    """Puts back the deterministic mode, which Lightning's Trainer sets for the whole process."""
-    before = torch.are_deterministic_algorithms_enabled()
+def no_deterministic_mode() -> Iterator[None]:
+    """Ends the deterministic mode, which Lightning's Trainer sets for the whole process, before and after a test."""
+    torch.use_deterministic_algorithms(False)
     yield
-    torch.use_deterministic_algorithms(before)
+    torch.use_deterministic_algorithms(False)
 
 
 @pytest.fixture(scope="session")

@@ -90,12 +90,12 @@ class RunArgs:
 
     capture: str = ""
     """Folder of the capture."""
+    out: str = ""
+    """Run folder to write."""
     frames: str = ""
     """Positions of the frames that are fitted, START:STOP or START:STOP:STEP; empty for all."""
     cameras: str = ""
     """Ids of the cameras that are used, with commas between them; empty for all."""
-    out: str = ""
-    """Run folder to write."""
     resume: bool = False
     """Whether to continue from the last checkpoint of the run folder."""
     cache_gib: float = 2.0

@@ -19,7 +19,7 @@ def model():
     def render(camera, index):
         return {"rgb": np.full((2, 4, 3), 100 * index + (camera.id == "right"), dtype=np.uint8)}
 
-    return SimpleNamespace(capture=capture, render=render)
+    return SimpleNamespace(capture=capture, render=render, corrected_cameras=lambda: capture.cameras)
 
 
 def test_a_picture_per_camera_and_frame(model, tmp_path):
