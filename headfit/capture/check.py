@@ -262,7 +262,7 @@ def format_report(report: CheckReport) -> str:
     if not any(camera.masks.good for camera in report.cameras):
         lines += ["", "no masks: a fit has to find the head's outline and the mouth by landmarks and pictures alone"]
     elif not report.errors and not report.warnings:
-        lines += ["", "no problems found"]
+        lines += ["", "nothing to complain about"]
     return "\n".join(lines)
 
 

@@ -28,7 +28,7 @@ def test_a_sound_capture(write_capture: WriteCapture) -> None:
     report = check(write_capture())
     assert (report.errors, report.warnings, report.exit_status) == ([], [], 0)
     text = format_report(report)
-    assert "no problems found" in text
+    assert "nothing to complain about" in text
     assert "cam1    24x32  4       4      4" in text
     assert "background  skin   lips" in text and "50.00       50.00  0.00" in text
     np.testing.assert_allclose(report.rig.look_at, 0, atol=1e-9)
@@ -77,11 +77,11 @@ def test_masks_and_landmarks_may_be_absent(write_capture: WriteCapture) -> None:
     report = check(root)
     assert (report.errors, report.exit_status) == ([], 0)
     assert ["no masks, although 'classes' names labels" in warning for warning in report.warnings] == [True]
-    assert "no problems found" not in format_report(report)
+    assert "nothing to complain about" not in format_report(report)
     edited(root, lambda content: content.pop("classes"))
     report = check(root)
     assert (report.errors, report.warnings) == ([], [])
-    assert "no masks: " in format_report(report) and "no problems found" not in format_report(report)
+    assert "no masks: " in format_report(report) and "nothing to complain about" not in format_report(report)
     assert "share of the masks" not in format_report(report)
 
 
