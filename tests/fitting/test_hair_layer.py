@@ -55,7 +55,7 @@ def test_derivative_of_the_heights(parts):
         assert layer.field.grad[vertex].item() == pytest.approx((ends[0] - ends[1]) / 2e-5, rel=1e-4, abs=1e-7)
 
 
-def loss_at(parts, lift: float, target: torch.Tensor, grown: float = 0.0) -> torch.Tensor:
+def loss_at(parts, lift: float, target: torch.Tensor) -> torch.Tensor:
     """Label loss of the layer raised by `lift` metres from its start."""
     layer, renderer, v, normals, camera = parts
     raised = v[:, layer.vertices] + (layer.heights() + lift)[:, None] * normals[:, layer.vertices]
