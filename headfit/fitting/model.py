@@ -20,6 +20,7 @@ from headfit.capture.views import ViewBatch
 from headfit.errors import HeadfitError
 from headfit.fitting.camera_correction import CameraCorrection
 from headfit.fitting.config import FitConfig
+from headfit.fitting.contact import MouthContact
 from headfit.fitting.crop import crop_to_head
 from headfit.fitting.groups import require_complete
 from headfit.fitting.hair_layer import HairLayer
@@ -90,6 +91,7 @@ class FittedHead(nn.Module):
         self.cameras = CameraCorrection(capture.cameras, self.training_cameras)
         self.contour = JawContour(head) if head.has_landmarks else None
         self.renderer = HeadRenderer(head)
+        self.contact = MouthContact(head, self.renderer.normals)
         self.hair = HairLayer(head)
         self.hair_renderer = HairRenderer(self.renderer, self.hair.faces, self.hair.source_faces)
         names = self.classes.names
