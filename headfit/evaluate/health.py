@@ -122,16 +122,20 @@ def examine(run: Run, capture: CaptureSource) -> tuple[Health, ViewResiduals]:
     return health, views
 
 
-def report_health(run: Run) -> str:
+def report_health(run: Run, capture: CaptureSource | None = None) -> str:
     """Examine a run against its capture, print the summary, and keep it in `health.json` and TensorBoard.
 
     The residuals of every view are written to `views.json`. The corrected cameras, in metres and as entries of a
     capture.json, are written to `cameras.json`.
 
+    Args:
+        run: the fit.
+        capture: the capture that it was fitted to; None: it is where it was then.
+
     Returns:
         The verdict.
     """
-    health, views = examine(run, open_capture(run.args.capture, run.args.selection))
+    health, views = examine(run, capture or open_capture(run.args.capture, run.args.selection))
     health.save(run.path)
     views.save(run.path, run.model.capture)
     cameras = [run.model.capture.world.world_camera(camera) for camera in run.model.corrected_cameras()]
