@@ -10,22 +10,24 @@ from scipy.spatial import KDTree
 
 from headfit.export import write_take
 
+PYTHON = os.environ.get("HEADFIT_BLENDER_PYTHON")
 SCRIPT = Path(__file__).parents[1] / "support" / "blender_vertices.py"
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(
+    not PYTHON, reason="HEADFIT_BLENDER_PYTHON names no Python with bpy (pip install bpy: Blender, 350 MB)"
+)
 @pytest.mark.parametrize(("name", "file"), [("usd", "take.usdc"), ("glb-animation", "take.glb")])
 def test_blender_sees_frame_7(take, tmp_path, name, file):
-    python = os.environ.get("HEADFIT_BLENDER_PYTHON")
-    if not python:
-        pytest.skip("HEADFIT_BLENDER_PYTHON does not name a Python with bpy (pip install bpy: Blender, 350 MB)")
+    assert PYTHON
     if name == "usd":
         pytest.importorskip("pxr", reason="usd-core is not installed: pip install 'headfit[usd]'")
     rng = np.random.default_rng(0)
     take.meshes[0].texture[:] = rng.integers(0, 255, take.meshes[0].texture.shape)
     write_take(take, tmp_path, [name])
     found = tmp_path / "found.npz"
-    subprocess.run([python, str(SCRIPT), str(tmp_path / file), str(take.fps), "7", str(found)], check=True)
+    subprocess.run([PYTHON, str(SCRIPT), str(tmp_path / file), str(take.fps), "7", str(found)], check=True)
     seen = np.load(found)
     for mesh in take.meshes:
         used = np.unique(mesh.topology.faces)
