@@ -20,8 +20,9 @@ ALLOWED: dict[str, set[str]] = {
     "evaluate": {"capture", "fitting", "raster", "render"},
     "export": {"capture", "fitting", "head", "render"},
     "synth": {"capture", "export", "head", "raster", "render"},
+    "view": {"capture", "export", "fitting", "head", "raster", "render"},
     "modelling": {"capture", "evaluate", "fitting", "head", "raster", "render", "synth"},
-    "commands": {"capture", "evaluate", "export", "fitting", "head", "modelling", "prepare", "synth"},
+    "commands": {"capture", "evaluate", "export", "fitting", "head", "modelling", "prepare", "synth", "view"},
     "cli": {"commands"},
 }
 
