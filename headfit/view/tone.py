@@ -19,18 +19,18 @@ _A, _B, _C, _D, _E = 0.0245786, 0.000090537, 0.983729, 0.4329510, 0.238081
 _BRIGHTEST = 0.97
 
 
-def decoded(display: NDArray[np.float32]) -> NDArray[np.float32]:
+def decoded(display: NDArray[np.floating]) -> NDArray[np.float32]:
     """Linear values of sRGB values, both in [0, 1] (IEC 61966-2-1)."""
     return np.where(display <= 0.04045, display / 12.92, ((display + 0.055) / 1.055) ** 2.4).astype(np.float32)
 
 
-def encoded(linear: NDArray[np.float32]) -> NDArray[np.float32]:
+def encoded(linear: NDArray[np.floating]) -> NDArray[np.float32]:
     """The inverse of `decoded`."""
     high = 1.055 * np.maximum(linear, 0.0031308) ** (1 / 2.4) - 0.055
     return np.where(linear <= 0.0031308, linear * 12.92, high).astype(np.float32)
 
 
-def to_renderer(display: NDArray[np.float32]) -> NDArray[np.float32]:
+def to_renderer(display: NDArray[np.floating]) -> NDArray[np.float32]:
     """Linear colours `[...,3]`, at least 0, that the page shows as the display-coded colours `[...,3]` in [0, 1].
 
     The most saturated and the brightest colours are outside of what the curve reaches; they come out a little less so.
@@ -42,7 +42,7 @@ def to_renderer(display: NDArray[np.float32]) -> NDArray[np.float32]:
     return ((v @ np.linalg.inv(_INTO).T) / _EXPOSURE).clip(0).astype(np.float32)
 
 
-def shown(linear: NDArray[np.float32]) -> NDArray[np.float32]:
+def shown(linear: NDArray[np.floating]) -> NDArray[np.float32]:
     """The display-coded colours `[...,3]` that the page makes of linear colours `[...,3]`: inverse of `to_renderer`."""
     v = (linear * _EXPOSURE) @ _INTO.T
     curve = (v * (v + _A) - _B) / (v * (_C * v + _D) + _E)

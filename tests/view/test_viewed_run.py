@@ -1,4 +1,3 @@
-import copy
 import os
 from pathlib import Path
 
@@ -7,20 +6,20 @@ import pytest
 
 from headfit.capture import open_capture
 from headfit.errors import HeadfitError
-from headfit.fitting.model import FittedHead
 from headfit.view.viewed_run import ViewedRun
 from tests.support.made_run import write_run
 
 
-def test_a_newer_checkpoint_is_followed(run_folder: Path, shared_model: FittedHead) -> None:
+def test_a_newer_checkpoint_is_followed(run_folder: Path) -> None:
     run = ViewedRun(run_folder, None)
     assert run.image(0, 0) is None and run.mask(0, 0) is None  # there is no capture
     before = run.painter.pose(0).vertices
     assert not run.refresh()
-    newer = copy.deepcopy(shared_model)
-    newer.geometry.translation.data[0, 0] = 0.05
-    newer.visited[2] = False
-    write_run(run_folder, newer)
+    old = {name: value.clone() for name, value in run.model.state_dict().items()}
+    run.model.geometry.translation.data[0, 0] += 0.05
+    run.model.visited[2] = False
+    write_run(run_folder, run.model)
+    run.model.load_state_dict(old)
     assert run.refresh() and not run.refresh()
     np.testing.assert_allclose(run.painter.pose(0).vertices - before, [[0.05, 0, 0]] * len(before), atol=1e-6)
     assert run.is_fitted(1) and not run.is_fitted(2)
