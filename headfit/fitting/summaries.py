@@ -63,7 +63,7 @@ def describe_run(writer: SummaryWriter, config: FitConfig, plan: Plan, terms: Ma
     writer.add_text("settings", "\n".join(f"    {name}: {value}" for name, value in settings.items()), 0)
     experiment, start, _ = hparams(settings, dict.fromkeys(FIGURES, 0.0))
     for summary in (experiment, start):
-        writer.file_writer.add_summary(summary)  # type: ignore[union-attr]  # None once the writer is closed
+        writer.file_writer.add_summary(summary)  # type: ignore[attr-defined]  # declared as None
 
 
 def write_figures(run: Path, figures: Mapping[str, float | None]) -> None:
