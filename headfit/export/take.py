@@ -11,23 +11,32 @@ from pathlib import Path
 
 import numpy as np
 
+from headfit.capture import CaptureSource
 from headfit.capture.camera import Camera
 from headfit.export.motion import HeadMotion
 from headfit.export.topology import MeshTopology
 from headfit.fitting.model import FittedHead
-from headfit.types import Float
+from headfit.types import Float, Int
 
 
 @dataclass(frozen=True)
 class MeshSequence:
     """One mesh that moves: its name, its topology, its texture `[T,T,3]` uint8 RGB (row 0 is v = 1), and the vertices
-    `[V,3]` of frame i in the capture's world (metres, float64), `vertices_of(i)`."""
+    `[V,3]` of frame i in the capture's world (metres, float64), `vertices_of(i)`.
+
+    rows: `[V]` the vertex of the head that carries each of its own; None for the head itself.
+    """
 
     name: str
     topology: MeshTopology
     texture: np.ndarray
     vertices_of: Callable[[int], Float]
     vertex_count: int
+    rows: Int | None = None
+
+    def rows_of(self, head_vertices: int) -> Int:
+        """`rows`, written out for the head itself, which has `head_vertices`."""
+        return np.arange(head_vertices) if self.rows is None else self.rows
 
 
 @dataclass(frozen=True)
@@ -37,7 +46,8 @@ class Take:
     model: what was fitted. meshes: the head, which is always bald, and its hair layer, where the fit has one. frames:
     their names in order. fps: frames a second. origin: `[3]` metres, what formats of 32-bit floats subtract from
     positions; 0 unless the world's origin is so far away that they could not hold them to a tenth of a millimetre.
-    notes: what formats have to say to the user, one sentence each.
+    open_capture: opens the capture for formats that need its pictures. notes: what formats have to say to the user, one
+    sentence each.
     """
 
     model: FittedHead
@@ -45,11 +55,20 @@ class Take:
     frames: list[str]
     fps: float
     origin: Float
+    open_capture: Callable[[], CaptureSource] | None = None
     notes: list[str] = field(default_factory=list)
 
     @classmethod
-    def of(cls, model: FittedHead, fps: float | None = None) -> Take:
-        """The take that a fit explains; fps: default, that of the capture."""
+    def of(
+        cls, model: FittedHead, fps: float | None = None, open_capture: Callable[[], CaptureSource] | None = None
+    ) -> Take:
+        """The take that a fit explains.
+
+        Args:
+            model: the fit.
+            fps: frames a second; default: those of the capture.
+            open_capture: opens the capture; default: formats that need its pictures cannot be written.
+        """
         capture = model.capture
         meshes = [
             MeshSequence(
@@ -58,9 +77,10 @@ class Take:
             )
         ]  # fmt: skip
         if model.shows_hair:
-            hair, count = MeshTopology.of_hair(model), len(model.hair.vertices)
-            meshes.append(MeshSequence("hair", hair, model.hair_texture_image(), model.world_hair_vertices, count))
-        return cls(model, meshes, capture.frames, fps or capture.fps, capture.world.origin)
+            hair, rows = MeshTopology.of_hair(model), model.hair.vertices.cpu().numpy()
+            texture = model.hair_texture_image()
+            meshes.append(MeshSequence("hair", hair, texture, model.world_hair_vertices, len(rows), rows))
+        return cls(model, meshes, capture.frames, fps or capture.fps, capture.world.origin, open_capture)
 
     @property
     def coordinates(self) -> str:
