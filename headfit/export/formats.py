@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-import numpy as np
 import torch
 from tqdm import tqdm
 
 from headfit.errors import HeadfitError
 from headfit.export.curves import curves_writer
+from headfit.export.glb_animation import glb_animation_writer
+from headfit.export.normals import unit_normals
 from headfit.export.point_cache import mdd_writer, pc2_writer
 from headfit.export.static_formats import glb_writer, npz_writer, obj_writer, of_each_mesh, ply_writer
 from headfit.export.take import FormatWriter, Take
@@ -26,6 +27,7 @@ FORMATS: dict[str, FormatWriter] = {
     "ply": of_each_mesh(ply_writer),
     "obj": of_each_mesh(obj_writer),
     "glb": of_each_mesh(glb_writer),
+    "glb-animation": glb_animation_writer,
     "usd": usd_writer,
     "pc2": pc2_writer,
     "mdd": mdd_writer,
@@ -65,13 +67,6 @@ def write_take(take: Take, out: Path, formats: Sequence[str]) -> None:
         normals_of = [VertexNormals(torch.from_numpy(m.topology.faces), m.vertex_count) for m in take.meshes]
         for frame in tqdm(range(len(take.frames)), desc="export", unit="frame"):
             vertices = [mesh.vertices_of(frame) for mesh in take.meshes]
-            surfaces = [(v, _unit_normals(n, v)) for v, n in zip(vertices, normals_of, strict=True)]
+            surfaces = [(v, unit_normals(n, v)) for v, n in zip(vertices, normals_of, strict=True)]
             for write in writers:
                 write(frame, surfaces)
-
-
-def _unit_normals(normals_of: VertexNormals, vertices: np.ndarray) -> np.ndarray:
-    """Normals `[V,3]`, (0, 0, 1) where no face has an area: glTF allows unit vectors only."""
-    local = vertices - vertices.mean(axis=0)  # float32 is too coarse far away
-    normals = normals_of(torch.from_numpy(local).float()[None])[0].numpy()
-    return np.where(np.abs(normals).max(axis=1, keepdims=True) > 0, normals, np.array([0, 0, 1], np.float32))

@@ -15,19 +15,27 @@ from headfit.capture.camera import Camera
 from headfit.export.motion import HeadMotion
 from headfit.export.topology import MeshTopology
 from headfit.fitting.model import FittedHead
-from headfit.types import Float
+from headfit.types import Float, Int
 
 
 @dataclass(frozen=True)
 class MeshSequence:
     """One mesh that moves: its name, its topology, its texture `[T,T,3]` uint8 RGB (row 0 is v = 1), and the vertices
-    `[V,3]` of frame i in the capture's world (metres, float64), `vertices_of(i)`."""
+    `[V,3]` of frame i in the capture's world (metres, float64), `vertices_of(i)`.
+
+    rows: `[V]` the vertex of the head that carries each of its own; None for the head itself.
+    """
 
     name: str
     topology: MeshTopology
     texture: np.ndarray
     vertices_of: Callable[[int], Float]
     vertex_count: int
+    rows: Int | None = None
+
+    def rows_of(self, head_vertices: int) -> Int:
+        """`rows`, written out for the head itself, which has `head_vertices`."""
+        return np.arange(head_vertices) if self.rows is None else self.rows
 
 
 @dataclass(frozen=True)
@@ -58,8 +66,9 @@ class Take:
             )
         ]  # fmt: skip
         if model.shows_hair:
-            hair, count = MeshTopology.of_hair(model), len(model.hair.vertices)
-            meshes.append(MeshSequence("hair", hair, model.hair_texture_image(), model.world_hair_vertices, count))
+            hair, rows = MeshTopology.of_hair(model), model.hair.vertices.cpu().numpy()
+            texture = model.hair_texture_image()
+            meshes.append(MeshSequence("hair", hair, texture, model.world_hair_vertices, len(rows), rows))
         return cls(model, meshes, capture.frames, fps or capture.fps, capture.world.origin)
 
     @property

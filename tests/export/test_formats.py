@@ -157,7 +157,7 @@ def test_obj_shares_one_material_and_texture(model, tmp_path):
 
 @pytest.mark.parametrize("formats", [["npz", "fbx"], []])
 def test_unknown_formats_are_named_before_anything_is_written(model, tmp_path, formats):
-    with pytest.raises(HeadfitError, match=f"{'fbx' if formats else 'none given'}.*npz, ply, obj, glb, usd"):
+    with pytest.raises(HeadfitError, match=f"{'fbx' if formats else 'none given'}.*npz, ply, obj, glb, "):
         export_meshes(model, tmp_path / "out", formats)
     assert not (tmp_path / "out").exists()
 
