@@ -21,6 +21,7 @@ from headfit.files import write_atomically
 from headfit.fitting.model import FittedHead
 from headfit.fitting.run_folder import Run
 
+METRICS = "metrics.json"
 _BACKGROUND = 0  # class 0 of every LabelClasses
 
 # Classes whose union is also reported, where both model and capture distinguish them.
@@ -65,7 +66,7 @@ def evaluate(run: Run, capture: CaptureSource, regions: Sequence[str] = ()) -> d
     result: dict[str, Any] = {"run": str(run.path), "capture": capture.location, **_score_views(run.model, capture)}
     if truth is not None:
         result["distances"] = surface_distances(run.model, truth, gt_regions)
-    write_atomically(run.path / "metrics.json", json.dumps(result, indent=1))
+    write_atomically(run.path / METRICS, json.dumps(result, indent=1))
     return result
 
 

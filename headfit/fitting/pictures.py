@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from headfit.capture.camera import Camera
 from headfit.capture.source import CaptureSource, read_or_none
 from headfit.fitting.model import FittedHead
 from headfit.sampling import evenly_spaced
@@ -43,10 +44,24 @@ def view_sheet(model: FittedHead, capture: CaptureSource) -> Iterator[tuple[str,
 def _row(model: FittedHead, capture: CaptureSource, frame: int, index: int) -> Picture:
     full = model.corrected_cameras()[index]
     camera = full.scaled(min(1.0, TILE / full.longest_side))
+    image, mask = read_or_none(capture.image, index, frame), read_or_none(capture.mask, index, frame)
+    return np.concatenate(view_tiles(model, camera, frame, image, mask), axis=1)
+
+
+def view_tiles(
+    model: FittedHead, camera: Camera, frame: int, image: Picture | None, mask: NDArray[np.uint8] | None
+) -> tuple[Picture, Picture, Picture, Picture]:
+    """Target, render, label borders (of the mask red, of the model green) and colour error, all at the camera's size.
+
+    Args:
+        model: the fit.
+        camera: in the fit's local frame.
+        frame: index of the frame.
+        image: what the camera recorded, at any size; None: grey is shown.
+        mask: its mask values, at any size; None: only the model's borders are shown.
+    """
     layers = model.render(camera, frame)
     size = camera.size
-    image = read_or_none(capture.image, index, frame)
-    mask = read_or_none(capture.mask, index, frame)
     target = np.full((*size[::-1], 3), 96, np.uint8) if image is None else _resize(image, size)
     rendered = np.where(layers["alpha"][..., None] > 0, layers["rgb"], target)
     overlay = target.copy()
@@ -57,7 +72,7 @@ def _row(model: FittedHead, capture: CaptureSource, frame: int, index: int) -> P
     overlay[borders(np.where(layers["below_neck"], -1, classes))] = MODEL_COLOUR
     error = np.abs(rendered.astype(np.float32) - target).mean(-1) / (255 * ERROR_RANGE)
     heat = cv2.applyColorMap((error.clip(0, 1) * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
-    return np.concatenate([target, rendered, overlay, heat], axis=1)
+    return target, rendered, overlay, heat
 
 
 def borders(classes: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -3,8 +3,8 @@
     python tests/benchmarks/bench_step.py [--other FOLDER] [--sizes 256 512 1024 2048]
 
 A step is rasterize, interpolate, composite over a picture, edge gradient, squared loss, and backward to vertices and
-colours; each library in its own layout of images. One thread; processor time, since other programs disturb it least. The
-two alternate, so a ratio holds although the machine's speed drifts; never divide figures of different runs.
+colours; each library in its own layout of images. One thread; processor time, since other programs disturb it least.
+The two alternate, so a ratio holds although the machine's speed drifts; never divide figures of different runs.
 
 The other library is not on PyPI and is no dependency. Build github.com/facebookresearch/DRTK for the CPU (in a clone of
 it: `pip wheel . --no-deps --no-build-isolation`, or `python setup.py build_ext --inplace`), for this very version of
