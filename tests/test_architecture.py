@@ -19,7 +19,7 @@ ALLOWED: dict[str, set[str]] = {
     "fitting": {"capture", "head", "raster", "render"},
     "evaluate": {"capture", "fitting", "raster", "render"},
     "export": {"capture", "fitting", "head", "render"},
-    "report": {"capture", "evaluate", "fitting", "head"},
+    "report": {"capture", "evaluate", "export", "fitting"},
     "synth": {"capture", "export", "head", "raster", "render"},
     "view": {"capture", "export", "fitting", "head", "raster", "render"},
     "modelling": {"capture", "evaluate", "fitting", "head", "raster", "render", "synth"},

@@ -28,6 +28,7 @@ from headfit.evaluate.verdict import Floor, judge_fit, measure_floor
 from headfit.files import write_atomically
 from headfit.fitting.model import FittedHead
 from headfit.fitting.run_folder import TENSORBOARD, Run
+from headfit.fitting.summaries import write_figures
 from headfit.sampling import evenly_spaced
 
 HEALTH, CAMERAS = "health.json", "cameras.json"
@@ -143,6 +144,14 @@ def report_health(run: Run, capture: CaptureSource | None = None) -> str:
     write_atomically(run.path / CAMERAS, json.dumps(corrected, indent=1))
     summary = format_health(health)
     print(summary)
+    figures = {
+        "head_iou": health.floor.head_iou,
+        "overlapping": health.floor.overlapping,
+        "landmark_error": health.floor.landmark_error,
+        "frames_with_high_residual": len(health.frames),
+        "cameras_off": sum(camera.off for camera in health.cameras),
+    }
+    write_figures(run.path, {f"health/{name}": value for name, value in figures.items()})
     with SummaryWriter(str(run.path / TENSORBOARD)) as writer:
         writer.add_text("health", "```\n" + summary + "\n```", 0)
     return health.verdict

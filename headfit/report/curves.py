@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from scipy.spatial.transform import Rotation
+from torch import Tensor
 
-from headfit.head.rotation import axis_angle_to_matrix
+from headfit.export.motion import HeadMotion
 from headfit.report.charts import Plot, Series, line_chart
 from headfit.report.facts import RunFacts
 from headfit.report.markup import Section, paragraph, row
@@ -80,25 +80,29 @@ def motion_section(runs: Sequence[RunFacts]) -> Section:
     return Section("Expression and pose", blocks or [paragraph("Nothing moves.")])
 
 
-@torch.no_grad()
 def _motion(facts: RunFacts) -> dict[tuple[str, str], Float]:
-    """Per kind and name, the value in each frame: expression units (activation), joints (axis-angle, degrees), turn and
-    position of the head from its first ones (axis-angle, degrees; mm; axes of the capture's world)."""
-    geometry, head = facts.run.model.geometry, facts.run.model.head
-    found = {}
-    for name, unit in zip(head.expression_names, geometry.expression.T, strict=True):
-        found["expression", name] = unit
-    for name, joint in zip(head.joint_names, geometry.joints.unbind(1), strict=True):
-        for axis, angle in zip("xyz", torch.rad2deg(joint[:, :3]).T, strict=True):
+    """Per kind and name, the value in each frame: expression units (activation), joints and head (axis-angle, degrees,
+    the head's from its mean orientation), position of the head (mm from its first one, axes of the capture's world)."""
+    motion = HeadMotion.of(facts.run.model)
+    found = {
+        ("expression", name): unit
+        for name, unit in zip(motion.head.expression_names, _rows(motion.expression), strict=True)
+    }
+    for name, joint in zip(motion.head.joint_names, motion.joints.unbind(1), strict=True):
+        for axis, angle in zip("xyz", np.rad2deg(_rows(joint[:, :3])), strict=True):
             found["joint", f"{name}, about {axis}, degrees"] = angle
-    turns = axis_angle_to_matrix(geometry.rotation) @ geometry.start_rotation
-    from_first = Rotation.from_matrix((turns @ turns[0].T).double().cpu().numpy()).as_rotvec(degrees=True)
-    for axis, angle in zip("xyz", torch.from_numpy(from_first).T, strict=True):
-        found["head", f"head, about {axis}, degrees"] = angle
-    moved = 1e3 * (geometry.translation - geometry.translation[:1]) / facts.run.model.capture.world.scale
-    for axis, shift in zip("xyz", moved.T, strict=True):
-        found["head at", f"head, along {axis}, mm"] = shift
-    return {key: values.double().cpu().numpy() for key, values in found.items()}
+    turns = Rotation.from_matrix(motion.turns()).as_rotvec(degrees=True).T
+    moves = 1e3 * (motion.translation - motion.translation[0]).T
+    for axis, turn, move in zip("xyz", turns, moves, strict=True):
+        found["head", f"head, about {axis}, degrees"] = turn
+        found["head at", f"head, along {axis}, mm"] = move
+    return found
+
+
+def _rows(values: Tensor) -> Float:
+    """Values `[F,N]` as `[N,F]`."""
+    rows: Float = values.T.double().cpu().numpy()
+    return rows
 
 
 def _on(frames: Sequence[str], own: Sequence[str], values: Float) -> Float:

@@ -146,4 +146,6 @@ def test_a_fit_with_a_wrong_camera_and_a_torn_image_says_so(copy, tmp_path, caps
     events.Reload()
     (text,) = events.Tensors("health/text_summary")
     assert "camera cam01" in text.tensor_proto.string_val[0].decode()
+    assert events.Scalars("health/cameras_off")[0].value == 1
+    assert events.Scalars("health/head_iou")[0].value == pytest.approx(saved["floor"]["head_iou"])
     assert "images/cam04/000002.png" in text.tensor_proto.string_val[0].decode()

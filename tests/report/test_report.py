@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from headfit.cli import main
 from headfit.evaluate.health import HEALTH
 from headfit.fitting.config import RunArgs
 from headfit.fitting.run_folder import load_run
+from headfit.fitting.summaries import FIGURES
 from headfit.report.facts import RunFacts
 from headfit.report.views import choose_views
 from headfit.synth import synthesize
@@ -105,6 +107,17 @@ def test_it_says_what_the_run_folder_says(page, runs):
         assert number in page.text
     assert f"{scores['distances']['all']['median_mm']:.3f} mm" in page.text
     assert "cam01 (held out)" in page.text and "seed: 0" in page.text and "Every file of the capture" in page.text
+
+
+def test_tensorboard_has_the_scores_by_which_runs_compare(page, runs):
+    scores = json.loads((runs[0] / "metrics.json").read_text())
+    events = EventAccumulator(str(runs[0] / "tensorboard"))
+    events.Reload()
+    for kind in ("held_out", "training"):
+        (event,) = events.Scalars(f"score/{kind}/psnr_db")
+        assert event.value == pytest.approx(scores["pictures"][kind]["psnr_db"])
+    assert events.Scalars("score/distance/p95_mm")[0].value == pytest.approx(scores["distances"]["all"]["p95_mm"])
+    assert set(events.Tags()["scalars"]) - {"loss/shape/mask"} <= set(FIGURES)
 
 
 def test_it_has_the_curves_and_the_pictures(page, runs):
