@@ -31,7 +31,9 @@ def keep_freed_memory() -> None:
 
     It would unmap blocks above 32 MiB at once, and a step would spend up to half of its time on fresh, zeroed pages.
     """
-    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+    if sys.platform != "linux":
+        return
+    libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
         libc.mallopt(MALLOPT_MMAP_THRESHOLD, 2**30)
         libc.mallopt(MALLOPT_TRIM_THRESHOLD, 2**31 - 1)
