@@ -24,9 +24,9 @@ class MouthContact(nn.Module):
     """Measures how deep the inner parts of a head are in each other.
 
     Each pair is a set of points (vertices of one part) and a surface (vertices of another, with normals that face the
-    air). A point is behind the surface if it is behind the tangent plane of the surface's nearest vertex and faces the other
-    way: next to a thin lip, the nearest vertex can be on its far side. Points that are behind it in the mean head at rest,
-    such as the roots of the teeth and of the tongue, are left out.
+    air). A point is behind the surface if it is behind the tangent plane of the surface's nearest vertex and faces the
+    other way: next to a thin lip, the nearest vertex can be on its far side. Points that are behind it in the mean head
+    at rest, such as the roots of the teeth and of the tongue, are left out.
 
     Args:
         head: the head model; parts that it lacks make no pairs.
@@ -59,8 +59,8 @@ class MouthContact(nn.Module):
 
 
 def _depth(vertices: Tensor, normals: Tensor, points: Tensor, surface: Tensor, reach: float = REACH) -> Tensor:
-    """Depths `[N,P]` of the vertices `points [P]` of heads `vertices [N,V,3]` behind the tangent planes of the nearest of
-    the vertices `surface [S]`, beyond `TOLERANCE`; 0 for points farther than `reach` or with a like normal."""
+    """Depths `[N,P]` of the vertices `points [P]` of heads `vertices [N,V,3]` behind the tangent planes of the nearest
+    of the vertices `surface [S]`, beyond `TOLERANCE`; 0 for points farther than `reach` or with a like normal."""
     of_points, of_surface = vertices[:, points], vertices[:, surface]
     with torch.no_grad():
         distance, nearest = torch.cdist(of_points, of_surface).min(2)

@@ -18,7 +18,7 @@ TRANSLATION_UNIT = 0.05
 #: One unit of a frame's detail, in metres.
 DETAIL_UNIT = 1e-3
 #: Smoothness of the fine offsets as a share of that of the coarse ones. Steps of the coarse ones hardly change waves
-#: shorter than some centimetres, which is right while the shape is far off, and leaves nostrils and creases as they are.
+#: shorter than some centimetres: right while the shape is far off, but nostrils and creases stay as they are.
 FINE_SHARE = 1 / 30
 #: How far below its range, and up to what value, an expression unit may go.
 MAX_BELOW_RANGE, MAX_EXPRESSION = 0.15, 1.2
