@@ -138,7 +138,7 @@ class FittedHead(nn.Module):
     @property
     def visited_frames(self) -> frozenset[int]:
         """The frames that a stage has moved: `visited`, read from the device once after every change."""
-        return once(self.visited, _visited, lambda visited: frozenset(visited.nonzero()[:, 0].tolist()))
+        return once(self.visited, _visited, _indices)
 
     @property
     def use_landmarks(self) -> bool:
@@ -322,6 +322,11 @@ class FittedHead(nn.Module):
                 f"the checkpoint was made with another head model (then {made_with['name']}, now {self.config.head}, "
                 "with other contents); use the head it was made with, or start a new run"
             )
+
+
+def _indices(mask: Tensor) -> frozenset[int]:
+    """Where `mask [N]` is True; read from a GPU as a whole."""
+    return frozenset(np.flatnonzero(mask.cpu().numpy()).tolist())
 
 
 def _picture(texture: Tensor) -> NDArray[np.uint8]:

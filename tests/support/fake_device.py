@@ -36,17 +36,23 @@ def fake_tensors(device: str) -> Iterator[None]:
         yield
 
 
-def make_fake(model: FittedHead, device: str, requires_grad: bool) -> None:
-    """Replace all tensors of a model by fake ones, inside of `fake_tensors`."""
-    for module in model.modules():
-        if isinstance(module, SmoothOffsets):
-            count = len(module.free_vertices)
-            module._inverse = torch.empty(count, count, device=device)
-        for name, value in module._parameters.items():
-            fake = torch.empty_like(value, device=device)
-            module._parameters[name] = nn.Parameter(fake, requires_grad=requires_grad)
-        for name, value in module._buffers.items():
-            module._buffers[name] = torch.empty_like(value, device=device)
+@contextmanager
+def faked(model: FittedHead, device: str, requires_grad: bool) -> Iterator[None]:
+    """All tensors of a model are fake ones; inside of `fake_tensors`."""
+    with ExitStack() as stack:
+        for module in model.modules():
+            parameters = {
+                name: nn.Parameter(torch.empty_like(value, device=device), requires_grad=requires_grad)
+                for name, value in module._parameters.items()
+            }
+            buffers = {name: torch.empty_like(value, device=device) for name, value in module._buffers.items()}
+            stack.enter_context(mock.patch.dict(module._parameters, parameters))
+            stack.enter_context(mock.patch.dict(module._buffers, buffers))
+            if isinstance(module, SmoothOffsets):
+                count = len(module.free_vertices)
+                inverse = torch.empty(count, count, device=device)
+                stack.enter_context(mock.patch.object(module, "_inverse", inverse))
+        yield
 
 
 @contextmanager

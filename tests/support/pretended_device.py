@@ -97,8 +97,9 @@ class DeviceTensor(Tensor):
 
 
 class PretendedDevice:
-    """What happened on the device: `waits`, and `uploads` (copies of CPU tensors to it), counted by place in headfit. An
-    upload waits, too, unless it is told not to (`non_blocking`) or the tensor is a scalar that a kernel takes by value.
+    """What happened on the device: `waits`, and `uploads` (copies of CPU tensors to it), counted by place in headfit.
+
+    An upload waits, too, unless it is told not to (`non_blocking`).
     """
 
     def __init__(self) -> None:
