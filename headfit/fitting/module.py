@@ -153,8 +153,8 @@ class HeadFit(pl.LightningModule):
             return
         rows = torch.stack(self._unread).tolist()
         self._unread.clear()
-        for back, row in enumerate(reversed(rows)):
-            self._require_finite(step - back, row, list(values))
+        for at, row in enumerate(rows, start=step + 1 - len(rows)):
+            self._require_finite(at, row, list(values))
         numbers = dict(zip(values, rows[-1][1:], strict=True))
         self.latest = {name: number for name, number in numbers.items() if self.terms[name].in_progress_bar}
         self.log_dict({f"loss/{chunk.stage}/{name}": number for name, number in numbers.items()})
