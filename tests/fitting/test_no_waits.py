@@ -38,8 +38,8 @@ def fit(capture_path: Path) -> HeadFit:
     return module
 
 
-def batch_of(fit: HeadFit, resolution: int = 64) -> ViewBatch:
-    return fit.data.view_batch(PAIRS, framings_at(fit.model.head_windows, resolution))
+def batch_of(fit: HeadFit) -> ViewBatch:
+    return fit.data.view_batch(PAIRS, framings_at(fit.model.head_windows, 64))
 
 
 def total(fit: HeadFit, batch: ViewBatch, stage: Stage) -> Tensor:
