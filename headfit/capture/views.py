@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from functools import partial
 from typing import TypeVar
 
@@ -78,7 +78,8 @@ class ViewBatch:
         method.)"""
         apart = torch.device(device).type != "cpu"
         tensors = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
-        return replace(self, **{name: value.to(device, non_blocking=apart) for name, value in tensors.items()})
+        moved = {name: value.to(device, non_blocking=apart) for name, value in tensors.items()}
+        return ViewBatch(pairs=self.pairs, framings=self.framings, **moved)
 
     def distinct_frames(self) -> tuple[Tensor, Tensor]:
         """The frames of the views, ascending and each once, `[N]` int64; and of each view its place among them,
