@@ -165,7 +165,7 @@ def validate_args(args: RunArgs) -> None:
             )
     if trainer.get("precision") not in PRECISIONS:
         raise HeadfitError(
-            f"trainer.precision must be 32-true, not {trainer['precision']!r}: the rasterizer computes in float32"
+            f"trainer.precision must be 32-true, not {trainer['precision']!r}: coordinates and residuals need float32"
         )
     accelerator = trainer.get("accelerator", "auto")
     if accelerator not in ACCELERATORS:
