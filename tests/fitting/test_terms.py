@@ -1,5 +1,3 @@
-from types import SimpleNamespace
-
 import pytest
 import torch
 
@@ -7,7 +5,6 @@ from headfit.fitting.terms.expression import expression_prior
 from headfit.fitting.terms.identity import identity_prior
 from headfit.fitting.terms.landmark import point_distance
 from headfit.fitting.terms.mask import blurred_mask_loss
-from headfit.fitting.terms.offset_size import USUAL, offset_size_loss
 from headfit.fitting.terms.term import mean_share_of_head
 from headfit.raster import loss_of_pixels
 from headfit.render import COLOUR_LOSS
@@ -113,10 +110,3 @@ def test_colours_are_extended_by_one_pixel():
     torch.testing.assert_close(extended[0, 1, 2], image[0, 2, 3])
     torch.testing.assert_close(extended[0, 2, 5], image[0, 2:4, 4].mean(0))
     assert (extended[0, :, 6:] == 0).all()
-
-
-def test_offsets_cost_their_squared_length_in_units_of_the_usual_one():
-    offsets = torch.zeros(4, 3)
-    offsets[1] = torch.tensor([0.0, 3.0, 4.0]) / 5 * 2 * USUAL
-    loss = offset_size_loss(SimpleNamespace(offsets=offsets), None, None)
-    torch.testing.assert_close(loss, torch.tensor(1.0))
