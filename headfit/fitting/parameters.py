@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from headfit.fitting.detail import FrameDetail
+from headfit.fitting.rows import rows_of
 from headfit.fitting.smooth_offsets import SmoothOffsets
 from headfit.head import HeadModel
 from headfit.head.rotation import axis_angle_to_matrix
@@ -88,17 +89,17 @@ class FitParameters(nn.Module):
         offsets = self.offsets()
         v_head = self.head(
             self.identity,
-            self.expression[frames],
-            self.joints[frames],
-            offsets=offsets + self.frame_detail(self.detail_mm[frames] * DETAIL_UNIT),
+            rows_of(self.expression, frames),
+            rows_of(self.joints_scaled, frames) * self.joint_units,
+            offsets=offsets + self.frame_detail(rows_of(self.detail_mm, frames) * DETAIL_UNIT),
             placement=self.placement,
         )
         return self.to_world(v_head, frames), offsets
 
     def to_world(self, v_head: Tensor, frames: Tensor) -> Tensor:
         """Head-frame points `[N,V,3]` of frames `[N]` in the world (metres)."""
-        rotation = axis_angle_to_matrix(self.rotation[frames]) @ self.start_rotation[frames]
-        return self.log_scale.exp() * v_head @ rotation.transpose(1, 2) + self.translation[frames][:, None]
+        rotation = axis_angle_to_matrix(rows_of(self.rotation, frames)) @ self.start_rotation[frames]
+        return self.log_scale.exp() * v_head @ rotation.transpose(1, 2) + rows_of(self.translation, frames)[:, None]
 
     @torch.no_grad()
     def rest(self) -> Tensor:
@@ -125,6 +126,6 @@ class FitParameters(nn.Module):
     def clamp(self) -> None:
         """Keep units and joints inside the range for which the head model defines them."""
         lowest = self.head.expression_lowest - MAX_BELOW_RANGE
-        self.expression.copy_(self.expression.maximum(lowest).clamp_(max=MAX_EXPRESSION))
+        self.expression.clamp_(min=lowest).clamp_(max=MAX_EXPRESSION)
         lowest, highest = (limit / self.joint_units for limit in (self.head.joint_lowest, self.head.joint_highest))
-        self.joints_scaled.copy_(self.joints_scaled.clamp(lowest, highest))
+        self.joints_scaled.clamp_(lowest, highest)
