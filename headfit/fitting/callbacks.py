@@ -69,7 +69,7 @@ class WholeFileIO(TorchCheckpointIO):
         try:
             with open(path, "wb") as file:
                 written = _Written(file)
-                torch.save(checkpoint, written)
+                torch.save(checkpoint, written)  # type: ignore[arg-type]
                 if written.error:
                     raise written.error
         except OSError as error:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from headfit.fitting.rows import moved_rows
+from headfit.fitting.rows import moved_rows, zeros
 
 
 class FitAdam(torch.optim.Optimizer):
@@ -50,7 +50,7 @@ class FitAdam(torch.optim.Optimizer):
         per_row = [parameter.shape[0] if group["rows"] else 1] + [1] * (parameter.dim() - 1)
         if not state:  # not "step", which load_state_dict would leave on the CPU
             state["steps"] = torch.zeros(per_row[: parameter.dim()], dtype=parameter.dtype, device=parameter.device)
-            state["mean"] = torch.zeros_like(parameter)
+            state["mean"] = zeros(parameter.shape) if grad.is_sparse else torch.zeros_like(parameter)
             state["square"] = torch.zeros_like(state["steps"] if group["isotropic"] else parameter)
         if not grad.is_sparse:
             _move(parameter, state, grad, group)

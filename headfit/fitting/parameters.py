@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from headfit.fitting.detail import FrameDetail
-from headfit.fitting.rows import rows_of
+from headfit.fitting.rows import rows_of, zeros
 from headfit.fitting.smooth_offsets import SmoothOffsets
 from headfit.head import HeadModel
 from headfit.head.rotation import axis_angle_to_matrix
@@ -65,7 +65,7 @@ class FitParameters(nn.Module):
         )
         self.fine_offset_field = nn.Parameter(torch.zeros(head.cage_count, 3))
         self.frame_detail = FrameDetail(head.mean, head.cage_stiffness, head.cage_rigid_part >= 0, self.smooth)
-        self.detail_mm = nn.Parameter(torch.zeros(frame_count, self.frame_detail.control_point_count, 3))
+        self.detail_mm = nn.Parameter(zeros((frame_count, self.frame_detail.control_point_count, 3)))
         t = TRANSLATION_UNIT
         self.register_buffer("joint_units", torch.tensor([1.0, 1.0, 1.0, t, t, t]), persistent=False)
         self.register_buffer("placement_units", torch.tensor([t, t, t] + [1.0] * 6), persistent=False)

@@ -3,12 +3,26 @@ number of frames."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from tempfile import TemporaryFile
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from headfit.raster import backend
+
+#: Tables of more bytes than these are in a temporary file, of which the system keeps in memory what is used.
+MAX_IN_MEMORY = 4 << 20
+
+
+def zeros(size: Sequence[int]) -> Tensor:
+    """A table of zeros `[F,...]`, float32; a large one is mapped to a temporary file (in TMPDIR) without a name."""
+    if 4 * np.prod(size) <= MAX_IN_MEMORY:
+        return torch.zeros(tuple(size))
+    with TemporaryFile(prefix="headfit-") as file:
+        return torch.from_numpy(np.memmap(file, np.float32, "w+", shape=tuple(size)))
 
 
 class _Rows(torch.autograd.Function):
@@ -34,7 +48,8 @@ def rows_of(table: Tensor, frames: Tensor) -> Tensor:
     """
     if backend.is_asynchronous(table.device):
         return table[frames]
-    return _Rows.apply(table, frames)  # type: ignore[no-any-return, no-untyped-call]
+    rows: Tensor = _Rows.apply(table, frames)
+    return rows
 
 
 def moved_rows(gradient: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,5 +1,7 @@
 """Rows of the tables with one row per frame, their sparse gradients, and the memory of a frame."""
 
+from pathlib import Path
+
 import torch
 
 from headfit.capture.camera import Camera
@@ -9,7 +11,7 @@ from headfit.fitting.config import FitConfig
 from headfit.fitting.groups import entry_of, parameter_groups
 from headfit.fitting.model import FittedHead
 from headfit.fitting.optimizer import FitAdam
-from headfit.fitting.rows import dense, rows_of
+from headfit.fitting.rows import dense, rows_of, zeros
 
 #: Bytes of all that a fit keeps of one more frame, besides 68 a camera: seven hundred numbers.
 FRAME_BYTES = 3200
@@ -69,3 +71,15 @@ def test_the_backward_pass_keeps_nothing_of_frames_that_a_step_does_not_draw():
     assert len(tables) == 5
     for table in tables:
         assert table.grad is not None and table.grad.is_sparse and table.grad._values().shape[0] == 2
+
+
+def test_a_large_table_is_a_file_and_counts_as_memory_only_where_it_is_used():
+    def anonymous() -> int:
+        text = Path("/proc/self/status").read_text()
+        return 1024 * next(int(line.split()[1]) for line in text.splitlines() if line.startswith("RssAnon"))
+
+    before = anonymous()
+    table = zeros((10000, 200, 3))
+    assert (table == 0).all() and table.nbytes == 24_000_000
+    table[77] = 1.0
+    assert table.sum() == 600 and anonymous() - before < 12_000_000
