@@ -15,7 +15,7 @@ SCENE_FORMATS = "nerfstudio, gaussianavatars, colmap"
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add_run(
         parser,
-        f"for {SCENE_FORMATS}, and to hear how it differs from the fitted one (default: where it was; meshes need none)",
+        f"for {SCENE_FORMATS}, and to hear how it differs from the fitted one (default: where it was)",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write")
     parser.add_argument(

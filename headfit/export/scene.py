@@ -76,7 +76,7 @@ class Scene:
                 yield SceneView(number, camera, image, camera.foreground(index))
 
     def points(self, surfaces: Sequence[tuple[Float, Float]]) -> Float:
-        """The vertices `[N,3]` of all meshes (metres, without the take's origin), of which `colours` are the colours."""
+        """The vertices `[N,3]` of all meshes (metres, without the take's origin), which have `colours`."""
         return np.concatenate([vertices - self.take.origin for vertices, _ in surfaces])
 
 

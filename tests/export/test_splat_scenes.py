@@ -1,4 +1,4 @@
-"""The layouts of GaussianAvatars and COLMAP: our own readers of them, and COLMAP itself, find the fit's cameras again."""
+"""The layouts of GaussianAvatars and COLMAP: our readers of them, and COLMAP itself, find the fit's cameras again."""
 
 import importlib.util
 import json
