@@ -21,6 +21,7 @@ from headfit.fitting.lock import RunLock
 from headfit.fitting.module import HeadFit
 from headfit.fitting.pictures import overview, view_rows, view_sheets, write_picture
 from headfit.fitting.summaries import describe_run
+from headfit.fitting.windows import INDEPENDENT
 from headfit.interruption import SIGNALS, Interrupted, raise_if_asked
 
 
@@ -156,7 +157,7 @@ class Pictures(Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         fit = _fit(pl_module)
         step = trainer.global_step
-        end_of_stage = fit.chunk.ends_stage and fit.stage.frames != "windows"
+        end_of_stage = fit.chunk.ends_stage and fit.stage.frames not in ("windows", *INDEPENDENT)
         if not trainer.is_global_zero or not (end_of_stage or step - self._last >= self.every):
             return
         self._last = step

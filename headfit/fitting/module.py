@@ -77,7 +77,9 @@ class HeadFit(pl.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         model, optimizer = self.model, self.fit_optimizer
-        model.geometry.start_like_nearest(self.chunk.frames, model.visited)
+        if self.chunk.known is not None:
+            model.visited.zero_()[list(self.chunk.known)] = True
+        model.geometry.start_like_nearest(self.chunk.new, model.visited)
         model.visited[list(self.chunk.frames)] = True
         if self.chunk.starts_stage:
             optimizer.state.clear()
