@@ -27,7 +27,9 @@ def plan(frames: int, part: Shard | str | None = None, track: int = 8) -> Plan:
 
 def outcome(plan: Plan, frames: int) -> dict[int, Hashable]:
     """Of each frame a fingerprint of all that its numbers depend on, after the chunks of a plan."""
-    value: dict[int, Hashable] = {frame: ("key", frame) if frame in plan.key else "untouched" for frame in range(frames)}
+    value: dict[int, Hashable] = {
+        frame: ("key", frame) if frame in plan.key else "untouched" for frame in range(frames)
+    }
     for chunk in plan.chunks:
         if chunk.known is None:
             continue  # the person
