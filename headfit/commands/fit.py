@@ -102,7 +102,7 @@ def _run(args: argparse.Namespace) -> int | None:
     config.hold_out = hold_out or config.hold_out
     config.init_from = str(args.init_from.resolve()) if args.init_from else config.init_from
     config.use_landmarks = config.use_landmarks and not args.no_landmarks
-    return _judge(fit_take(config, run_args) if run_args.workers else fit(config, run_args))
+    return _judge(fit_take(config, run_args) if run_args.workers or run_args.cluster else fit(config, run_args))
 
 
 def _judge(run: Any) -> int | None:

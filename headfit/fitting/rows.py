@@ -3,6 +3,7 @@ number of frames."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from tempfile import TemporaryFile
 from typing import Any
@@ -22,6 +23,7 @@ def zeros(size: Sequence[int]) -> Tensor:
     if 4 * np.prod(size) <= MAX_IN_MEMORY:
         return torch.zeros(tuple(size))
     with TemporaryFile(prefix="headfit-") as file:
+        os.posix_fallocate(file.fileno(), 0, 4 * int(np.prod(size)))  # a full disk is an error here, not a crash later
         return torch.from_numpy(np.memmap(file, np.float32, "w+", shape=tuple(size)))
 
 

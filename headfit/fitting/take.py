@@ -25,6 +25,7 @@ from headfit.fitting.run_folder import PREFIX, Run, load_run
 from headfit.fitting.schedule import Plan
 from headfit.fitting.settings import load_run_settings
 from headfit.fitting.shard import PROGRESS, SHARDS, shard_folder
+from headfit.fitting.validation import validate_args
 from headfit.fitting.windows import INDEPENDENT, Shard, windows_of
 
 #: Entry of a checkpoint into which the shards have been gathered.
@@ -40,6 +41,7 @@ def fit_take(config: FitConfig, args: RunArgs) -> Run:
         HeadfitError: as `fit`, or a shard failed; the message says where its log is.
         Interrupted: the process was asked to stop. `--resume` continues, with the same numbers.
     """
+    validate_args(args)
     if not any(stage.frames in INDEPENDENT for stage in config.stages.values()):
         raise HeadfitError(
             "--workers: no stage of the configuration can be shared (frames: apart or seams); start with "

@@ -61,7 +61,7 @@ _FIT_RANGES = {
     "steps_per_checkpoint": _COUNT,
     "offset_smoothness": _Range(0, 10**6, above_low=True),
 }
-_ARGS_RANGES = {"cache_gib": _Range(0, 10**6), "steps_per_picture": _COUNT}
+_ARGS_RANGES = {"cache_gib": _Range(0, 10**6), "steps_per_picture": _COUNT, "workers": _Range(0, 10**4)}
 _STAGE_RANGES = {
     "steps": _COUNT,
     "resolution": _Range(MIN_RESOLUTION, 10**5),
@@ -173,6 +173,8 @@ def validate_args(args: RunArgs) -> None:
             there.
     """
     _require_ranges(args, _ARGS_RANGES, "")
+    if args.cluster and not args.workers:
+        raise HeadfitError("--cluster needs a number of workers, such as --workers 8")
     trainer = args.trainer
     for key in trainer:
         if key not in TRAINER_KEYS:
