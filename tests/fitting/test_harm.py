@@ -26,6 +26,7 @@ from headfit.synth import synthesize
         ({"nose_mm": 4.8}, {"nose_mm": 1.0}, False),
         ({"eyes_iou": 0.9}, {"eyes_iou": 0.75}, True),
         ({"eyes_iou": 0.9}, {"eyes_iou": 0.85}, False),
+        ({"eyes_iou": 0.38}, {"eyes_iou": 0.18}, False),  # they were not found yet
         ({"eyes_iou": 0.9}, {}, False),
         ({"nose_mm": 0.0}, {"nose_mm": 2.0}, True),
     ],
