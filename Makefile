@@ -38,6 +38,8 @@ demo: setup
 	@echo "  $(DEMO)/meshes/000003.glb                 its textured mesh (any glTF viewer)"
 	@echo "  $(DEMO)/fit/metrics.json                  all scores"
 	@echo "  $(BIN)/tensorboard --logdir $(DEMO)/fit   losses, overlays, error maps, texture"
+	@echo "Or at all of it, in the browser:"
+	@echo "  $(BIN)/headfit view $(DEMO)/fit"
 
 # Imports each of the samples that is there, and prints what its cameras look at. RealityCapture does not store sizes.
 demo-layouts: setup
