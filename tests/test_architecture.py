@@ -22,7 +22,7 @@ ALLOWED: dict[str, set[str]] = {
     "report": {"capture", "evaluate", "export", "fitting"},
     "synth": {"capture", "export", "head", "raster", "render"},
     "view": {"capture", "export", "fitting", "head", "raster", "render"},
-    "modelling": {"capture", "evaluate", "fitting", "head", "raster", "render", "synth"},
+    "modelling": {"capture", "evaluate", "export", "fitting", "head", "raster", "render", "synth"},
     "commands": {"capture", "evaluate", "export", "fitting", "head", "modelling", "prepare", "report", "synth", "view"},
     "cli": {"commands"},
 }
