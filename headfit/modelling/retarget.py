@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from scipy.linalg import solve_triangular
+from scipy.optimize import lsq_linear
 from scipy.spatial import KDTree
 from scipy.spatial.transform import Rotation
 from tqdm import tqdm
@@ -23,15 +25,20 @@ from headfit.export.topology import MeshTopology
 from headfit.head import HeadModel
 from headfit.modelling.rebake import rebake
 from headfit.modelling.registration import Registration, Target, fit_offsets, fit_parameters, start
-from headfit.modelling.registration.gauss_newton import PRIOR
 from headfit.modelling.registration.matching import Surface, labelled_faces
 from headfit.modelling.registration.placed_head import units_of
 from headfit.types import Float, Int
 
 #: Steps of Gauss-Newton for the coefficients of a frame.
 ROUNDS = 4
+#: Cost of one squared unit of a coefficient, in squared metres per vertex. A coefficient shrinks by the ratio of this
+#: cost to the mean square that its unit moves all vertices: 1.5e-8 for the least unit of the default head, 3e-6 for an
+#: eye that turns by a radian. Those of the registration, which does not know correspondences, would halve that turn.
+COEFFICIENT_COST = {"expression": 1e-9, "joints": 1e-7}
 #: Rounds of the registration of identity, and vertices of either surface that are matched in them.
 IDENTITY_ROUNDS, IDENTITY_POINTS = 10, 4000
+#: Rounds of the registration of teeth and eyes, and of the offsets.
+PLACEMENT_ROUNDS, OFFSET_ROUNDS = 4, 8
 
 
 def retarget(take: Take, head: HeadModel) -> Take:
@@ -70,10 +77,17 @@ def register(ours: HeadModel, person: Float, head: HeadModel) -> Registration:
     landmarks = ours.faces[ours.landmark_faces].long().gather(1, corner[:, None])[:, 0].numpy()
     target = [Target(person, faces, labels, landmarks)]
     free = ["scale", "pose", *(["identity"] if len(head.identity_basis) else [])]
-    placed = fit_parameters(start(head, target), target, free, rounds=IDENTITY_ROUNDS, points=IDENTITY_POINTS)
-    if head.rigid_part_names:
-        placed = fit_parameters(placed, target, ["placement"], rounds=4)
-    return fit_offsets(placed, target)
+    placed = start(head, target)
+    rounds = IDENTITY_ROUNDS + bool(head.rigid_part_names) * PLACEMENT_ROUNDS + OFFSET_ROUNDS
+    with tqdm(total=rounds, desc="registration", unit="round") as bar:
+
+        def report(_: str) -> None:
+            bar.update()
+
+        placed = fit_parameters(placed, target, free, IDENTITY_ROUNDS, IDENTITY_POINTS, report)
+        if head.rigid_part_names:
+            placed = fit_parameters(placed, target, ["placement"], PLACEMENT_ROUNDS, report=report)
+        return fit_offsets(placed, target, OFFSET_ROUNDS, report=report)
 
 
 @dataclass(frozen=True)
@@ -88,7 +102,7 @@ class Binding:
     @classmethod
     def of(cls, carrier: Float, ours: HeadModel, points: Float, theirs: HeadModel) -> Binding:
         """Bind the vertices of one head to the closest points of the same kind of surface (skin, tongue, ...) of
-        another, and those whose kind it lacks to its closest points.
+        another; those whose kind it lacks, and those without faces, to its closest points of any kind.
 
         Args:
             carrier: `[V,3]` vertices of the head `ours`.
@@ -98,10 +112,11 @@ class Binding:
         """
         faces, labels = labelled_faces(ours)
         own = Surface.of(faces, labels).faces
+        kinds = {kind: np.unique(f) for kind, f in Surface.of(*labelled_faces(theirs)).faces.items()}
+        loose = np.setdiff1d(np.arange(len(points)), np.concatenate(list(kinds.values())))
         corners, bary = np.zeros((len(points), 3), np.int64), np.zeros((len(points), 3))
-        for kind, members in Surface.of(*labelled_faces(theirs)).faces.items():
+        for kind, vertices in [*kinds.items(), ("", loose)]:
             surface = own.get(kind, faces)
-            vertices = np.unique(members)
             found = SurfaceDistance(carrier, surface).closest(points[vertices])
             corners[vertices], bary[vertices] = surface[found.face], found.bary
         foot = np.einsum("nk,nkd->nd", bary, carrier[corners])
@@ -129,7 +144,7 @@ def _unit(vectors: Float) -> Float:
 def find_motion(given: HeadMotion, registered: Registration, vertices_of: Callable[[int], Float]) -> HeadMotion:
     """The motion of a registered head that comes nearest to its vertices in each frame of a take.
 
-    Its pose follows from the given one. Its units and joints are least squares, with the priors of the registration.
+    Its pose follows from the given one. Its units and joints are least squares, with a small cost of each.
 
     Args:
         given: the motion of the fitted head.
@@ -157,7 +172,10 @@ def find_motion(given: HeadMotion, registered: Registration, vertices_of: Callab
 
 
 class _Coefficients:
-    """Units and joints of a head from its vertices: Gauss-Newton with the derivatives at rest."""
+    """Units and joints of a head from its vertices that have faces: Gauss-Newton with the derivatives at rest.
+
+    Each step is least squares within the limits of units and joints.
+    """
 
     def __init__(self, registered: Registration, still: HeadMotion) -> None:
         self.still, head = still, still.head
@@ -169,24 +187,24 @@ class _Coefficients:
             upright = replace(registered, scale=0.0, pose=torch.zeros(1, 6, dtype=torch.float64))
             moves = np.concatenate([moves, upright.nudged("joints", 0, self.joints).astype(np.float64)])
         self.scale = np.concatenate([np.ones(self.units), units_of("joints", self.joints)])
-        self.moves = moves.reshape(len(moves), 3 * head.vertex_count)
-        prior = np.repeat([PRIOR["expression"], PRIOR["joints"]], [self.units, self.joints]) * head.vertex_count
-        self.prior = prior
-        self.matrix = self.moves @ self.moves.T + np.diag(prior + 1e-12)
+        self.seen = np.unique(head.faces.numpy())
+        self.moves = moves[:, self.seen].reshape(len(moves), 3 * len(self.seen))
+        self.products = self.moves @ self.moves.T
+        cost = np.repeat(list(COEFFICIENT_COST.values()), [self.units, self.joints])
+        self.root = np.linalg.cholesky(self.products + np.diag(cost * len(self.seen)))
+        lowest = [*head.expression_lowest.tolist(), *head.joint_lowest.flatten().tolist()]
+        highest = [*[1.0] * self.units, *head.joint_highest.flatten().tolist()]
+        # lsq_linear wants the limits apart
+        self.limits = np.array(lowest) / self.scale, np.maximum(highest, np.array(lowest) + 1e-9) / self.scale
 
     def solve(self, vertices: Float) -> tuple[torch.Tensor, torch.Tensor]:
         """Units `[1,E]` and joints `[1,J,6]` for vertices `[V,3]` in the head frame."""
-        head, values = self.still.head, np.zeros(self.units + self.joints)
-        expression, joints = self._split(values)
-        for _ in range(ROUNDS):
-            left = (vertices - self.still.shape(expression, joints)[0]).ravel()
-            values = values + np.linalg.solve(self.matrix, self.moves @ left - self.prior * values)
-            expression, joints = self._split(values)
-            expression = expression.maximum(head.expression_lowest).clamp(max=1.0)
-            joints = joints.maximum(head.joint_lowest).minimum(head.joint_highest)
-            flat = np.concatenate([expression.numpy().ravel(), joints.numpy().ravel()])
-            values = flat / self.scale
-        return expression, joints
+        values = np.zeros(len(self.moves))
+        for _ in range(ROUNDS if len(values) else 0):
+            left = (vertices - self.still.shape(*self._split(values))[0])[self.seen].ravel()
+            goal = solve_triangular(self.root, self.moves @ left + self.products @ values, lower=True)
+            values = lsq_linear(self.root.T, goal, self.limits, method="bvls").x
+        return self._split(values)
 
     def _split(self, values: Float) -> tuple[torch.Tensor, torch.Tensor]:
         full = torch.from_numpy(values * self.scale).float()
