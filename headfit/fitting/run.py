@@ -34,6 +34,7 @@ from headfit.fitting.checkpoints import (
     load_checkpoint,
 )
 from headfit.fitting.config import FitConfig, RunArgs, Stage
+from headfit.fitting.guard import Guard
 from headfit.fitting.initialise_pose import initialise_pose
 from headfit.fitting.local_frame import enter_local_frame
 from headfit.fitting.lock import locked
@@ -41,7 +42,7 @@ from headfit.fitting.model import FittedHead
 from headfit.fitting.module import HeadFit
 from headfit.fitting.notices import without_library_notices
 from headfit.fitting.parallel import ManualGradientSync, is_first_process
-from headfit.fitting.run_folder import ENVIRONMENT, SKIPPED, TENSORBOARD, Run, environment, model_state
+from headfit.fitting.run_folder import ENVIRONMENT, HARMFUL, SKIPPED, TENSORBOARD, Run, environment, model_state
 from headfit.fitting.schedule import Part, Plan
 from headfit.fitting.settings import CONFIG, load_run_settings, save_settings
 from headfit.fitting.terms import TERMS, Term
@@ -94,10 +95,14 @@ def fit(
         checkpoint = _checkpoint_to_continue(run, config, args)
         kept = KeepLast(run, checkpoint_step(checkpoint) if checkpoint else 0)
         try:
-            own = [kept, DescribeRun(), Pictures(run, args.steps_per_picture), StopWhenAsked(lock)]
-            own += [] if person else [StageProgress()]
+            guard, pictures = Guard(), Pictures(run, args.steps_per_picture)
+            # A shard moves no person, and its numbers must not depend on its share of the frames: nothing to judge.
+            judged = [] if person else [StageProgress(), guard]
+            own = [*judged, kept, DescribeRun(), pictures, StopWhenAsked(lock)]
             module = build(config, args, capture, terms, _local_frame(config, args, capture, checkpoint, person), part)
             _run_stages(module, args, checkpoint, [*own, *callbacks], person)
+            if is_first_process():
+                write_atomically(run / HARMFUL, json.dumps([asdict(harm) for harm in guard.harmful], indent=1))
         except Interrupted as stop:
             stop.message = f"{stop.message}. {_how_to_continue(args, kept.step)}" if is_first_process() else ""
             raise

@@ -25,8 +25,9 @@ class PlannedChunk:
     """Steps `first .. first + steps - 1` (counted from the start of the fit) of one stage, on some of the frames.
 
     Learning rates decay over the steps of the whole stage, or of the window: `window_first .. window_first +
-    window_steps - 1`. `draw`: number of the first step for the random choice of views. `new`: frames that start like
-    the nearest one known. `known`: frames that the chunk may look at besides its own; None: all that were moved before.
+    window_steps - 1`. draw: number of the first step for the random choice of views; None: `first`. new: frames that
+    start like the nearest one known. known: frames that the chunk may look at besides its own; None: all that were
+    moved before. repeat: how often the stage was done before; each time halves the rates.
     """
 
     stage: str
@@ -35,16 +36,19 @@ class PlannedChunk:
     steps: int
     window_first: int
     window_steps: int
-    draw: int
+    draw: int | None = None
     new: Sequence[int] = ()
     known: Sequence[int] | None = None
     starts_stage: bool = False
     ends_stage: bool = False
+    repeat: int = 0
 
     def lr_factor(self, step: int, stage: Stage) -> float:
-        """Factor of the learning rates at a step: rising to 1, then decaying geometrically to `stage.decay`."""
+        """Factor of the learning rates at a step: rising to 1 (halved by each repeat), then decaying geometrically to
+        `stage.decay` of that."""
         share = (step - self.window_first + 1) / self.window_steps
         rise = min(1.0, share / stage.warm_up) if stage.warm_up else 1.0
+        rise *= 0.5**self.repeat
         return float(rise * stage.decay ** max(0.0, (share - (1 - stage.decay_share)) / max(stage.decay_share, 1e-9)))
 
 
@@ -78,7 +82,9 @@ class Plan:
         for name, stage in stages.items():
             if stage.frames not in INDEPENDENT:
                 windows = [] if isinstance(part, Shard) else self._windows(stage, frames, fitted)
-                self._add(name, [(frames_of, steps, frames_of, None) for frames_of, steps in windows], draw=None)
+                self._add(
+                    name, [(frames_of, steps, frames_of, None) for frames_of, steps in windows], independent=False
+                )
             if stage.frames == "key":
                 fitted.update(self.key)
         #: The frames that the independent stages answer for.
@@ -96,13 +102,10 @@ class Plan:
             stage = stages[name]
             known = sorted({*key, *rest}) if stage.frames == "seams" else key
             new = [window if number == 0 else [] for window in windows]
-            self._add(name, [(w, stage.steps, n, known) for w, n in zip(windows, new, strict=True)], draw=0)
+            self._add(name, [(w, stage.steps, n, known) for w, n in zip(windows, new, strict=True)], independent=True)
 
-    def _add(self, name: str, windows: Sequence[_Window], draw: int | None) -> None:
-        """Add the chunks of a stage: of each window its frames, steps, and `new` and `known` of its chunks.
-
-        `draw` of each window's first step; None: the number of the step.
-        """
+    def _add(self, name: str, windows: Sequence[_Window], independent: bool) -> None:
+        """Add the chunks of a stage. The views of an independent window are drawn as if it were the first."""
         start = len(self.chunks)
         for frames, steps, new, known in windows:
             for done in range(0, steps, self._chunk_steps):
@@ -114,7 +117,7 @@ class Plan:
                     min(self._chunk_steps, steps - done),
                     self.steps,
                     steps,
-                    first if draw is None else draw + done,
+                    done if independent else None,
                     new,
                     known,
                 )
@@ -124,6 +127,21 @@ class Plan:
         if len(self.chunks) > start:
             self.chunks[start] = replace(self.chunks[start], starts_stage=True)
             self.chunks[-1] = replace(self.chunks[-1], ends_stage=True)
+
+    def repeat(self, stage: str) -> None:
+        """Plan a stage once more, after itself and with half the learning rates; what follows comes later."""
+        last = max(index for index, chunk in enumerate(self.chunks) if chunk.stage == stage)
+        repeat = self.chunks[last].repeat
+        whole = [chunk for chunk in self.chunks if chunk.stage == stage and chunk.repeat == repeat]
+        steps = sum(chunk.steps for chunk in whole)
+        again = [replace(chunk, repeat=repeat + 1) for chunk in whole]
+        later = [
+            replace(chunk, first=chunk.first + steps, window_first=chunk.window_first + steps)
+            for chunk in [*again, *self.chunks[last + 1 :]]
+        ]
+        before = [*self.chunks[:last], replace(self.chunks[last], ends_stage=False)]
+        self.chunks = [*before, *later]
+        self.steps += steps
 
     def _windows(self, stage: Stage, frames: range, fitted: set[int]) -> list[tuple[Sequence[int], int]]:
         """Frames and number of steps of each window of a stage; `fitted`: the key frames fitted by earlier stages."""
@@ -142,7 +160,7 @@ class Plan:
         """The chunk as the data module needs it; `windows`: where the head is in each camera's images."""
         stage = self.stages[chunk.stage]
         return Chunk(
-            first_step=chunk.draw,
+            first_step=chunk.first if chunk.draw is None else chunk.draw,
             steps=chunk.steps,
             framings=framings_at(windows, stage.resolution),
             frames_per_step=stage.frames_per_step,
