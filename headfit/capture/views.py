@@ -71,6 +71,12 @@ class ViewBatch:
     landmarks: Tensor
     landmark_weight: Tensor
 
+    def only(self, chosen: Tensor) -> ViewBatch:
+        """The views that are True in `chosen [B]`."""
+        values = {name: value[chosen] for name, value in vars(self).items() if isinstance(value, Tensor)}
+        kept = tuple(f for f, keep in zip(self.framings, chosen.tolist(), strict=True) if keep)
+        return ViewBatch(framings=kept, **values)
+
     def to(self, device: torch.device | str) -> ViewBatch:
         """A copy on another device. (Lightning moves batches that have this method.)"""
         values = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}

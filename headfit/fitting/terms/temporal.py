@@ -19,6 +19,14 @@ STRIDE = 16
 
 def temporal_loss(o: Observation, model: FittedHead, stage: Stage) -> Tensor:
     """`temporal_prior` of the views' frames. Neighbours that the step does not draw are computed without gradient."""
+    points = o.v_frames[:, ::STRIDE]
+    cost = temporal_prior(points, *neighbour_points(o, model))
+    return cost[o.frame_of_view].mean()
+
+
+def neighbour_points(o: Observation, model: FittedHead) -> tuple[Tensor, Tensor]:
+    """Every `STRIDE`-th vertex `[N,2,S,3]` of the frames before and after each of the step's, without gradient, and bool
+    `[N,2]`: there is such a frame, and a stage has moved it."""
     neighbour, exists = neighbours(o.frames, model.visited)
     points = o.v_frames[:, ::STRIDE]
     needed, row = torch.unique(torch.cat([o.frames, neighbour.flatten()]), return_inverse=True)
@@ -28,8 +36,7 @@ def temporal_loss(o: Observation, model: FittedHead, stage: Stage) -> Tensor:
     if missing.any():
         with torch.no_grad():
             around[missing] = model.geometry(needed[missing])[0][:, ::STRIDE]
-    cost = temporal_prior(points, around[row[len(o.frames) :].view_as(neighbour)], exists)
-    return cost[o.frame_of_view].mean()
+    return around[row[len(o.frames) :].view_as(neighbour)], exists
 
 
 def neighbours(frames: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:

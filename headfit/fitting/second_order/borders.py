@@ -1,0 +1,170 @@
+"""Residuals of label borders: how far each border of the rendered labels is from the same border of the mask."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from headfit.fitting.observation import Observation
+from headfit.fitting.second_order.residuals import PointResiduals, image_residuals
+from headfit.fitting.second_order.sampling import sample_per_view
+
+#: Classes behind the lips. What of them is next to the lips depends on the lips, so in a border of lips they are one.
+INNER = ("teeth", "upper_teeth", "lower_teeth", "gums", "mouth", "mouth_cavity", "tongue")
+#: Distance (pixels) from which a border's cost rises linearly, like the area that is wrong.
+LINEAR_FROM = 0.7
+#: Distance (pixels) up to which a border is looked for in the mask.
+REACH = 24
+#: Half the width (pixels) of the window in which a border's normal is found.
+WINDOW = 3
+#: Samples of each view: of borders with the background, and of the others.
+OUTLINE_SAMPLES, INSIDE_SAMPLES = 192, 576
+
+
+@dataclass(frozen=True)
+class BorderSamples:
+    """M rendered borders in each of B views; flat pixel indices `[B,M]` into H*W.
+
+    owner: the pixel on the nearer surface, which carries the border; other: its neighbour, of another class.
+    candidates `[B,M]`: how many borders (pairs of pixels) a sample stands for, 0 for none.
+    """
+
+    owner: Tensor
+    other: Tensor
+    candidates: Tensor
+
+
+def sample_borders(
+    label: Tensor, depth: Tensor, known: Tensor, counts: Sequence[int], generator: torch.Generator
+) -> BorderSamples:
+    """Neighbouring pixels of different classes.
+
+    Args:
+        label: `[B,H,W]` class of each rendered pixel, 0 background, -1 not compared.
+        depth: `[B,H,W]` metres.
+        known: bool `[B,H,W]`, where the mask says something.
+        counts: samples of each view: of borders with the background, and of others.
+        generator: draws them.
+    """
+    height, width = label.shape[1:]
+    far = torch.where(label == 0, torch.inf, depth)
+    usable = known & (label >= 0)
+    pairs, outline = torch.zeros(2, len(label), 2, height, width, dtype=torch.bool, device=label.device)
+    for axis in (0, 1):  # a pixel and its right neighbour, or the lower one
+        here = tuple(slice(0, size - (axis == 1 - k)) for k, size in enumerate((height, width)))
+        there = tuple(slice(axis == 1 - k, None) for k in range(2))
+        one, two = (slice(None), *here), (slice(None), *there)
+        differ = (label[one] != label[two]) & usable[one] & usable[two]
+        pairs[:, axis][one] = differ
+        outline[:, axis][one] = differ & ((label[one] == 0) | (label[two] == 0))
+    parts = [
+        sample_per_view(chosen.flatten(1), count, generator)
+        for chosen, count in zip((outline, pairs & ~outline), counts, strict=True)
+    ]
+    place = torch.cat([chosen for chosen, _ in parts], dim=1)
+    stands_for = torch.cat([n[:, None].expand_as(chosen) for chosen, n in parts], dim=1)
+    axis, first = place // (height * width), place % (height * width)
+    second = (first + torch.where(axis == 0, 1, width)).clamp_max(height * width - 1)
+    depths = far.flatten(1)
+    swap = depths.gather(1, second) < depths.gather(1, first)
+    return BorderSamples(torch.where(swap, second, first), torch.where(swap, first, second), stands_for)
+
+
+def border_residuals(
+    o: Observation,
+    faces: Tensor,
+    samples: BorderSamples,
+    label: Tensor,
+    class_weight: Tensor,
+    inner: Tensor,
+    blur: float,
+) -> PointResiduals:
+    """How far each sample has to move along its normal to the same border of the mask (pixels).
+
+    The point of the nearer surface that carries the border moves with it: so does a silhouette, to first order, along
+    its normal. Costs are those of the mask term for distances above `LINEAR_FROM`: the area that is wrong, by class.
+
+    Args:
+        o: the views, and the model in them.
+        faces: `[F,3]` of the head.
+        samples: rendered borders.
+        label: `[B,H,W]` class of each rendered pixel.
+        class_weight: `[C]` of the mask term.
+        inner: bool `[C]`: the class is behind the lips.
+        blur: distance (pixels) from which the cost rises linearly, but at least `LINEAR_FROM`.
+    """
+    width = label.shape[2]
+    owner, other = (label.flatten(1).gather(1, place) for place in (samples.owner, samples.other))
+    middle = (_xy(samples.owner, width) + _xy(samples.other, width)) / 2
+    normal = border_normals(label, owner, middle)
+    classes = torch.arange(len(class_weight), device=label.device)
+    own = owner[..., None] == classes
+    against = (other[..., None] == classes) | (inner[other][..., None] & inner & ~own)
+    shares = o.target * o.mask_known[..., None]
+    distance, exists = border_distances(shares, middle, normal, own, against)
+    # A surface in front of another class than the model's ends at the mask's border all the same.
+    to_any, any_exists = border_distances(shares, middle, normal, own, ~own)
+    distance = torch.where(exists, distance, to_any)
+    robust = 1 / distance.abs().clamp_min(max(LINEAR_FROM, blur))
+    pairs_per_length = normal.abs().sum(-1).clamp_min(1.0)  # neighbouring pixels along a pixel of the border
+    weight = (class_weight[owner] + class_weight[other]) / pairs_per_length * robust / o.head_area[:, None]
+    weight = weight * (exists | any_exists) * samples.candidates
+    return image_residuals(o, faces, samples.owner, normal, -distance, weight)
+
+
+def border_normals(label: Tensor, owner: Tensor, middle: Tensor) -> Tensor:
+    """Unit normals `[B,M,2]` of rendered borders, away from the surface that carries them: from the centroid of its
+    pixels in a window to the window's middle.
+
+    Args:
+        label: `[B,H,W]` class of each rendered pixel.
+        owner: `[B,M]` class that carries the border.
+        middle: `[B,M,2]` column and row of the border.
+    """
+    offset = torch.arange(-WINDOW, WINDOW + 1, device=label.device)
+    across = torch.stack(torch.meshgrid(offset, offset, indexing="xy"), dim=-1).flatten(0, 1)
+    around = middle[..., None, :].floor() + across
+    belongs = _at(label[..., None], around)[..., 0] == owner[..., None]
+    away = -((around - middle[..., None, :]) * belongs[..., None]).sum(-2)
+    return torch.nn.functional.normalize(away, dim=-1, eps=1e-6)
+
+
+def border_distances(
+    shares: Tensor, start: Tensor, normal: Tensor, own: Tensor, against: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Signed distance `[B,M]` (pixels) along the normal to the nearest place where one set of classes gives way to
+    another in that direction, and bool `[B,M]`: there is one within `REACH`.
+
+    Args:
+        shares: `[B,H,W,C]` of each class in a pixel; 0 where the mask is unknown.
+        start: `[B,M,2]` column and row, counted from the first pixel's centre.
+        normal: `[B,M,2]` unit vectors.
+        own, against: bool `[B,M,C]` the classes before and behind the border.
+    """
+    along = torch.arange(-REACH, REACH + 1, device=shares.device) + 0.5
+    at = start[..., None, :] + along[:, None] * normal[..., None, :]
+    sign = own.to(shares) - against.to(shares)
+    difference = torch.einsum("bmkc,bmc->bmk", _at(shares, at), sign)
+    before, behind = difference[..., :-1], difference[..., 1:]
+    crosses = (before > 0) & (behind <= 0)
+    crossing = along[:-1] + before / (before - behind).clamp_min(1e-6)
+    length = torch.where(crosses, crossing.abs(), torch.inf)
+    nearest = length.argmin(-1, keepdim=True)
+    return crossing.gather(-1, nearest)[..., 0], crosses.any(-1)
+
+
+def _xy(place: Tensor, width: int) -> Tensor:
+    """Column and row `[...,2]` of flat pixel indices."""
+    return torch.stack([place % width, place // width], dim=-1).float()
+
+
+def _at(image: Tensor, at: Tensor) -> Tensor:
+    """Values `[B,...,C]` of images `[B,H,W,C]` in the pixels nearest to columns and rows `at [B,...,2]`."""
+    height, width = image.shape[1:3]
+    column, row = at.round().long().unbind(-1)
+    place = row.clamp(0, height - 1) * width + column.clamp(0, width - 1)
+    view = torch.arange(len(image), device=image.device).view(-1, *[1] * (place.dim() - 1)) * (height * width)
+    return torch.nn.functional.embedding(place + view, image.flatten(0, 2))
