@@ -21,7 +21,7 @@ REACH = 24
 #: Half the width (pixels) of the window in which a border's normal is found.
 WINDOW = 3
 #: Samples of each view: of borders with the background, and of the others.
-OUTLINE_SAMPLES, INSIDE_SAMPLES = 192, 576
+OUTLINE_SAMPLES, INSIDE_SAMPLES = 128, 384
 
 
 @dataclass(frozen=True)
@@ -103,10 +103,10 @@ def border_residuals(
     classes = torch.arange(len(class_weight), device=label.device)
     own = owner[..., None] == classes
     against = (other[..., None] == classes) | (inner[other][..., None] & inner & ~own)
-    shares = o.target * o.mask_known[..., None]
-    distance, exists = border_distances(shares, middle, normal, own, against)
+    profiles = share_profiles(o.target * o.mask_known[..., None], middle, normal)
+    distance, exists = border_distances(profiles, own, against)
     # A surface in front of another class than the model's ends at the mask's border all the same.
-    to_any, any_exists = border_distances(shares, middle, normal, own, ~own)
+    to_any, any_exists = border_distances(profiles, own, ~own)
     distance = torch.where(exists, distance, to_any)
     robust = 1 / distance.abs().clamp_min(max(LINEAR_FROM, blur))
     pairs_per_length = normal.abs().sum(-1).clamp_min(1.0)  # neighbouring pixels along a pixel of the border
@@ -132,24 +132,32 @@ def border_normals(label: Tensor, owner: Tensor, middle: Tensor) -> Tensor:
     return torch.nn.functional.normalize(away, dim=-1, eps=1e-6)
 
 
-def border_distances(
-    shares: Tensor, start: Tensor, normal: Tensor, own: Tensor, against: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Signed distance `[B,M]` (pixels) along the normal to the nearest place where one set of classes gives way to
-    another in that direction, and bool `[B,M]`: there is one within `REACH`.
+def share_profiles(shares: Tensor, start: Tensor, normal: Tensor) -> Tensor:
+    """Shares `[B,M,2R,C]` of the classes along normals, at -R + 0.5, ..., R - 0.5 pixels, where R is `REACH`.
 
     Args:
         shares: `[B,H,W,C]` of each class in a pixel; 0 where the mask is unknown.
         start: `[B,M,2]` column and row, counted from the first pixel's centre.
         normal: `[B,M,2]` unit vectors.
+    """
+    along = torch.arange(-REACH, REACH, device=shares.device) + 0.5
+    return _at(shares, start[..., None, :] + along[:, None] * normal[..., None, :])
+
+
+def border_distances(profiles: Tensor, own: Tensor, against: Tensor) -> tuple[Tensor, Tensor]:
+    """Signed distance `[B,M]` (pixels) along the normal to the nearest place where one set of classes gives way to
+    another in that direction, and bool `[B,M]`: there is one within `REACH`.
+
+    Args:
+        profiles: `[B,M,2R,C]` from `share_profiles`.
         own, against: bool `[B,M,C]` the classes before and behind the border.
     """
-    along = torch.arange(-REACH, REACH + 1, device=shares.device) + 0.5
-    at = start[..., None, :] + along[:, None] * normal[..., None, :]
-    sign = own.to(shares) - against.to(shares)
-    difference = torch.einsum("bmkc,bmc->bmk", _at(shares, at), sign)
+    along = torch.arange(-REACH, REACH, device=profiles.device) + 0.5
+    sets = torch.stack([own, against], dim=-1).to(profiles)
+    of_own, of_other = (profiles @ sets).unbind(-1)
+    difference = of_own - of_other
     before, behind = difference[..., :-1], difference[..., 1:]
-    crosses = (before > 0) & (behind <= 0)
+    crosses = (before > 0) & (behind <= 0) & (of_other[..., 1:] > 0)
     crossing = along[:-1] + before / (before - behind).clamp_min(1e-6)
     length = torch.where(crosses, crossing.abs(), torch.inf)
     nearest = length.argmin(-1, keepdim=True)

@@ -14,7 +14,7 @@ from headfit.render import COLOUR_LOSS
 from headfit.render.appearance import gloss, sample_albedo, shading
 
 #: Pixels of each view whose colour is compared.
-SAMPLES = 1024
+SAMPLES = 512
 
 
 def colour_residuals(o: Observation, model: FittedHead, generator: torch.Generator) -> PointResiduals:

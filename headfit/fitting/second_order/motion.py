@@ -68,9 +68,7 @@ class VertexMotion:
         in_world = torch.einsum("ir,jrcp->jcip", turn, motions)
         return (weighted @ in_world.flatten(0, 1).flatten(1)).unflatten(1, in_world.shape[2:])
 
-    def _by_expression(
-        self, frame: Tensor, through_cage: Tensor, cage: Tensor, pivots: Tensor, turn: Tensor
-    ) -> Tensor:
+    def _by_expression(self, frame: Tensor, through_cage: Tensor, cage: Tensor, pivots: Tensor, turn: Tensor) -> Tensor:
         """Derivatives `[Vc,3,E]` by the units: of the cage, of units that act together, and of pivots that follow."""
         g, head = self.geometry, self.geometry.head
         expression = g.expression[frame]
@@ -90,7 +88,9 @@ class VertexMotion:
         """Derivatives `[Vc,3,6J]` by the joints: of their motions, and of the pose correctives."""
         g, head = self.geometry, self.geometry.head
         row = g.joints_scaled[frame]
-        motions = jacobian(lambda r: head.joint_motions(pivots.expand(len(r), -1, -1), r * g.joint_units), row).flatten(3)
+        motions = jacobian(lambda r: head.joint_motions(pivots.expand(len(r), -1, -1), r * g.joint_units), row).flatten(
+            3
+        )
         total = self._moved_by(motions, cage, turn)
         if len(head.pose_correctives):
             weights = jacobian(lambda r: head.corrective_weights(r * g.joint_units), row).flatten(1)

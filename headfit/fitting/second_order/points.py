@@ -14,7 +14,8 @@ from headfit.fitting.terms.temporal import NOISE, STRIDE, neighbour_points
 
 
 def landmark_residuals(o: Observation, model: FittedHead, stage: Stage) -> PointResiduals:
-    """Distances of the landmarks in the views along x and y (pixels), as in the landmark term."""
+    """Distances of the landmarks in the views along x and y (pixels), as in the landmark term,
+    whose mean over the landmarks' weights is not taken here."""
     assert model.contour is not None  # see FittedHead.use_landmarks
     head = model.head
     contour_faces, contour_bary = model.contour(o.v_views, o.cameras.centres())
@@ -27,12 +28,9 @@ def landmark_residuals(o: Observation, model: FittedHead, stage: Stage) -> Point
     difference = o.cameras.project(points)[..., :2] - o.batch.landmarks
     area = o.head_area[:, None]
     relative = (difference.square().sum(-1) / area + SCALE**2).sqrt()
-    trust = landmark_weights(o, model, stage)
-    weight = trust / trust.sum().clamp_min(1.0) * SCALE / (area * relative)
+    weight = landmark_weights(o, model, stage) * SCALE / (area * relative)
     along = torch.eye(2).to(bary)[:, None, None].expand(2, views, corners.shape[1], 2)
-    parts = [
-        point_residuals(o, corners, bary, along[axis], difference[..., axis], weight) for axis in (0, 1)
-    ]
+    parts = [point_residuals(o, corners, bary, along[axis], difference[..., axis], weight) for axis in (0, 1)]
     return PointResiduals.cat(parts)
 
 

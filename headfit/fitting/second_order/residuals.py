@@ -28,11 +28,17 @@ class PointResiduals:
     weight: Tensor
 
     @classmethod
+    def none(cls, device: torch.device) -> PointResiduals:
+        """No residuals."""
+        vectors, values = torch.zeros(0, 3, device=device), torch.zeros(0, device=device)
+        return cls(vectors.long(), vectors, vectors, values, values)
+
+    @classmethod
     def cat(cls, parts: list[PointResiduals]) -> PointResiduals:
         """All residuals of several parts."""
         return cls(*(torch.cat([getattr(part, name) for part in parts]) for name in cls.__dataclass_fields__))
 
-    def times(self, factor: float) -> PointResiduals:
+    def times(self, factor: float | Tensor) -> PointResiduals:
         """The residuals with all weights multiplied by a factor."""
         return replace(self, weight=self.weight * factor)
 

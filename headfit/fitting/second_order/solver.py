@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -10,6 +12,7 @@ from headfit.errors import HeadfitError
 from headfit.fitting.config import Stage
 from headfit.fitting.model import FittedHead
 from headfit.fitting.observation import Observation
+from headfit.fitting.parallel import all_reduce_sum
 from headfit.fitting.second_order.borders import (
     INNER,
     INSIDE_SAMPLES,
@@ -23,7 +26,12 @@ from headfit.fitting.second_order.normal_equations import NormalEquations
 from headfit.fitting.second_order.points import landmark_residuals, temporal_residuals
 from headfit.fitting.second_order.residuals import PointResiduals
 from headfit.fitting.second_order.unknowns import Columns
+from headfit.fitting.terms import TERMS
 from headfit.fitting.terms.expression import OUTSIDE
+from headfit.fitting.terms.landmark import landmark_weights
+
+#: The data terms that have residuals.
+DATA_TERMS = ("mask", "photometric", "landmark", "temporal")
 
 
 class GaussNewton:
@@ -44,7 +52,7 @@ class GaussNewton:
 
     @torch.no_grad()
     def step(self, batch: ViewBatch, stage: Stage, number: int) -> dict[str, Tensor]:
-        """Take a step; returns the cost of each data term before it.
+        """Take a step; returns the cost of each data term before it, of this process's views.
 
         Args:
             batch: the views of a step: some frames, each in some cameras.
@@ -54,41 +62,64 @@ class GaussNewton:
         Raises:
             HeadfitError: none of the stage's terms applies to this capture and head model.
         """
+        names = [name for name in DATA_TERMS if TERMS[name].applies(self.model, stage)]
+        names = [name for name in names if name != "photometric" or self.model.has_texture]
+        if not names:
+            raise HeadfitError("none of the stage's loss terms applies to this capture and head model")
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + number)
-        costs: list[dict[str, Tensor]] = []
-        for frame in batch.frame.unique().tolist():  # one at a time: a frame's views and derivatives are large
-            o = self.model.observe(batch.only(batch.frame == frame), crop_blur=0.0)
-            residuals = self._residuals(o, stage, generator)
-            if not residuals:
-                raise HeadfitError("none of the stage's loss terms applies to this capture and head model")
-            self._move(o.frames[0], PointResiduals.cat(list(residuals.values())), stage)
-            costs.append({name: part.cost() / stage.weights[name] for name, part in residuals.items()})
-        return {name: torch.stack([cost[name] for cost in costs]).mean() for name in costs[0]}
+        costs = torch.zeros(len(names), device=self.model.device)
+        views = all_reduce_sum(torch.bincount(batch.frame, minlength=len(self.model.visited)).to(costs))
+        frames = views.nonzero()[:, 0]
+        for frame in frames:  # one at a time: a frame's views and derivatives are large
+            own = batch.frame == frame.to(batch.frame)
+            o = self.model.observe(batch.only(own), crop_blur=0.0) if own.any() else None
+            found = self._residuals(o, names, stage, views[frame], generator)
+            costs += torch.stack([part.cost() / stage.weights[name] for name, part in zip(names, found, strict=True)])
+            self._move(frame, PointResiduals.cat(found), stage)
+        return dict(zip(names, costs / len(frames), strict=True))
 
     def _move(self, frame: Tensor, residuals: PointResiduals, stage: Stage) -> None:
-        """Move a frame `[]` to the minimum of the linearised residuals and of its priors."""
+        """Move a frame `[]` to the minimum of the linearised residuals of all processes, and of its priors."""
         geometry = self.model.geometry
         columns = Columns.of(geometry, stage.rates)
         values = columns.values(geometry, frame)
         equations = NormalEquations.of(residuals, VertexMotion(geometry, columns)(frame))
-        self._add_priors(equations, columns, values, stage)
+        equations = NormalEquations(all_reduce_sum(equations.matrix), all_reduce_sum(equations.gradient))
+        add_priors(equations, columns, values, stage, self.model.head.expression_lowest)
         lowest = torch.maximum(columns.lowest - values, -columns.longest)
         highest = torch.minimum(columns.highest - values, columns.longest)
         columns.store(geometry, frame, values + equations.solve(lowest, highest).to(values))
 
-    def _residuals(self, o: Observation, stage: Stage, generator: torch.Generator) -> dict[str, PointResiduals]:
-        """The residuals of each data term in one frame's views, weighted so that their costs add up to its loss."""
-        found = {}
-        weights = {name: weight for name, weight in stage.weights.items() if weight > 0}
-        if "mask" in weights:
-            found["mask"] = self._borders(o, stage.blur, generator).times(weights["mask"] / len(o.v_views))
-        if "photometric" in weights and self.model.has_texture:
-            part = colour_residuals(o, self.model, generator)
-            found["photometric"] = part.times(weights["photometric"] / len(o.v_views))
-        if "landmark" in weights and self.model.use_landmarks:
-            found["landmark"] = landmark_residuals(o, self.model, stage).times(weights["landmark"])
-        if "temporal" in weights:
-            found["temporal"] = temporal_residuals(o, self.model).times(weights["temporal"])
+    def _residuals(
+        self, o: Observation | None, names: Sequence[str], stage: Stage, views: Tensor, generator: torch.Generator
+    ) -> list[PointResiduals]:
+        """The residuals of some data terms, weighted so that their costs add up to the frame's loss.
+
+        Args:
+            o: this process's views of a frame; None where it has none.
+            names: the terms.
+            stage: their weights.
+            views: `[]` number of views of the frame in all processes.
+            generator: draws pixels.
+        """
+        found = []
+        for name in names:
+            weight = stage.weights[name]
+            if name == "landmark":  # the term is a mean over landmarks by their weights
+                trust = landmark_weights(o, self.model, stage).sum() if o else views.new_zeros(())
+                factor = weight / all_reduce_sum(trust).clamp_min(1.0)
+            else:
+                factor = weight / views
+            if o is None:
+                found.append(PointResiduals.none(self.model.device))
+            elif name == "mask":
+                found.append(self._borders(o, stage.blur, generator).times(factor))
+            elif name == "photometric":
+                found.append(colour_residuals(o, self.model, generator).times(factor))
+            elif name == "landmark":
+                found.append(landmark_residuals(o, self.model, stage).times(factor))
+            else:
+                found.append(temporal_residuals(o, self.model).times(factor * len(o.v_views)))
         return found
 
     def _borders(self, o: Observation, blur: float, generator: torch.Generator) -> PointResiduals:
@@ -114,15 +145,24 @@ class GaussNewton:
         of_index = torch.cat([of_face, below_neck, of_face.new_zeros(1)])  # index -1: background
         return of_index[o.fragments.index_img.long()]
 
-    def _add_priors(self, equations: NormalEquations, columns: Columns, values: Tensor, stage: Stage) -> None:
-        """Add the costs of `expression_prior` and of the joints, whose unknowns have the values `[P]`."""
-        for name, of_group in columns.parameter.items():
-            row = values[of_group]
-            if name == "expression":
-                weight, lowest = 2 * stage.weights.get("expression", 0.0), self.model.head.expression_lowest
-                outside = row - row.clamp(lowest, torch.ones_like(lowest))
-                curvature = weight * (1 + OUTSIDE * (outside != 0).to(row))
-                equations.add_diagonal(of_group, curvature, weight * (row + OUTSIDE * outside))
-            elif name == "joints_scaled":
-                weight = 2 * stage.weights.get("joints", 0.0)
-                equations.add_diagonal(of_group, torch.full_like(row, weight), weight * row)
+
+def add_priors(equations: NormalEquations, columns: Columns, values: Tensor, stage: Stage, lowest: Tensor) -> None:
+    """Add the costs of `expression_prior` and of the joints.
+
+    Args:
+        equations: of a frame; changed in place.
+        columns: its unknowns.
+        values: `[P]` what they are.
+        stage: weights of the priors.
+        lowest: `[E]` lowest values of the expression units.
+    """
+    for name, of_group in columns.parameter.items():
+        row = values[of_group]
+        if name == "expression":
+            weight = 2 * stage.weights.get("expression", 0.0)
+            outside = row - row.clamp(lowest, torch.ones_like(lowest))
+            curvature = weight * (1 + OUTSIDE * (outside != 0).to(row))
+            equations.add_diagonal(of_group, curvature, weight * (row + OUTSIDE * outside))
+        elif name == "joints_scaled":
+            weight = 2 * stage.weights.get("joints", 0.0)
+            equations.add_diagonal(of_group, torch.full_like(row, weight), weight * row)

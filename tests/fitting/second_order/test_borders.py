@@ -1,0 +1,83 @@
+"""Label borders: how they are found in a rendered picture, and how far they are from those of a mask."""
+
+import pytest
+import torch
+
+from headfit.fitting.second_order.borders import (
+    REACH,
+    border_distances,
+    border_normals,
+    sample_borders,
+    share_profiles,
+)
+
+A, B, C = 1, 2, 3
+
+
+def shares(size: int, edges: list[float], classes: list[int]) -> torch.Tensor:
+    """Class shares `[1,H,W,4]` of upright bands of classes between columns `edges` (from the picture's left side)."""
+    x = torch.arange(size, dtype=torch.float32)
+    image = torch.zeros(1, size, size, 4)
+    for low, high, index in zip([0.0, *edges], [*edges, float(size)], classes, strict=True):
+        image[..., index] += (torch.minimum(x + 1, torch.tensor(high)) - torch.maximum(x, torch.tensor(low))).clamp(
+            0, 1
+        )
+    return image
+
+
+def sets(*members: int) -> torch.Tensor:
+    return torch.isin(torch.arange(4), torch.tensor(members))[None, None]
+
+
+def distance_from(column: float, image: torch.Tensor, own: torch.Tensor, other: torch.Tensor, along=1.0):
+    start = torch.tensor([[[column, 30.0]]])
+    profiles = share_profiles(image, start, torch.tensor([[[along, 0.0]]]))
+    distance, exists = border_distances(profiles, own, other)
+    return float(distance), bool(exists)
+
+
+@pytest.mark.parametrize("edge", [22.0, 30.25, 30.6, 41.8])
+def test_distance_is_that_of_the_border_to_a_fraction_of_a_pixel(edge):
+    """Columns count from the centre of the first pixel, edges from its left side."""
+    distance, exists = distance_from(29.5, shares(64, [edge], [A, B]), sets(A), sets(B))
+    assert exists and distance == pytest.approx(edge - 30.0, abs=0.26)
+
+
+def test_a_border_the_other_way_round_is_not_the_same_one():
+    """From an open mouth's lower lip, whose outer border has skin below, the upper lip's has skin above."""
+    image = shares(64, [20, 26, 44, 50], [B, A, C, A, B])
+    distance, exists = distance_from(31.5, image, sets(A), sets(B))
+    assert exists and distance == pytest.approx(50 - 32, abs=0.26), "not the nearer one at 20"
+    distance, exists = distance_from(31.5, image, sets(A), sets(B), along=-1.0)
+    assert exists and distance == pytest.approx(32 - 20, abs=0.26)
+
+
+def test_borders_out_of_reach_and_unknown_pixels_are_none():
+    far = shares(128, [30.0 + REACH + 3], [A, B])
+    assert not distance_from(29.5, far, sets(A), sets(B))[1]
+    unknown = shares(64, [33.0], [A, B])
+    unknown[:, :, 32:] = 0  # the border is not seen: class A ends where knowledge does
+    assert not distance_from(25.5, unknown, sets(A), sets(B))[1]
+
+
+def test_normals_point_away_from_what_carries_the_border():
+    y, x = torch.meshgrid(torch.arange(64.0), torch.arange(64.0), indexing="ij")
+    inside = ((x - 32).square() + (y - 32).square()).sqrt() < 20
+    label = torch.where(inside, A, B)[None]
+    angle = torch.linspace(0.2, 6.0, 9)
+    middle = 32 + 20 * torch.stack([angle.cos(), angle.sin()], dim=-1)[None]
+    normal = border_normals(label, torch.full((1, 9), A), middle)
+    assert ((normal * (middle - 32) / 20).sum(-1) > 0.97).all()
+
+
+def test_the_nearer_surface_carries_a_border_and_unknown_pixels_have_none():
+    label = torch.tensor([[[0, A, A, B, -1, B, C]]])
+    depth = torch.tensor([[[0.0, 1.0, 1.0, 0.5, 0.4, 1.0, 2.0]]])
+    known = torch.ones(1, 1, 7, dtype=torch.bool)
+    samples = sample_borders(label, depth, known, (4, 8), torch.Generator().manual_seed(0))
+    found = set(zip(samples.owner[0].tolist(), samples.other[0].tolist(), strict=True))
+    assert found == {(1, 0), (3, 2), (5, 6)}
+    assert samples.candidates[0].tolist() == [0.25] * 4 + [0.25] * 8
+    known[..., 6] = False
+    samples = sample_borders(label, depth, known, (4, 8), torch.Generator().manual_seed(0))
+    assert set(samples.owner[0].tolist()) == {1, 3}
