@@ -19,9 +19,11 @@ ALLOWED: dict[str, set[str]] = {
     "fitting": {"capture", "head", "raster", "render"},
     "evaluate": {"capture", "fitting", "raster", "render"},
     "export": {"capture", "fitting", "head", "render"},
+    "report": {"capture", "evaluate", "export", "fitting"},
     "synth": {"capture", "export", "head", "raster", "render"},
+    "view": {"capture", "export", "fitting", "head", "raster", "render"},
     "modelling": {"capture", "evaluate", "fitting", "head", "raster", "render", "synth"},
-    "commands": {"capture", "evaluate", "export", "fitting", "head", "modelling", "prepare", "synth"},
+    "commands": {"capture", "evaluate", "export", "fitting", "head", "modelling", "prepare", "report", "synth", "view"},
     "cli": {"commands"},
 }
 

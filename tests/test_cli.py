@@ -8,7 +8,7 @@ from headfit import cli
 from headfit.commands.fit import settings_as_dotlist
 from headfit.errors import HeadfitError
 
-VERBS = ("import", "check", "landmarks", "fit", "export", "render", "evaluate", "synth")
+VERBS = ("import", "check", "landmarks", "fit", "export", "render", "evaluate", "view", "synth")
 
 
 def run(capsys, *argv):

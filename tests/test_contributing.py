@@ -20,7 +20,7 @@ COST = {
     "a parameter group": (0, 4),
     "a lens": (1, 2),
     "a reader of a dataset layout": (1, 2),
-    "an export format": (0, 16),
+    "an export format": (1, 2),
     "an edge rule": (0, 0),
 }
 

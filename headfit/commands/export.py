@@ -7,23 +7,48 @@ from pathlib import Path
 
 from headfit.commands.command import Command, add_run, capture_of
 
+#: Names of the formats in headfit.export, which is imported on use.
+FRAME_FORMATS, TAKE_FORMATS = "npz, ply, obj, glb", "glb-animation, usd, pc2, mdd, curves"
+
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add_run(parser, "to hear how it differs from the fitted one (default: meshes need none)")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write")
-    parser.add_argument("--format", default="npz", help="comma-separated names of formats: npz, ply, obj, glb")
+    parser.add_argument(
+        "--format",
+        default="npz",
+        metavar="NAME,NAME",
+        help=f"comma-separated names of formats: one file a frame {FRAME_FORMATS}; one file a take {TAKE_FORMATS}",
+    )
+    parser.add_argument(
+        "--fps", type=_rate, metavar="N", help="frames a second of an animation (default: those of the capture)"
+    )
+
+
+def _rate(text: str) -> float:
+    """Frames a second."""
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = 0.0
+    if not 0 < rate < 1e4:
+        raise argparse.ArgumentTypeError(f"{text}: expected frames a second, like 29.97")
+    return rate
 
 
 def _run(args: argparse.Namespace) -> None:
     from headfit.capture.summary import CaptureSummary
-    from headfit.export import export_meshes
+    from headfit.export import Take, write_take
     from headfit.fitting.run_folder import load_run
 
     run = load_run(args.run)
     if args.capture:
         for change in run.model.capture.differences(CaptureSummary.of(capture_of(run, args.capture))):
             print(f"the capture differs from the fitted one: {change}")
-    export_meshes(run.model, args.out, [name for name in args.format.split(",") if name])
+    take = Take.of(run.model, args.fps)
+    write_take(take, args.out, [name for name in args.format.split(",") if name])
+    for note in take.notes:
+        print(note)
     print(f"exported: {args.out}")
 
 

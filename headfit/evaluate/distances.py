@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -94,7 +95,7 @@ class _Target:
         return np.einsum("nk,nkd->nd", bary, vertices[self.faces[face]])
 
 
-def surface_distances(model: FittedHead, truth: TrueMeshes, regions: list[Region]) -> dict[str, dict[str, float]]:
+def surface_distances(model: FittedHead, truth: TrueMeshes, regions: list[Region]) -> dict[str, dict[str, Any]]:
     """Distances from the seen ground-truth vertices to the fitted surface, pooled over frames.
 
     A ground-truth vertex is ignored if its closest point is on the border of the open neck: it is below the cut of the
@@ -107,17 +108,20 @@ def surface_distances(model: FittedHead, truth: TrueMeshes, regions: list[Region
 
     Returns:
         For each region that was seen: median_mm, p95_mm, vertices (number of pooled samples), and sliding_median_mm,
-        sliding_p95_mm (tangential drift). The drift of a ground-truth vertex is the distance between two surface
-        points: the one closest to it when it was first seen, moved with the fitted surface, and the one closest now.
+        sliding_p95_mm (tangential drift); by_frame_mm, the median of each frame that has samples. The drift of a
+        ground-truth vertex is the distance between two surface points: the one closest to it when it was first seen,
+        moved with the fitted surface, and the one closest now.
     """
     by_labels: dict[frozenset[str] | None, list[Region]] = {}
     for region in regions:
         by_labels.setdefault(region.labels, []).append(region)
     targets = [_Target(model, labels, members) for labels, members in by_labels.items()]
+    measured_frames = []
     for index, frame in enumerate(tqdm(model.capture.frames, desc="distances", unit="frame")):
         vertices = truth.vertices(frame)
         if vertices is None:
             continue
+        measured_frames.append(frame)
         vertices = model.capture.world.to_local(vertices)
         seen = seen_vertices(truth, vertices, model.capture.cameras)
         fitted = model.vertices(index).cpu().numpy().astype(np.float64)
@@ -125,7 +129,7 @@ def surface_distances(model: FittedHead, truth: TrueMeshes, regions: list[Region
             if len(target.faces):
                 target.measure(fitted, vertices, seen)
     measured = {
-        name: _summary(distances, target.slides[name])
+        name: _summary(distances, target.slides[name], measured_frames)
         for target in targets
         for name, distances in target.distances.items()
         if sum(map(len, distances)) > 0
@@ -133,9 +137,10 @@ def surface_distances(model: FittedHead, truth: TrueMeshes, regions: list[Region
     return {region.name: measured[region.name] for region in regions if region.name in measured}
 
 
-def _summary(distances: list[np.ndarray], slides: list[np.ndarray]) -> dict[str, float]:
+def _summary(distances: list[np.ndarray], slides: list[np.ndarray], frames: list[str]) -> dict[str, Any]:
+    """A row of `surface_distances`, of the distances and slides (metres) of each of `frames`."""
     distance = np.concatenate(distances) * 1e3
-    summary = {
+    summary: dict[str, Any] = {
         "median_mm": float(np.median(distance)),
         "p95_mm": float(np.percentile(distance, 95)),
         "vertices": len(distance),
@@ -144,4 +149,6 @@ def _summary(distances: list[np.ndarray], slides: list[np.ndarray]) -> dict[str,
         slide = np.concatenate(slides) * 1e3
         summary["sliding_median_mm"] = float(np.median(slide))
         summary["sliding_p95_mm"] = float(np.percentile(slide, 95))
+    by_frame = zip(frames, distances, strict=True)
+    summary["by_frame_mm"] = {frame: round(float(np.median(d)) * 1e3, 4) for frame, d in by_frame if len(d)}
     return summary

@@ -13,37 +13,27 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from headfit.capture import CaptureSource, open_capture
-from headfit.capture.framing import framings_at
 from headfit.capture.landmark_files import CONTOUR_COUNT
 from headfit.capture.manifest import camera_entry
 from headfit.capture.source import read_or_none
 from headfit.capture.triangulate import triangulate
-from headfit.capture.views import ViewBatch, ViewReader
+from headfit.capture.views import ViewReader
 from headfit.evaluate.face_groups import landmark_distances
-from headfit.evaluate.image_shift import estimate_shift
+from headfit.evaluate.residuals import ViewResiduals, measure_residuals
 from headfit.evaluate.verdict import Floor, judge_fit, measure_floor
 from headfit.files import write_atomically
 from headfit.fitting.model import FittedHead
-from headfit.fitting.observation import Observation
 from headfit.fitting.run_folder import TENSORBOARD, Run
-from headfit.render.filters import gaussian_blur
+from headfit.fitting.summaries import write_figures
 from headfit.sampling import evenly_spaced
 
 HEALTH, CAMERAS = "health.json", "cameras.json"
 #: Maximum number of entries of a kind in the printed summary; the file has all.
 MAX_LISTED = 8
-#: Pixels across the head in the pictures that are compared; number of views compared at once, and in total (but at
-#: least two of every frame).
-RESOLUTION, BATCH_VIEWS, MAX_VIEWS = 256, 16, 1024
-#: Blur (pixels at RESOLUTION), so that borders a few pixels apart overlap.
-BLUR = 2.0
 #: A view is badly explained when a residual is this many times what is usual for its camera and its frame, and lies
 #: this many standard deviations (robust, of the logarithm, over all views) above it.
 HIGH_RATIO, HIGH_SIGMAS = {"mask": 1.8, "colour": 1.4}, 8.0
@@ -54,8 +44,6 @@ MIN_RESIDUAL = {"mask": 0.005, "colour": 0.004}
 OFF_SHARE, OFF_SIGMAS = 0.006, 4.0
 #: Every 50th vertex says how far a correction moves the head.
 CORRECTION_STRIDE = 50
-#: Share of a mask's head that the model's below-neck region may cover.
-MAX_COVERED = 0.5
 #: Number of frames whose landmarks say how far off a camera is; least number of views of one that are triangulated.
 LANDMARK_FRAMES, MIN_LANDMARK_VIEWS = 12, 4
 
@@ -108,28 +96,14 @@ class Health:
         write_atomically(run / HEALTH, json.dumps(asdict(self), indent=1))
 
 
-@dataclass(frozen=True)
-class _Views:
-    """Per view: indices, residuals (nan: not known), shift in the camera's own pixels (nan), size of the head there,
-    IoU of the head (nan), error of the landmarks relative to the head's size (nan)."""
-
-    frame: NDArray[np.int64]
-    camera: NDArray[np.int64]
-    mask: NDArray[np.float64]
-    colour: NDArray[np.float64]
-    shift: NDArray[np.float64]
-    head_size: NDArray[np.float64]
-    head_iou: NDArray[np.float64]
-    landmark_error: NDArray[np.float64]
-
-
-def examine(run: Run, capture: CaptureSource) -> Health:
-    """Compare the fitted model with the capture's pictures, held-out cameras included.
+def examine(run: Run, capture: CaptureSource) -> tuple[Health, ViewResiduals]:
+    """The health of a run, and the residuals that it follows from: the fitted model is compared with the capture's
+    pictures, held-out cameras included.
 
     `capture` has the run's frames and cameras, in its order.
     """
     reader = ViewReader(capture, run.model.classes, cache_bytes=0)
-    views = _measure(run.model, reader)
+    views = measure_residuals(run.model, reader)
     ignored = {kind: list(files) for kind, files in run.skipped.items()}
     for kind, files in reader.skipped.items():
         ignored[kind] = list(dict.fromkeys(ignored.get(kind, []) + files))
@@ -137,7 +111,7 @@ def examine(run: Run, capture: CaptureSource) -> Health:
     floor = measure_floor(views.head_iou, views.landmark_error)
     off = sum(camera.off for camera in cameras)
     parts = landmark_distances(run.model, capture)
-    return Health(
+    health = Health(
         verdict=judge_fit(floor, parts, len(frames), off, sum(map(len, ignored.values()))),
         floor=floor,
         landmarks_mm=parts,
@@ -146,114 +120,44 @@ def examine(run: Run, capture: CaptureSource) -> Health:
         frames=frames,
         cameras=cameras,
     )
+    return health, views
 
 
-def report_health(run: Run) -> str:
+def report_health(run: Run, capture: CaptureSource | None = None) -> str:
     """Examine a run against its capture, print the summary, and keep it in `health.json` and TensorBoard.
 
-    The corrected cameras, in metres and as entries of a capture.json, are written to `cameras.json`.
+    The residuals of every view are written to `views.json`. The corrected cameras, in metres and as entries of a
+    capture.json, are written to `cameras.json`.
+
+    Args:
+        run: the fit.
+        capture: the capture that it was fitted to; None: it is where it was then.
 
     Returns:
         The verdict.
     """
-    health = examine(run, open_capture(run.args.capture, run.args.selection))
+    health, views = examine(run, capture or open_capture(run.args.capture, run.args.selection))
     health.save(run.path)
+    views.save(run.path, run.model.capture)
     cameras = [run.model.capture.world.world_camera(camera) for camera in run.model.corrected_cameras()]
     corrected = {"units": "m", "cameras": [camera_entry(camera) for camera in cameras]}
     write_atomically(run.path / CAMERAS, json.dumps(corrected, indent=1))
     summary = format_health(health)
     print(summary)
+    figures = {
+        "head_iou": health.floor.head_iou,
+        "overlapping": health.floor.overlapping,
+        "landmark_error": health.floor.landmark_error,
+        "frames_with_high_residual": len(health.frames),
+        "cameras_off": sum(camera.off for camera in health.cameras),
+    }
+    write_figures(run.path, {f"health/{name}": value for name, value in figures.items()})
     with SummaryWriter(str(run.path / TENSORBOARD)) as writer:
         writer.add_text("health", "```\n" + summary + "\n```", 0)
     return health.verdict
 
 
-def _measure(model: FittedHead, reader: ViewReader) -> _Views:
-    framings = framings_at(model.head_windows, RESOLUTION)
-    rows = [_compare(model, reader.batch(pairs, framings)) for pairs in _plan(model)]
-    return _Views(*(np.concatenate(column) for column in zip(*rows, strict=True)))
-
-
-def _plan(model: FittedHead) -> list[list[tuple[int, int]]]:
-    """Batches of views (frame, camera): all, or for a long capture some cameras of every frame in turn."""
-    cameras, frames = model.capture.cameras, len(model.capture.frames)
-    each = min(len(cameras), max(2, MAX_VIEWS // frames))
-    pairs = [(f, (f * each + i) % len(cameras)) for f in range(frames) for i in range(each)]
-    return [pairs[i : i + BATCH_VIEWS] for i in range(0, len(pairs), BATCH_VIEWS)]
-
-
-@torch.no_grad()
-def _compare(model: FittedHead, batch: ViewBatch) -> tuple[NDArray, ...]:
-    """The fields of _Views for one batch."""
-    o = model.observe(batch)
-    colours = model.compare_colours(o)
-    rendered = model.class_images(o)
-    head = ((1 - o.target[..., 0]) * o.mask_known).sum((1, 2))
-    wrong = (1 - (rendered * o.target).sum(-1)) * o.mask_known
-    error = (colours.rendered - colours.image).abs().mean(-1)
-    lit = colours.lit & model.has_texture
-    unknown = error.new_tensor(torch.nan)
-    skin_error = [e[where].mean() if where.any() else unknown for e, where in zip(error, lit, strict=True)]
-    weight = torch.stack([_inside(o.mask_known)] * 3 + [_inside(lit)], dim=-1)
-    shift = estimate_shift(
-        gaussian_blur(torch.cat([_features(model, rendered), colours.rendered.mean(-1, keepdim=True)], -1), BLUR),
-        gaussian_blur(torch.cat([_features(model, o.target), colours.image.mean(-1, keepdim=True)], -1), BLUR),
-        weight,
-    )
-    own = 1 / shift.new_tensor([framing.factors for framing in batch.framings])  # picture pixels per compared pixel
-    head_size = torch.where(head > 0, head, o.fragments.head.sum((1, 2)).to(head)).sqrt()
-    share = torch.where(head > 0, wrong.sum((1, 2)) / head.clamp_min(1), torch.nan)
-    floor = (_head_iou(o, rendered), _landmark_error(model, o))
-    numbers = (share, torch.stack(skin_error), shift * own, head_size * own.mean(1), *floor)
-    return (o.batch.frame.cpu().numpy(), o.batch.camera.cpu().numpy(), *(n.double().cpu().numpy() for n in numbers))
-
-
-def _head_iou(o: Observation, rendered: Tensor) -> Tensor:
-    """IoU `[B]` of the heads of class images `[B,H,W,C]` and masks; NaN without a mask, or without any head.
-
-    What lies below the model's neck is left out, unless it covers most of the mask's head: then the model is too high.
-    """
-    masked = (1 - o.target[..., 0]) * (o.batch.label_weight == 255)
-    covered = (masked * o.fragments.below_neck).sum((1, 2)) > MAX_COVERED * masked.sum((1, 2))
-    known = o.mask_known | (o.fragments.below_neck & covered[:, None, None])
-    mine, theirs = (1 - rendered[..., 0]) * o.mask_known, masked * known
-    union = torch.maximum(mine, theirs).sum((1, 2))
-    iou = torch.minimum(mine, theirs).sum((1, 2)) / union.clamp_min(1)
-    return iou.where(o.has_mask.flatten() & (union >= 1), torch.nan)
-
-
-def _landmark_error(model: FittedHead, o: Observation) -> Tensor:
-    """Median distance `[B]` of the landmarks from the model's, relative to the head's size; nan without landmarks. The
-    jaw line is left out."""
-    if not model.use_landmarks:
-        return o.head_area.new_full((len(o.batch.frame),), torch.nan)
-    inner = o.cameras.project(model.head.landmarks(o.v_views)[:, CONTOUR_COUNT:])[..., :2]
-    distance = (inner - o.batch.landmarks[:, CONTOUR_COUNT:]).norm(dim=-1)
-    seen = o.batch.landmark_weight[:, CONTOUR_COUNT:] > 0
-    # View by view: the median along a dimension has no deterministic CUDA kernel.
-    medians = torch.stack([of_view.nanmedian() for of_view in distance.where(seen, torch.nan)])
-    return medians / o.head_area.sqrt()
-
-
-def _features(model: FittedHead, classes: Tensor) -> Tensor:
-    """Images `[B,H,W,3]` of head, mouth with lips, and eyes, from class images `[B,H,W,C]`: they show a shift best."""
-    names = model.classes.names
-    eyes = [name.endswith("_eye") for name in names]
-    skin = [name in ("background", "skin", "hair") for name in names]
-    mouth = [not (a or b) for a, b in zip(eyes, skin, strict=True)]
-    head = [name != "background" for name in names]
-    return classes @ torch.tensor([head, mouth, eyes], dtype=classes.dtype, device=classes.device).T
-
-
-def _inside(where: Tensor) -> Tensor:
-    """Bool `[B,H,W]` without a margin as wide as the blur reaches, as float."""
-    radius = round(3 * BLUR)
-    outside = F.pad((~where).float(), [radius] * 4, value=1.0)
-    rows = F.max_pool2d(outside, (1, 2 * radius + 1), stride=1)
-    return (F.max_pool2d(rows, (2 * radius + 1, 1), stride=1) == 0).float()
-
-
-def _high_residuals(model: FittedHead, views: _Views) -> list[HighResidual]:
+def _high_residuals(model: FittedHead, views: ViewResiduals) -> list[HighResidual]:
     ratios = {}
     high = np.zeros(len(views.frame), bool)
     for name in ("mask", "colour"):
@@ -285,7 +189,7 @@ def _median_of_group(values: NDArray, group: NDArray) -> NDArray:
     return medians
 
 
-def _camera_offsets(model: FittedHead, capture: CaptureSource, views: _Views) -> list[CameraOffset]:
+def _camera_offsets(model: FittedHead, capture: CaptureSource, views: ViewResiduals) -> list[CameraOffset]:
     by_landmarks = _landmark_offsets(model, capture)
     corrections = model.cameras.corrected(model.capture.cameras)
     points = model.vertices(0)[::CORRECTION_STRIDE].double().cpu().numpy()

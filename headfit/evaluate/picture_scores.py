@@ -60,25 +60,30 @@ class PictureScores:
 
     def result(self) -> dict[str, dict[str, Any]]:
         """For each kind: `psnr_db`, `psnr_raw_db`, `face_psnr_db`, `ssim` (means over views) and the number of `views`;
-        and for held-out cameras the fitted `gains` by camera."""
-        rows: dict[str, list[list[float]]] = defaultdict(list)
+        for held-out cameras the fitted `gains` by camera; and the same means for each of its `cameras`."""
+        rows: dict[str, dict[str, list[list[float]]]] = defaultdict(dict)
         gains: dict[str, list[float]] = {}
         for (kind, camera), views in self._views.items():
             gain = np.ones(3)
             if kind == "held_out":
                 gain = sum(head.ri for head, _, _ in views) / np.maximum(sum(head.rr for head, _, _ in views), 1e-12)
                 gains[camera] = gain.round(4).tolist()
-            for head, face, similarity in views:
-                of_face = np.nan if face is None else face.psnr(gain)
-                rows[kind].append([head.psnr(gain), head.psnr(np.ones(3)), of_face, similarity])
-        names = ("psnr_db", "psnr_raw_db", "face_psnr_db", "ssim")
-        result: dict[str, dict[str, Any]] = {}
-        for kind, values in rows.items():
-            known = np.array(values)
-            means = [
-                float(column[np.isfinite(column)].mean()) if np.isfinite(column).any() else None for column in known.T
+            rows[kind][camera] = [
+                [head.psnr(gain), head.psnr(np.ones(3)), np.nan if face is None else face.psnr(gain), similarity]
+                for head, face, similarity in views
             ]
-            result[kind] = dict(zip(names, means, strict=True), views=len(values))
+        result: dict[str, dict[str, Any]] = {}
+        for kind, cameras in rows.items():
+            result[kind] = _means([row for values in cameras.values() for row in values])
+            result[kind]["cameras"] = {camera: _means(values) for camera, values in cameras.items()}
         if gains:
             result["held_out"]["gains"] = gains
         return result
+
+
+def _means(rows: list[list[float]]) -> dict[str, Any]:
+    """The means of the scores of some views; None for a score that none of them has."""
+    names = ("psnr_db", "psnr_raw_db", "face_psnr_db", "ssim")
+    known = [column[np.isfinite(column)] for column in np.array(rows).T]
+    means = [float(column.mean()) if len(column) else None for column in known]
+    return dict(zip(names, means, strict=True), views=len(rows))

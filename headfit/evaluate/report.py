@@ -20,7 +20,9 @@ from headfit.evaluate.picture_scores import NOT_FACE, PictureScores
 from headfit.files import write_atomically
 from headfit.fitting.model import FittedHead
 from headfit.fitting.run_folder import Run
+from headfit.fitting.summaries import SCORES, write_figures
 
+METRICS = "metrics.json"
 _BACKGROUND = 0  # class 0 of every LabelClasses
 
 # Classes whose union is also reported, where both model and capture distinguish them.
@@ -65,7 +67,8 @@ def evaluate(run: Run, capture: CaptureSource, regions: Sequence[str] = ()) -> d
     result: dict[str, Any] = {"run": str(run.path), "capture": capture.location, **_score_views(run.model, capture)}
     if truth is not None:
         result["distances"] = surface_distances(run.model, truth, gt_regions)
-    write_atomically(run.path / "metrics.json", json.dumps(result, indent=1))
+    write_atomically(run.path / METRICS, json.dumps(result, indent=1))
+    write_figures(run.path, _figures(result))
     return result
 
 
@@ -102,6 +105,14 @@ def _score_views(model: FittedHead, capture: CaptureSource) -> dict[str, Any]:
         "damaged_views": damaged,
         "changes": changes,
     }
+
+
+def _figures(result: dict[str, Any]) -> dict[str, float | None]:
+    """The scores by which TensorBoard compares runs."""
+    figures = {f"score/{kind}/{name}": scores[name] for kind, scores in result["pictures"].items() for name in SCORES}
+    figures["score/iou/head"] = result["iou"].get("head")
+    distances = result.get("distances", {}).get("all", {})
+    return figures | {f"score/distance/{name}": distances.get(name) for name in ("median_mm", "p95_mm")}
 
 
 @dataclass(frozen=True)

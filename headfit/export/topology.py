@@ -59,6 +59,13 @@ class MeshTopology:
             part_names=np.array(["hair"], dtype=np.str_),
         )
 
+    def split_at_seams(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The mesh with one index per corner, in which a vertex on a UV seam is repeated for each UV it carries:
+        the vertex `[S]` behind each of its S, their UVs `[S,2]`, and the faces `[F,3]` int64 that index them."""
+        corners = np.stack([self.faces.reshape(-1), self.faces_uv.reshape(-1)], axis=-1)
+        split, corner_index = np.unique(corners, axis=0, return_inverse=True)
+        return split[:, 0], self.uvs[split[:, 1]], corner_index.reshape(-1, 3)
+
     def save(self, path: Path) -> None:
         """Write an npz that `numpy.load(path)` reads with its default `allow_pickle=False`."""
         np.savez_compressed(path, **{field.name: getattr(self, field.name) for field in fields(self)})

@@ -12,13 +12,16 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.plugins.io import TorchCheckpointIO
+from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from headfit.fitting.checkpoints import CHECKPOINT, keep_checkpoint
 from headfit.fitting.lock import RunLock
 from headfit.fitting.module import HeadFit
-from headfit.fitting.pictures import view_sheet, write_picture
+from headfit.fitting.pictures import overview, view_rows, view_sheets, write_picture
+from headfit.fitting.summaries import describe_run
 from headfit.interruption import SIGNALS, Interrupted, raise_if_asked
 
 
@@ -121,6 +124,7 @@ class StopWhenAsked(Callback):
 class Pictures(Callback):
     """Target, render, label borders and error map of fixed views, and the texture, to TensorBoard and `pictures/`.
 
+    TensorBoard has one sheet, so that its slider goes through the fit; `pictures/` has more cameras of each frame.
     Drawn every `every` steps and at the end of every stage, except of stages in windows, which a later stage refines.
     """
 
@@ -136,15 +140,29 @@ class Pictures(Callback):
         if not trainer.is_global_zero or not (end_of_stage or step - self._last >= self.every):
             return
         self._last = step
-        pictures = {f"views/{name}": sheet for name, sheet in view_sheet(fit.model, fit.data.capture)}
-        if fit.model.has_texture:
-            pictures["texture"] = fit.model.texture_image()
-        for name, image in pictures.items():
-            if trainer.logger is not None:
-                # The step that was done last: the next one is the first that a resumed run logs again.
-                trainer.logger.experiment.add_image(name, image, step - 1, dataformats="HWC")  # type: ignore[attr-defined]
-            if end_of_stage:
+        rows = list(view_rows(fit.model, fit.data.capture))
+        texture = {"texture": fit.model.texture_image()} if fit.model.has_texture else {}
+        for name, image in {"views": overview(rows), **texture}.items():
+            # The step that was done last: the next one is the first that a resumed run logs again.
+            _writer(trainer).add_image(name, image, step - 1, dataformats="HWC")
+        if end_of_stage:
+            sheets = {f"views/{frame}": sheet for frame, sheet in view_sheets(rows).items()}
+            for name, image in (sheets | texture).items():
                 write_picture(self.folder / fit.chunk.stage / f"{name}.png", image)
+
+
+class DescribeRun(Callback):
+    """Layout of the charts and settings, to TensorBoard, when a run begins; a resumed one has them."""
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.is_global_zero and trainer.global_step == 0:
+            fit = _fit(pl_module)
+            describe_run(_writer(trainer), fit.model.config, fit.plan, fit.terms)
+
+
+def _writer(trainer: pl.Trainer) -> SummaryWriter:
+    assert isinstance(trainer.logger, TensorBoardLogger)
+    return trainer.logger.experiment
 
 
 def _fit(pl_module: pl.LightningModule) -> HeadFit:

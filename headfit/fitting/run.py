@@ -23,7 +23,7 @@ from headfit.capture.summary import CaptureSummary
 from headfit.capture.world import WorldFrame
 from headfit.errors import HeadfitError
 from headfit.files import describe, make_folder, write_atomically
-from headfit.fitting.callbacks import KeepLast, Pictures, StageProgress, StopWhenAsked, WholeFileIO
+from headfit.fitting.callbacks import DescribeRun, KeepLast, Pictures, StageProgress, StopWhenAsked, WholeFileIO
 from headfit.fitting.checkpoints import CHECKPOINT, PREVIOUS, checkpoint_step, find_checkpoint, load_checkpoint
 from headfit.fitting.config import FitConfig, RunArgs, Stage
 from headfit.fitting.initialise_pose import initialise_pose
@@ -84,7 +84,7 @@ def fit(
         checkpoint = _checkpoint_to_continue(run, config, args)
         kept = KeepLast(run, checkpoint_step(checkpoint) if checkpoint else 0)
         try:
-            own = [StageProgress(), kept, Pictures(run, args.steps_per_picture), StopWhenAsked(lock)]
+            own = [StageProgress(), kept, DescribeRun(), Pictures(run, args.steps_per_picture), StopWhenAsked(lock)]
             module = _run_stages(config, args, capture, terms, checkpoint, [*own, *callbacks])
         except Interrupted as stop:
             stop.message = f"{stop.message}. {_how_to_continue(args, kept.step)}" if is_first_process() else ""

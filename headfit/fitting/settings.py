@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import io
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
@@ -145,3 +145,17 @@ def _first_lines(error: Exception) -> str:
     """What is wrong and which key: OmegaConf explains it in its first two lines."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return "; ".join(lines[:2])
+
+
+def flat_settings(config: FitConfig) -> dict[str, str | int | float | bool]:
+    """Every setting by its dotted name, as `--set` takes it; a list is one text with commas."""
+    found: dict[str, str | int | float | bool] = {}
+    todo: list[tuple[str, object]] = list(asdict(config).items())
+    for name, value in todo:
+        if isinstance(value, dict):
+            todo += [(f"{name}.{key}", inner) for key, inner in value.items()]
+        elif isinstance(value, (str, int, float, bool)):
+            found[name] = value
+        else:
+            found[name] = ",".join(map(str, value if isinstance(value, list) else [value]))
+    return found

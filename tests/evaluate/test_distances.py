@@ -57,6 +57,14 @@ def test_distance_to_the_surface_over_all_frames(model):
     assert scores["sliding_median_mm"] == pytest.approx(0, abs=1e-3)
 
 
+def test_every_frame_has_its_own_median(model):
+    def growing(frame):
+        return on_sphere(0.101 + 0.002 * int(frame))(frame)
+
+    scores = surface_distances(model, truth(growing), [EVERYTHING])["all"]
+    assert scores["by_frame_mm"] == {"0": pytest.approx(1, abs=0.01), "1": pytest.approx(3, abs=0.01)}
+
+
 def test_a_part_is_compared_with_its_counterpart_only(model):
     eye = Region("eye", EVERYTHING.vertices, frozenset({"left_eye"}))
     scores = surface_distances(model, truth(on_sphere(0.1)), [EVERYTHING, eye])
@@ -71,7 +79,7 @@ def test_unseen_vertices_and_frames_without_ground_truth_do_not_count(model, mon
     monkeypatch.setattr(distances, "seen_vertices", lambda truth, vertices, cameras: seen)
     scores = surface_distances(model, only_first, [EVERYTHING, Region("unseen", np.arange(2, 5))])
     assert scores["all"]["vertices"] == 2
-    assert "sliding_median_mm" not in scores["all"]
+    assert "sliding_median_mm" not in scores["all"] and set(scores["all"]["by_frame_mm"]) == {"0"}
     assert "unseen" not in scores
 
 

@@ -10,6 +10,7 @@ import torch
 from headfit.capture import open_capture
 from headfit.cli import main
 from headfit.evaluate.health import HEALTH, Health, examine, format_health
+from headfit.evaluate.residuals import VIEWS
 from headfit.fitting.config import FitConfig, RunArgs
 from headfit.fitting.run_folder import Run
 from headfit.fitting.settings import load_config
@@ -66,7 +67,7 @@ def true_health(capture: Path, folder: Path, shift: tuple[float, float, float] =
     model = true_fit(config, args).model
     with torch.no_grad():
         model.geometry.translation[2] += torch.tensor(shift)
-    return examine(Run(folder, model, args), open_capture(capture))
+    return examine(Run(folder, model, args), open_capture(capture))[0]
 
 
 def move_principal_point(capture: Path, camera: int, pixels: float) -> None:
@@ -112,7 +113,7 @@ def test_a_fit_that_overlaps_no_mask_has_failed(capture, tmp_path):
     model = true_fit(config, args).model
     with torch.no_grad():
         model.geometry.translation += torch.tensor((0.0, 0.25, 0.0))
-    health = examine(Run(tmp_path, model, args), open_capture(capture))
+    health, _ = examine(Run(tmp_path, model, args), open_capture(capture))
     assert health.verdict.startswith("failed: the head's IoU with the masks is ")
     assert health.floor.head_iou < 0.3 and health.floor.landmark_error > 0.3
 
@@ -130,6 +131,12 @@ def test_a_fit_with_a_wrong_camera_and_a_torn_image_says_so(copy, tmp_path, caps
     saved = json.loads((run / HEALTH).read_text())
     assert set(saved) == set(Health.__dataclass_fields__)
     assert saved["verdict"].startswith("look at ")
+    views = json.loads((run / VIEWS).read_text())
+    names = list(zip(views["frame"], views["camera"], strict=True))
+    assert len(set(names)) == 15
+    assert all(views["shift_x"][names.index((f"00000{frame}", "cam01"))] < -1 for frame in range(3))
+    torn_view = names.index(("000002", "cam04"))
+    assert [i for i, error in enumerate(views["colour_error"]) if error is None] == [torn_view]
     off = [camera for camera in saved["cameras"] if camera["off"]]
     assert [camera["camera"] for camera in off] == ["cam01"]
     assert off[0]["landmarks"] == pytest.approx([-4.0, 0.0], abs=0.1)
@@ -139,4 +146,6 @@ def test_a_fit_with_a_wrong_camera_and_a_torn_image_says_so(copy, tmp_path, caps
     events.Reload()
     (text,) = events.Tensors("health/text_summary")
     assert "camera cam01" in text.tensor_proto.string_val[0].decode()
+    assert events.Scalars("health/cameras_off")[0].value == 1
+    assert events.Scalars("health/head_iou")[0].value == pytest.approx(saved["floor"]["head_iou"])
     assert "images/cam04/000002.png" in text.tensor_proto.string_val[0].decode()

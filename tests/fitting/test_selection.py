@@ -21,4 +21,4 @@ def test_a_fit_to_a_part_of_a_capture(config, args) -> None:
     assert [camera.id for camera in run.model.capture.cameras] == ["cam02", "cam00"]
     capture = capture_of(run, None)
     assert (capture.frames, len(capture.cameras)) == (whole.frames[1:], 2)
-    assert examine(run, capture).views == 2
+    assert examine(run, capture)[0].views == 2

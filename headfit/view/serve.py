@@ -1,0 +1,52 @@
+"""Opening what is looked at, and serving its page."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from headfit.capture import CaptureSource, open_capture
+from headfit.errors import HeadfitError
+from headfit.fitting.settings import load_run_settings
+from headfit.view.page import Page, open_server
+from headfit.view.run_page import RunPage
+from headfit.view.viewed_run import ViewedRun
+
+
+def open_page(path: Path, capture: Path | None, host: str, port: int) -> Page:
+    """The page of a run folder.
+
+    Args:
+        path: the run folder.
+        capture: where its capture is now; None: where it was when it was fitted, or, if it is not there any more, none.
+        host, port: where the page is served.
+
+    Raises:
+        HeadfitError: viser is not installed, the address cannot be used, or the folder cannot be read.
+    """
+    if not path.is_dir():
+        raise HeadfitError(f"{path}: no such folder; expected a run of `headfit fit`, or a capture")
+    run = ViewedRun(path, _capture_of_run(path, capture))
+    return RunPage(open_server(host, port), run)
+
+
+def serve(page: Page) -> None:
+    """Serve a page until the process is asked to stop."""
+    stop = threading.Event()
+    drawing = threading.Thread(target=page.run, args=(stop,), daemon=True)
+    drawing.start()
+    try:
+        while drawing.is_alive():
+            drawing.join(0.2)
+    finally:
+        stop.set()
+        page.server.stop()
+
+
+def _capture_of_run(run: Path, given: Path | None) -> CaptureSource | None:
+    args = load_run_settings(run)[1]
+    where = given or Path(args.capture)
+    if given is None and not where.is_dir():
+        print(f"{where}: the capture is not there any more; without pictures (--capture names its new place)")
+        return None
+    return open_capture(where, args.selection)
