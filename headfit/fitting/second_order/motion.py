@@ -16,8 +16,8 @@ from headfit.head.rotation import axis_angle_to_matrix
 class VertexMotion:
     """Derivatives of world vertices by the unknowns of a frame, exact at their present values.
 
-    Before the joints move it, the cage is linear in the units; then each of its vertices goes through an affine map, the
-    blend of few joints. So the derivatives are products of small matrices with constant bases, without autograd.
+    Before the joints move it, the cage is linear in the units; then each of its vertices goes through an affine map,
+    the blend of few joints. So the derivatives are products of small matrices with constant bases.
 
     Args:
         geometry: the unknowns of all frames.

@@ -7,8 +7,9 @@ from torch import Tensor
 
 
 def sample_per_view(candidates: Tensor, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Positions `[B,count]` of candidates `[B,K]` (bool), spread evenly over those of each view, and how many candidates
-    a sample stands for `[B]`; 0 where there is none. Where there are fewer than `count`, some are drawn repeatedly.
+    """Positions `[B,count]` of candidates `[B,K]` (bool), spread evenly over those of each view, and how many
+    candidates a sample stands for `[B]`; 0 where there is none. Where there are fewer than `count`, some are drawn
+    repeatedly.
 
     Args:
         candidates: what to draw from.

@@ -25,8 +25,8 @@ def temporal_loss(o: Observation, model: FittedHead, stage: Stage) -> Tensor:
 
 
 def neighbour_points(o: Observation, model: FittedHead) -> tuple[Tensor, Tensor]:
-    """Every `STRIDE`-th vertex `[N,2,S,3]` of the frames before and after each of the step's, without gradient, and bool
-    `[N,2]`: there is such a frame, and a stage has moved it."""
+    """Every `STRIDE`-th vertex `[N,2,S,3]` of the frames before and after each of the step's, without gradient, and
+    bool `[N,2]`: there is such a frame, and a stage has moved it."""
     neighbour, exists = neighbours(o.frames, model.visited)
     points = o.v_frames[:, ::STRIDE]
     needed, row = torch.unique(torch.cat([o.frames, neighbour.flatten()]), return_inverse=True)

@@ -12,6 +12,7 @@ from headfit.fitting.second_order.borders import (
 )
 
 A, B, C = 1, 2, 3
+GENERATOR = torch.Generator().manual_seed(0)
 
 
 def shares(size: int, edges: list[float], classes: list[int]) -> torch.Tensor:
@@ -64,10 +65,11 @@ def test_normals_point_away_from_what_carries_the_border():
     y, x = torch.meshgrid(torch.arange(64.0), torch.arange(64.0), indexing="ij")
     inside = ((x - 32).square() + (y - 32).square()).sqrt() < 20
     label = torch.where(inside, A, B)[None]
-    angle = torch.linspace(0.2, 6.0, 9)
-    middle = 32 + 20 * torch.stack([angle.cos(), angle.sin()], dim=-1)[None]
-    normal = border_normals(label, torch.full((1, 9), A), middle)
-    assert ((normal * (middle - 32) / 20).sum(-1) > 0.97).all()
+    samples = sample_borders(label, torch.ones(1, 64, 64), torch.ones_like(inside)[None], (1, 90), GENERATOR)
+    middle = torch.stack([samples.owner % 64 + samples.other % 64, samples.owner // 64 + samples.other // 64], -1) / 2
+    normal = border_normals(label, label.flatten(1).gather(1, samples.owner), middle)
+    outward = torch.where(label.flatten(1).gather(1, samples.owner) == A, 1.0, -1.0)[..., None] * (middle - 32) / 20
+    assert ((normal * outward).sum(-1) > 0.9).all()
 
 
 def test_the_nearer_surface_carries_a_border_and_unknown_pixels_have_none():
