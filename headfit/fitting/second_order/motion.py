@@ -113,8 +113,8 @@ def weighted_rows(table: Tensor, matrix: Tensor) -> Tensor:
 
 @torch.enable_grad()
 def jacobian(function: Callable[[Tensor], Tensor], at: Tensor) -> Tensor:
-    """Derivatives `[*M,*N]` of a batched function, `[B,*N]` to `[B,*M]`, at `at [*N]`: one backward pass of one copy for
-    each output."""
+    """Derivatives `[*M,*N]` of a batched function, `[B,*N]` to `[B,*M]`, at `at [*N]`: one backward pass of one copy
+    for each output."""
     with torch.no_grad():
         shape = function(at[None]).shape[1:]
     copies = at.detach().expand(shape.numel(), *at.shape).clone().requires_grad_()

@@ -65,7 +65,7 @@ class GaussNewton:
         names = [name for name in DATA_TERMS if TERMS[name].applies(self.model, stage)]
         names = [name for name in names if name != "photometric" or self.model.has_texture]
         if not names:
-            raise HeadfitError("none of the stage's loss terms applies to this capture and head model")
+            raise HeadfitError("solver gauss_newton: none of its loss terms applies to this capture and head model")
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + number)
         costs = torch.zeros(len(names), device=self.model.device)
         views = all_reduce_sum(torch.bincount(batch.frame, minlength=len(self.model.visited)).to(costs))
