@@ -136,7 +136,8 @@ class HeadFit(pl.LightningModule):
         costs = self.solver.step(batch, stage, self.global_step)
         total = torch.stack([stage.weights[name] * cost for name, cost in costs.items()]).sum()
         self._log(total, costs)
-        return 0.0 * sum(p.sum() for p in self.model.geometry.parameters() if p.requires_grad)
+        moving = [p.sum() for p in self.model.geometry.parameters() if p.requires_grad]
+        return 0.0 * torch.stack(moving).sum()
 
     def _shares(self, o: Observation) -> dict[str, Tensor]:
         """What this process's mean over views, and over landmarks by weight, counts in the whole step."""

@@ -127,7 +127,7 @@ def border_normals(label: Tensor, owner: Tensor, middle: Tensor) -> Tensor:
     offset = torch.arange(-WINDOW, WINDOW + 1, device=label.device)
     across = torch.stack(torch.meshgrid(offset, offset, indexing="xy"), dim=-1).flatten(0, 1)
     belongs = _at(label[..., None], middle[..., None, :].floor() + across)[..., 0] == owner[..., None]
-    away = -(across * belongs[..., None]).sum(-2)
+    away = -(across * belongs[..., None]).sum(-2).float()
     return torch.nn.functional.normalize(away, dim=-1, eps=1e-6)
 
 
