@@ -31,13 +31,17 @@ demo: setup
 	$(BIN)/headfit evaluate $(DEMO)/fit
 	$(BIN)/headfit export $(DEMO)/fit --out $(DEMO)/meshes --format npz,glb
 	$(BIN)/headfit render $(DEMO)/fit --out $(DEMO)/pictures
+	$(BIN)/headfit report $(DEMO)/fit --out $(DEMO)/report.html
 	@echo
 	@echo "Look at:"
 	@echo "  $(DEMO)/capture/images/cam02/000003.png   a picture of the held-out camera"
 	@echo "  $(DEMO)/pictures/cam02/000003.png         the fitted head in the same view"
 	@echo "  $(DEMO)/meshes/000003.glb                 its textured mesh (any glTF viewer)"
+	@echo "  $(DEMO)/report.html                       the report: verdict, scores, pictures, curves"
 	@echo "  $(DEMO)/fit/metrics.json                  all scores"
 	@echo "  $(BIN)/tensorboard --logdir $(DEMO)/fit   losses, overlays, error maps, texture"
+	@echo "Or at all of it, in the browser:"
+	@echo "  $(BIN)/headfit view $(DEMO)/fit"
 
 # Imports each of the samples that is there, and prints what its cameras look at. RealityCapture does not store sizes.
 demo-layouts: setup

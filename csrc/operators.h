@@ -82,20 +82,21 @@ class Operators {
 
     static void interpolate_(const Array<const T, 3>& attributes, const Faces& faces, const Index& index_img,
                              const Array<const T, 4>& bary, const Array<T, 4>& image, const Bytes& workspace,
-                             uint64_t queue) {
+                             uint64_t queue, const std::optional<Array<const T, 4>>& background) {
         const Call call(workspace, queue);
-        interpolate(scene_of(faces, index_img, attributes), attributes_of(attributes), data(bary), data(image),
-                    call.run());
+        interpolate(scene_of(faces, index_img, attributes), attributes_of(attributes), data(bary), data(background),
+                    data(image), call.run());
     }
 
     static void interpolate_backward_(const Array<const T, 3>& attributes, const Faces& faces, const Index& index_img,
                                       const Array<const T, 4>& bary, const Array<const T, 4>& grad_image,
                                       const std::optional<Array<T, 3>>& grad_attributes,
                                       const std::optional<Array<T, 4>>& grad_bary, const Bytes& workspace,
-                                      uint64_t queue) {
+                                      uint64_t queue, const std::optional<Array<T, 4>>& grad_background) {
         const Call call(workspace, queue);
+        const InterpolationGradients<T> out{data(grad_attributes), data(grad_bary), data(grad_background)};
         interpolate_backward(scene_of(faces, index_img, attributes), attributes_of(attributes), data(bary),
-                             data(grad_image), data(grad_attributes), data(grad_bary), call.run());
+                             data(grad_image), out, call.run());
     }
 
     // Without a target, grad [B,H,W,C] is the gradient of the loss with respect to the image. With one, the loss is a
@@ -150,15 +151,16 @@ class Operators {
         const nb::call_guard<nb::gil_scoped_release> unlocked;
         const auto array = [](const char* name) { return nb::arg(name).noconvert(); };
         const auto optional = [](const char* name) { return nb::arg(name).noconvert().none(); };
+        const auto absent = [](const char* name) { return nb::arg(name).noconvert() = nb::none(); };
         m.def("rasterize", &rasterize_, array("v_pix"), array("faces"), array("index_img"), array("bary"),
               array("depth"), array("workspace"), "queue"_a, unlocked);
         m.def("rasterize_backward", &rasterize_backward_, array("v_pix"), array("faces"), array("index_img"),
               array("grad_bary"), array("grad_depth"), array("grad_v"), array("workspace"), "queue"_a, unlocked);
         m.def("interpolate", &interpolate_, array("attributes"), array("faces"), array("index_img"), array("bary"),
-              array("image"), array("workspace"), "queue"_a, unlocked);
+              array("image"), array("workspace"), "queue"_a, absent("background"), unlocked);
         m.def("interpolate_backward", &interpolate_backward_, array("attributes"), array("faces"), array("index_img"),
               array("bary"), array("grad_image"), optional("grad_attributes"), optional("grad_bary"),
-              array("workspace"), "queue"_a, unlocked);
+              array("workspace"), "queue"_a, absent("grad_background"), unlocked);
         m.def("edge_grad_backward", &edge_grad_backward_, array("grad"), array("image"), optional("target"),
               "penalty"_a, "scale"_a, array("v_pix"), array("faces"), array("adjacency"), array("group"), array("index_img"),
               array("grad_v"), array("workspace"), "queue"_a, unlocked);

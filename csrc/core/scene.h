@@ -60,6 +60,14 @@ struct Attributes {
     }
 };
 
+// The gradients of what an image is interpolated from.
+template <class T>
+struct InterpolationGradients {
+    T* attributes;  // shaped like the attributes
+    T* bary;        // [B,H,W,3]
+    T* background;  // [B,H,W,C]
+};
+
 // The outputs of rasterize: visible face, or -1; perspective-correct barycentrics and depth, 0 on background.
 template <class T>
 struct Raster {

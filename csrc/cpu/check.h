@@ -1,4 +1,4 @@
-// Checks of index values. They are done in C++ because the loops that read the indices can check them at no cost.
+// Checks of index values. They are done in C++, where they cost almost nothing next to the loops that use the indices.
 #pragma once
 
 #include <cstdint>
@@ -28,14 +28,19 @@ inline void check_faces(const Scene<T>& scene) {
                                         std::to_string(sizes.vertices) + " vertices");
 }
 
-[[noreturn]] inline void no_such_face(const Sizes& sizes, int32_t face) {
-    throw std::invalid_argument("index_img: holds face " + std::to_string(face) + ", which is not in [-1, " +
-                                std::to_string(sizes.faces) + "); was it rasterized with other faces?");
-}
-
 // Checks one value of index_img.
 inline void check_face(const Sizes& sizes, int32_t face) {
-    if (face < -1 || face >= sizes.faces) no_such_face(sizes, face);
+    if (face < -1 || face >= sizes.faces)
+        throw std::invalid_argument("index_img: holds face " + std::to_string(face) + ", which is not in [-1, " +
+                                    std::to_string(sizes.faces) + "); was it rasterized with other faces?");
+}
+
+// Checks rows of index_img, before functions with clones (cpu/lanes.h) use them: those must not throw, because GCC 12
+// generates wrong code for unwinding out of them.
+inline void check_rows(const Sizes& sizes, const int32_t* first, int rows) {
+    const int64_t count = int64_t(rows) * sizes.width;
+    if (all_between(first, count, -1, sizes.faces - 1)) return;
+    for (int64_t i = 0; i < count; ++i) check_face(sizes, first[i]);
 }
 
 template <class T>

@@ -16,15 +16,16 @@ void rasterize(const Scene<T>& scene, const Raster<T>& out, int threads);
 template <class T>
 void rasterize_backward(const Scene<T>& scene, const T* grad_bary, const T* grad_depth, T* grad_v, int threads);
 
-// image [B,H,W,C] from the attributes of the V vertices. scene: sizes, faces (corresponding to the rasterized ones) and
-// index_img.
+// image [B,H,W,C] from the attributes of the V vertices, and from background [B,H,W,C], or 0 if that is null, where no
+// face is visible. scene: sizes, faces (corresponding to the rasterized ones) and index_img.
 template <class T>
-void interpolate(const Scene<T>& scene, const Attributes<T>& attributes, const T* bary, T* image, int threads);
+void interpolate(const Scene<T>& scene, const Attributes<T>& attributes, const T* bary, const T* background, T* image,
+                 int threads);
 
-// grad_attributes (shaped like the attributes) and grad_bary [B,H,W,3]; either may be null.
+// Any of the gradients may be null.
 template <class T>
 void interpolate_backward(const Scene<T>& scene, const Attributes<T>& attributes, const T* bary, const T* grad_image,
-                          T* grad_attributes, T* grad_bary, int threads);
+                          const InterpolationGradients<T>& out, int threads);
 
 // grad_v [B,V,3]: what moving edges change in the loss. Loss: LossByGradient<T> or LossByPenalty<T>.
 template <class T, class Loss>

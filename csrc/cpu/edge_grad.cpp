@@ -1,6 +1,7 @@
 // One pass over the rows of pixels. A jump also uses the outer pixels next to its pair, unless there is another jump
 // between. So for each row, first the boundaries between pixels that differ are found, then each jump adds its gradient
 // to the vertices.
+#include <algorithm>
 #include <array>
 #include <vector>
 
@@ -45,7 +46,7 @@ HEADFIT_INLINE void find_different(const int32_t* first, const int32_t* second, 
 
 // Finds the columns of pairs that see different faces and may have a jump between them.
 template <int axis, class T>
-HEADFIT_INLINE void find_candidates(const RasterView<double, T>& view, const Sizes& sizes, int y,
+HEADFIT_INLINE void find_candidates(const RasterView<double, T>& view, const KnownEdges& edges, int y,
                                     std::vector<int>& columns) {
     const Surface<double, T>& surface = view.surface;
     const int32_t* first = view.index + int64_t(y) * view.width;
@@ -54,18 +55,16 @@ HEADFIT_INLINE void find_candidates(const RasterView<double, T>& view, const Siz
     size_t kept = 0;
     for (const int x : columns) {
         const int32_t a = first[x], b = second[x];
-        check_face(sizes, a);
-        check_face(sizes, b);
         columns[kept] = x;
-        kept += !surely_one_surface<axis>(surface, a, b, view.centre(x, y));
+        kept += !surely_one_surface<axis>(surface, edges, a, b, view.centre(x, y));
     }
     columns.resize(kept);
 }
 
-#define HEADFIT_CLONES_OF_FIND(axis, T)                                                                      \
-    HEADFIT_CLONES void find_candidates_##axis(const RasterView<double, T>& view, const Sizes& sizes, int y, \
-                                               std::vector<int>& columns) {                                  \
-        find_candidates<axis>(view, sizes, y, columns);                                                      \
+#define HEADFIT_CLONES_OF_FIND(axis, T)                                                                            \
+    HEADFIT_CLONES void find_candidates_##axis(const RasterView<double, T>& view, const KnownEdges& edges, int y, \
+                                               std::vector<int>& columns) {                                       \
+        find_candidates<axis>(view, edges, y, columns);                                                           \
     }
 HEADFIT_CLONES_OF_FIND(0, float)
 HEADFIT_CLONES_OF_FIND(0, double)
@@ -77,6 +76,7 @@ template <class T>
 struct Jumps {
     RasterView<double, T> view;
     const Sizes* sizes;
+    const KnownEdges* edges;
 
     // Finds the jumps of a row; axis 0: pairs along x, 1: along y. A row outside the image has none.
     void find(int axis, int y, JumpRow& row) const {
@@ -86,9 +86,9 @@ struct Jumps {
         const int32_t* first = view.index + int64_t(y) * view.width;
         const int32_t* second = first + (axis == 0 ? 1 : view.width);
         if (axis == 0)
-            find_candidates_0(view, *sizes, y, row.columns);
+            find_candidates_0(view, *edges, y, row.columns);
         else
-            find_candidates_1(view, *sizes, y, row.columns);
+            find_candidates_1(view, *edges, y, row.columns);
         for (const int x : row.columns) {
             const Vec2<double> A = view.centre(x, y), B = axis == 0 ? view.centre(x + 1, y) : view.centre(x, y + 1);
             const Boundary<double> boundary = find_boundary(view.surface, first[x], second[x], A, B);
@@ -110,6 +110,8 @@ void add_jump(const RasterView<double, T>& view, int64_t image, const PixelPair&
 template <class T, class Loss>
 void add_band(const Jumps<T>& jumps, int64_t image, int y0, int y1, const Loss& loss, BandSums& sums) {
     const int last_x = jumps.view.width - 1, last_y = jumps.view.height - 1;
+    const int top = std::max(y0 - 1, 0), bottom = std::min(y1 + 2, jumps.view.height);
+    check_rows(*jumps.sizes, jumps.view.index + int64_t(top) * jumps.view.width, bottom - top);
     JumpRow across;
     std::array<JumpRow, 3> down;  // pairs of the rows (y - 1, y), (y, y + 1), (y + 1, y + 2)
     const auto down_at = [&](int y) -> JumpRow& { return down[(y + 3) % 3]; };
@@ -137,8 +139,10 @@ void edge_grad_backward(const Scene<T>& scene, const Loss& loss, T* grad_v, int 
     check_faces(scene);
     check_adjacency(scene);
     const Sizes& sizes = scene.sizes;
+    std::vector<KnownEdges> edges;
+    for (int64_t image = 0; image < sizes.images; ++image) edges.emplace_back(sizes.faces);
     const auto band = [&](int64_t image, int y0, int y1, BandSums& sums) {
-        add_band(Jumps<T>{scene.template view<double>(image), &sizes}, image, y0, y1, loss, sums);
+        add_band(Jumps<T>{scene.template view<double>(image), &sizes, &edges[image]}, image, y0, y1, loss, sums);
     };
     const int rows = sizes.width > 0 ? sizes.height : 0;
     sum_over_bands(SumSizes{sizes.images, sizes.vertices, 3, false}, rows, grad_v, threads, band);

@@ -3,6 +3,7 @@
 
 #include "core/boundary.h"
 #include "cpu/lanes.h"
+#include "cpu/zeros.h"
 
 namespace headfit {
 
@@ -92,12 +93,40 @@ HEADFIT_INLINE bool walk_reaches(const Surface<double, T>& surface, int32_t face
     return false;
 }
 
+// Whether the surface goes on across the edges of one image's faces, remembered because many pairs of pixels share an
+// edge. Threads may look up an edge at the same time: they all find the same.
+class KnownEdges {
+  public:
+    explicit KnownEdges(int64_t faces) : known_(zeros<uint8_t>(3 * faces)) {}
+
+    // Whether the edge opposite corner k of face a, beyond which is b, is neither a fold nor a border of groups.
+    template <class T>
+    HEADFIT_INLINE bool goes_on(const Surface<double, T>& surface, int32_t a, int k, int32_t b) const {
+        uint8_t& known = known_[3 * int64_t(a) + k];
+        uint8_t state = __atomic_load_n(&known, __ATOMIC_RELAXED);
+        if (state == kUnknown) {
+            const bool on = surface.group[a] == surface.group[b] &&
+                            headfit::goes_on(surface, a, k, b, corner_towards(surface, b, a));
+            state = on ? kGoesOn : kEnds;
+            __atomic_store_n(&known, state, __ATOMIC_RELAXED);
+        }
+        return state == kGoesOn;
+    }
+
+  private:
+    enum : uint8_t { kUnknown, kGoesOn, kEnds };
+    Zeros<uint8_t> known_;  // [F,3]
+};
+
 // Whether there surely is no jump between the pixel that sees face a at A and its neighbour along the axis that sees
 // face b. core/boundary.h says why this agrees with find_boundary.
 template <int axis, class T>
-HEADFIT_INLINE bool surely_one_surface(const Surface<double, T>& surface, int32_t a, int32_t b, Vec2<double> A) {
-    return a >= 0 && b >= 0 && surface.group[a] == surface.group[b] &&
-           (side_by_side(surface, a, b) || walk_reaches<axis>(surface, a, A, b));
+HEADFIT_INLINE bool surely_one_surface(const Surface<double, T>& surface, const KnownEdges& edges, int32_t a, int32_t b,
+                                       Vec2<double> A) {
+    if (a < 0 || b < 0) return false;
+    const int k = corner_towards(surface, a, b);
+    if (surface.across(a, k) == b && edges.goes_on(surface, a, k, b)) return true;
+    return surface.group[a] == surface.group[b] && walk_reaches<axis>(surface, a, A, b);
 }
 
 }  // namespace headfit

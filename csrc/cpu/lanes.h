@@ -63,6 +63,26 @@ struct FourLanes {
     HEADFIT_INLINE T operator[](int k) const { return v[k]; }
 };
 
+// Three consecutive numbers.
+template <class T>
+HEADFIT_INLINE FourLanes<T> three_lanes(const T* from) {
+    return FourLanes<T>(from[0], from[1], from[2]);
+}
+
+// Stores three lanes. If one more number may be overwritten, a single store does it.
+template <class T>
+HEADFIT_INLINE void store_three(const FourLanes<T>& a, bool one_more, T* to) {
+    if (one_more)
+        std::memcpy(to, &a, 4 * sizeof(T));
+    else
+        std::memcpy(to, &a, 3 * sizeof(T));
+}
+
+template <class T>
+HEADFIT_INLINE FourLanes<double> in_double(const FourLanes<T>& a) {
+    return FourLanes<double>(__builtin_convertvector(a.v, FourLanes<double>::Vector));
+}
+
 template <class T>
 struct FourMask {
     typename FourLanes<T>::Mask v;

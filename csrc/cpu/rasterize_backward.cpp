@@ -1,4 +1,5 @@
 #include "core/triangle.h"
+#include "cpu/check.h"
 #include "cpu/cpu.h"
 #include "cpu/lanes.h"
 #include "cpu/runs.h"
@@ -46,6 +47,7 @@ void rasterize_backward(const Scene<T>& scene, const T* grad_bary, const T* grad
     const Sizes& sizes = scene.sizes;
     const auto band = [&](int64_t b, int y0, int y1, BandSums& sums) {
         const auto mesh = scene.template mesh<double>(b);
+        check_rows(sizes, scene.index_img + b * sizes.pixels() + int64_t(y0) * sizes.width, y1 - y0);
         for (int y = y0; y < y1; ++y) {
             const int64_t row = b * sizes.pixels() + int64_t(y) * sizes.width;
             add_row_clones(sizes, mesh, y, scene.index_img + row, grad_bary + 3 * row, grad_depth + row, sums);

@@ -3,16 +3,16 @@
 
 #include <type_traits>
 
-#include "cpu/check.h"
+#include "core/sizes.h"
+#include "cpu/lanes.h"
 
 namespace headfit {
 
-// Calls run(face, x0, x1) for each run of one row [W] of index_img; face -1 is background.
+// Calls run(face, x0, x1) for each run of one row [W] of index_img, which has been checked; face -1 is background.
 template <class Run>
-void for_each_run(const int32_t* row, const Sizes& sizes, const Run& run) {
+HEADFIT_INLINE void for_each_run(const int32_t* row, const Sizes& sizes, const Run& run) {
     for (int x0 = 0; x0 < sizes.width;) {
         const int32_t face = row[x0];
-        check_face(sizes, face);
         int x1 = x0 + 1;
         while (x1 < sizes.width && row[x1] == face) ++x1;
         run(face, x0, x1);

@@ -7,12 +7,10 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
-#include <memory>
-#include <new>
 #include <vector>
 
 #include "cpu/parallel.h"
+#include "cpu/zeros.h"
 
 namespace headfit {
 
@@ -51,20 +49,6 @@ class BandSums {
     }
 
   private:
-    struct Free {
-        void operator()(void* memory) const { std::free(memory); }
-    };
-    template <class N>
-    using Zeros = std::unique_ptr<N[], Free>;
-
-    // From calloc, which provides large blocks as pages that take memory only once they are written.
-    template <class N>
-    static Zeros<N> zeros(int64_t count) {
-        void* memory = std::calloc(std::max<int64_t>(count, 1), sizeof(N));
-        if (!memory) throw std::bad_alloc();
-        return Zeros<N>(static_cast<N*>(memory));
-    }
-
     int components_;
     Zeros<double> sums_;
     Zeros<uint8_t> touched_;

@@ -25,11 +25,12 @@ template <class T>
 void rasterize_backward(const Scene<T>& scene, const T* grad_bary, const T* grad_depth, T* grad_v, const Queue& queue);
 
 template <class T>
-void interpolate(const Scene<T>& scene, const Attributes<T>& attributes, const T* bary, T* image, const Queue& queue);
+void interpolate(const Scene<T>& scene, const Attributes<T>& attributes, const T* bary, const T* background, T* image,
+                 const Queue& queue);
 
 template <class T>
 void interpolate_backward(const Scene<T>& scene, const Attributes<T>& attributes, const T* bary, const T* grad_image,
-                          T* grad_attributes, T* grad_bary, const Queue& queue);
+                          const InterpolationGradients<T>& out, const Queue& queue);
 
 template <class T, class Loss>
 void edge_grad_backward(const Scene<T>& scene, const Loss& loss, T* grad_v, const Queue& queue);

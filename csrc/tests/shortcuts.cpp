@@ -12,12 +12,12 @@ struct Counts {
 };
 
 template <int axis, class T>
-void count_pairs(const RasterView<double, T>& view, Counts& counts) {
+void count_pairs(const RasterView<double, T>& view, const KnownEdges& edges, Counts& counts) {
     for (int y = 0; y + axis < view.height; ++y)
         for (int x = 0; x + 1 - axis < view.width; ++x) {
             const int32_t a = view.face(x, y), b = view.face(x + 1 - axis, y + axis);
             const Vec2<double> A = view.centre(x, y), B = view.centre(x + 1 - axis, y + axis);
-            if (a == b || !surely_one_surface<axis>(view.surface, a, b, A)) continue;
+            if (a == b || !surely_one_surface<axis>(view.surface, edges, a, b, A)) continue;
             ++(side_by_side(view.surface, a, b) ? counts.adjacent : counts.walked);
             counts.wrong += find_boundary(view.surface, a, b, A, B).jump != Jump::none;
         }
@@ -28,8 +28,9 @@ void count_images(const Scene<T>& scene, int64_t* out) {
     Counts counts{0, 0, 0};
     for (int64_t image = 0; image < scene.sizes.images; ++image) {
         const RasterView<double, T> view = scene.template view<double>(image);
-        count_pairs<0>(view, counts);
-        count_pairs<1>(view, counts);
+        const KnownEdges edges(scene.sizes.faces);
+        count_pairs<0>(view, edges, counts);
+        count_pairs<1>(view, edges, counts);
     }
     out[0] = counts.adjacent;
     out[1] = counts.walked;

@@ -178,9 +178,14 @@ bool run(Random& random, Kind kind) {
     const std::vector<T> values = noise((shared ? 1 : sizes.images) * sizes.vertices * channels);
     const headfit::Attributes<T> attributes{values.data(), channels, shared};
     std::vector<T> image(pixels * channels), grad_attributes(values.size()), grad_bary(3 * pixels);
-    headfit::interpolate(scene, attributes, bary.data(), image.data(), threads);
-    headfit::interpolate_backward(scene, attributes, bary.data(), image.data(), grad_attributes.data(),
-                                  grad_bary.data(), threads);
+    std::vector<T> grad_background(image.size());
+    const std::vector<T> background = noise(image.size());
+    const bool has_background = random.below(2) == 0;
+    headfit::interpolate(scene, attributes, bary.data(), has_background ? background.data() : nullptr, image.data(),
+                         threads);
+    headfit::interpolate_backward(
+        scene, attributes, bary.data(), image.data(),
+        {grad_attributes.data(), grad_bary.data(), has_background ? grad_background.data() : nullptr}, threads);
 
     const std::vector<int32_t> adjacency = find_adjacency(mesh.faces);
     std::vector<int32_t> group(sizes.faces);

@@ -8,11 +8,14 @@ from pathlib import Path
 from headfit.commands.command import Command, add_run, capture_of
 
 #: Names of the formats in headfit.export, which is imported on use.
-FRAME_FORMATS, TAKE_FORMATS = "npz, ply, obj, glb", "glb-animation, usd, pc2, mdd, curves"
+FRAME_FORMATS, TAKE_FORMATS = "npz, ply, obj, glb", "glb-animation, usd, pc2, mdd, curves, nerfstudio"
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_run(parser, "to hear how it differs from the fitted one (default: meshes need none)")
+    add_run(
+        parser,
+        "for nerfstudio, and to hear how it differs from the fitted one (default: where it was; meshes need none)",
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write")
     parser.add_argument(
         "--format",
@@ -45,7 +48,7 @@ def _run(args: argparse.Namespace) -> None:
     if args.capture:
         for change in run.model.capture.differences(CaptureSummary.of(capture_of(run, args.capture))):
             print(f"the capture differs from the fitted one: {change}")
-    take = Take.of(run.model, args.fps)
+    take = Take.of(run.model, args.fps, lambda: capture_of(run, args.capture))
     write_take(take, args.out, [name for name in args.format.split(",") if name])
     for note in take.notes:
         print(note)

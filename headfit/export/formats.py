@@ -13,6 +13,7 @@ from tqdm import tqdm
 from headfit.errors import HeadfitError
 from headfit.export.curves import curves_writer
 from headfit.export.glb_animation import glb_animation_writer
+from headfit.export.nerfstudio import nerfstudio_writer
 from headfit.export.normals import unit_normals
 from headfit.export.point_cache import mdd_writer, pc2_writer
 from headfit.export.static_formats import glb_writer, npz_writer, obj_writer, of_each_mesh, ply_writer
@@ -32,6 +33,7 @@ FORMATS: dict[str, FormatWriter] = {
     "pc2": pc2_writer,
     "mdd": mdd_writer,
     "curves": curves_writer,
+    "nerfstudio": nerfstudio_writer,
 }
 
 

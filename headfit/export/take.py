@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from headfit.capture import CaptureSource
 from headfit.capture.camera import Camera
 from headfit.export.motion import HeadMotion
 from headfit.export.topology import MeshTopology
@@ -45,7 +46,8 @@ class Take:
     model: what was fitted. meshes: the head, which is always bald, and its hair layer, where the fit has one. frames:
     their names in order. fps: frames a second. origin: `[3]` metres, what formats of 32-bit floats subtract from
     positions; 0 unless the world's origin is so far away that they could not hold them to a tenth of a millimetre.
-    notes: what formats have to say to the user, one sentence each.
+    open_capture: opens the capture for formats that need its pictures. notes: what formats have to say to the user, one
+    sentence each.
     """
 
     model: FittedHead
@@ -53,11 +55,20 @@ class Take:
     frames: list[str]
     fps: float
     origin: Float
+    open_capture: Callable[[], CaptureSource] | None = None
     notes: list[str] = field(default_factory=list)
 
     @classmethod
-    def of(cls, model: FittedHead, fps: float | None = None) -> Take:
-        """The take that a fit explains; fps: default, that of the capture."""
+    def of(
+        cls, model: FittedHead, fps: float | None = None, open_capture: Callable[[], CaptureSource] | None = None
+    ) -> Take:
+        """The take that a fit explains.
+
+        Args:
+            model: the fit.
+            fps: frames a second; default: those of the capture.
+            open_capture: opens the capture; default: formats that need its pictures cannot be written.
+        """
         capture = model.capture
         meshes = [
             MeshSequence(
@@ -69,7 +80,7 @@ class Take:
             hair, rows = MeshTopology.of_hair(model), model.hair.vertices.cpu().numpy()
             texture = model.hair_texture_image()
             meshes.append(MeshSequence("hair", hair, texture, model.world_hair_vertices, len(rows), rows))
-        return cls(model, meshes, capture.frames, fps or capture.fps, capture.world.origin)
+        return cls(model, meshes, capture.frames, fps or capture.fps, capture.world.origin, open_capture)
 
     @property
     def coordinates(self) -> str:

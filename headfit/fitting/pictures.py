@@ -98,7 +98,7 @@ def view_tiles(
     """
     layers = model.render(camera, frame)
     size = camera.size
-    target = np.full((*size[::-1], 3), 96, np.uint8) if image is None else _resize(image, size)
+    target = np.full((*size[::-1], 3), 96, np.uint8) if image is None else resized(image, size)
     rendered = np.where(layers["alpha"][..., None] > 0, layers["rgb"], target)
     overlay = target.copy()
     if mask is not None:
@@ -125,5 +125,6 @@ def write_picture(path: Path, image: Picture) -> None:
     path.write_bytes(cv2.imencode(path.suffix, np.ascontiguousarray(image[..., ::-1]))[1].tobytes())
 
 
-def _resize(image: Picture, size: tuple[int, int]) -> Picture:
+def resized(image: Picture, size: tuple[int, int]) -> Picture:
+    """A picture at another size (width, height), pixels averaged by area."""
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.uint8)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -41,8 +40,6 @@ from headfit.fitting.validation import device_type, process_count, trainer_devic
 from headfit.fitting.warm_start import inherit_settings, load_person
 from headfit.interruption import Interrupted
 
-#: Numbers of glibc's malloc.h.
-MALLOPT_TRIM_THRESHOLD, MALLOPT_MMAP_THRESHOLD = -1, -3
 MAX_TEXTURE_SIZE = 2048
 
 
@@ -104,7 +101,6 @@ def _run_stages(
 ) -> HeadFit:
     """The module after all stages; the run folder is this process's."""
     run = Path(args.out)
-    keep_freed_memory()
     # Deterministic mode would fill all new memory, which nothing reads, at a tenth of a step's cost.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     world = enter_local_frame(capture, config, load_checkpoint(run) if checkpoint else None)
@@ -242,14 +238,3 @@ def _require_same_settings(run: Path, config: FitConfig) -> None:
             f"{run}: --resume with another {changed[0]} than the run began with (see {run / CONFIG}); "
             "resume without --config and overrides, or start a new run"
         )
-
-
-def keep_freed_memory() -> None:
-    """Have glibc keep freed image buffers for the next step instead of returning them to the system.
-
-    It would unmap blocks above 32 MiB at once, and every step would spend a quarter of its time on fresh zeroed pages.
-    """
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "mallopt"):
-        libc.mallopt(MALLOPT_MMAP_THRESHOLD, 2**30)
-        libc.mallopt(MALLOPT_TRIM_THRESHOLD, 2**31 - 1)

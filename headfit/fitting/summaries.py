@@ -33,8 +33,8 @@ FIGURES = (
 def chart_layout(plan: Plan, terms: Mapping[str, Term]) -> dict[str, dict[str, list[Any]]]:
     """The layout of TensorBoard's page "Custom scalars", as `SummaryWriter.add_custom_scalars` takes it.
 
-    A category for each stage of the plan with a chart of the terms that compare with the capture and one of the priors,
-    and one for the whole fit.
+    A category for each stage of the plan, with a chart for each term that compares with the capture and one of all
+    priors, and one for the whole fit.
     """
 
     def chart(tags: Iterable[str]) -> list[Any]:
@@ -46,13 +46,9 @@ def chart_layout(plan: Plan, terms: Mapping[str, Term]) -> dict[str, dict[str, l
     for stage in dict.fromkeys(chunk.stage for chunk in plan.chunks):
         weighed = [term for term in terms.values() if plan.stages[stage].weights.get(term.name)]
         rates = plan.stages[stage].rates
-        kinds = {
-            "compared with the capture": [term.name for term in weighed if not term.regularises],
-            "priors": [term.name for term in weighed if term.regularises and rates.get(term.regularises)],
-        }
-        layout[stage] = {
-            title: chart(f"loss/{stage}/{name}" for name in names) for title, names in kinds.items() if names
-        }
+        priors = [f"loss/{stage}/{term.name}" for term in weighed if rates.get(term.regularises)]
+        layout[stage] = {term.name: chart([f"loss/{stage}/{term.name}"]) for term in weighed if not term.regularises}
+        layout[stage] |= {"priors": chart(priors)} if priors else {}
     return layout
 
 

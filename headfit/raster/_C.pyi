@@ -34,6 +34,7 @@ class Kernels:
         image: Tensor,
         workspace: Tensor,
         queue: int,
+        background: Tensor | None = None,
     ) -> None: ...
     @staticmethod
     def interpolate_backward(
@@ -46,6 +47,7 @@ class Kernels:
         grad_bary: Tensor | None,
         workspace: Tensor,
         queue: int,
+        grad_background: Tensor | None = None,
     ) -> None: ...
     @staticmethod
     def edge_grad_backward(

@@ -1,5 +1,9 @@
-"""A differentiable rasterizer for triangle meshes. See `headfit.raster.api` for conventions."""
+"""A differentiable rasterizer for triangle meshes. See `headfit.raster.api` for conventions.
 
+Importing it makes glibc keep freed memory for the process, see `headfit.raster.backend.keep_freed_memory`.
+"""
+
+from headfit.raster import backend
 from headfit.raster._C import NEAR
 from headfit.raster.api import (
     PixelLossKind,
@@ -12,6 +16,8 @@ from headfit.raster.api import (
 )
 from headfit.raster.texture import sample_texture
 from headfit.raster.topology import Topology
+
+backend.keep_freed_memory()
 
 __all__ = [
     "NEAR",

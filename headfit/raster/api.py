@@ -10,7 +10,7 @@ Gradients: `bary` and `depth` are differentiable at fixed visibility; `edge_grad
 visibility. float16 and bfloat16 inputs are converted, and results are float32. A render looks like this:
 
     index_img, bary, depth = rasterize(v_pix, faces, (H, W))
-    image = shade(interpolate(attributes, faces, index_img, bary))
+    image = shade(interpolate(attributes, faces, index_img, bary))      # background=photo: in front of a picture
     image = edge_grad(image, v_pix, faces, index_img)
 
 `edge_grad` knows only the gradient of the loss, which is exact for squared losses of the image. For a robust loss per
@@ -55,8 +55,10 @@ def rasterize(v_pix: Tensor, faces: Tensor, size: tuple[int, int]) -> tuple[Tens
     return ops.rasterize(v_pix, faces, height, width)
 
 
-def interpolate(attributes: Tensor, faces: Tensor, index_img: Tensor, bary: Tensor) -> Tensor:
-    """Interpolates vertex attributes over the visible faces.
+def interpolate(
+    attributes: Tensor, faces: Tensor, index_img: Tensor, bary: Tensor, background: Tensor | None = None
+) -> Tensor:
+    """Interpolates vertex attributes over the visible faces, in front of a background.
 
     Args:
         attributes: `[B,V,C]`, or `[V,C]` for all images; type as bary.
@@ -64,9 +66,11 @@ def interpolate(attributes: Tensor, faces: Tensor, index_img: Tensor, bary: Tens
             UV vertices) as long as the faces correspond.
         index_img: `[B,H,W]` int32, from `rasterize`.
         bary: `[B,H,W,3]`, from `rasterize`.
+        background: `[B,H,W,C]`, the values where no face is visible; type as bary. Default: 0. Costs less than a
+            `torch.where` of the result.
 
     Returns:
-        `[B,H,W,C]`, 0 on background; differentiable with respect to attributes and bary.
+        `[B,H,W,C]`; differentiable with respect to attributes, bary and background.
 
     Raises:
         ValueError: shapes, types or devices do not fit, or an index is out of range.
@@ -85,7 +89,15 @@ def interpolate(attributes: Tensor, faces: Tensor, index_img: Tensor, bary: Tens
     if attributes.dtype != bary.dtype or attributes.dtype not in (torch.float32, torch.float64):
         raise ValueError(f"attributes, bary: expected both float32 or float64, got {attributes.dtype}, {bary.dtype}")
     check_device(attributes, faces=faces, index_img=index_img, bary=bary)
-    return ops.interpolate(attributes, faces, index_img, bary)
+    if background is not None:
+        background = single(background)
+        expected = (*index_img.shape, attributes.shape[2])
+        if background.shape != expected or background.dtype != bary.dtype:
+            raise ValueError(
+                f"background: expected {bary.dtype} {list(expected)}, got {background.dtype} {list(background.shape)}"
+            )
+        check_device(attributes, background=background)
+    return ops.interpolate(attributes, faces, index_img, bary, background)
 
 
 def edge_grad(

@@ -63,16 +63,19 @@ rasterize.register_autograd(_rasterize_vjp, setup_context=_rasterize_setup)
 
 
 @torch.library.custom_op("headfit::interpolate", mutates_args=(), device_types=DEVICES)
-def interpolate(attributes: Tensor, faces: Tensor, index_img: Tensor, bary: Tensor) -> Tensor:
+def interpolate(
+    attributes: Tensor, faces: Tensor, index_img: Tensor, bary: Tensor, background: Tensor | None
+) -> Tensor:
     image = attributes.new_empty((*index_img.shape, attributes.shape[2]))
     inputs = plain(attributes), plain(faces), plain(index_img), plain(bary)
+    behind = None if background is None else plain(background)
     with backend.backend_of(attributes) as b:
-        b.kernels.interpolate(*inputs, image, b.workspace(0), b.queue)
+        b.kernels.interpolate(*inputs, image, b.workspace(0), b.queue, behind)
     return image
 
 
 @interpolate.register_fake
-def _(attributes: Tensor, faces: Tensor, index_img: Tensor, bary: Tensor) -> Tensor:
+def _(attributes: Tensor, faces: Tensor, index_img: Tensor, bary: Tensor, background: Tensor | None) -> Tensor:
     return attributes.new_empty((*index_img.shape, attributes.shape[2]))
 
 
@@ -85,14 +88,17 @@ def interpolate_backward(
     grad_image: Tensor,
     needs_attributes: bool,
     needs_bary: bool,
-) -> tuple[Tensor, Tensor]:
-    """The gradients of attributes and bary; empty if not needed."""
+    needs_background: bool = False,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The gradients of attributes, bary and background; empty if not needed."""
     grad_attributes, grad_bary = grad_if(needs_attributes, attributes), grad_if(needs_bary, bary)
+    grad_background = grad_if(needs_background, grad_image)
     inputs = plain(attributes), plain(faces), plain(index_img), plain(bary), plain(grad_image)
     outputs = grad_attributes if needs_attributes else None, grad_bary if needs_bary else None
+    behind = grad_background if needs_background else None
     with backend.backend_of(attributes) as b:
-        b.kernels.interpolate_backward(*inputs, *outputs, b.sum_workspace(grad_attributes), b.queue)
-    return grad_attributes, grad_bary
+        b.kernels.interpolate_backward(*inputs, *outputs, b.sum_workspace(grad_attributes), b.queue, behind)
+    return grad_attributes, grad_bary, grad_background
 
 
 @interpolate_backward.register_fake
@@ -104,18 +110,20 @@ def _(
     grad_image: Tensor,
     needs_attributes: bool,
     needs_bary: bool,
-) -> tuple[Tensor, Tensor]:
-    return grad_if(needs_attributes, attributes), grad_if(needs_bary, bary)
+    needs_background: bool = False,
+) -> tuple[Tensor, Tensor, Tensor]:
+    return grad_if(needs_attributes, attributes), grad_if(needs_bary, bary), grad_if(needs_background, grad_image)
 
 
 def _interpolate_setup(ctx: Any, inputs: Any, output: Any) -> None:
-    ctx.save_for_backward(*inputs)
+    ctx.save_for_backward(*inputs[:4])  # the values of the background are not needed
 
 
 def _interpolate_vjp(ctx: Any, grad_image: Tensor) -> tuple[Tensor | None, ...]:
-    needs_attributes, _, _, needs_bary = ctx.needs_input_grad
-    grad_attributes, grad_bary = interpolate_backward(*ctx.saved_tensors, grad_image, needs_attributes, needs_bary)
-    return grad_attributes if needs_attributes else None, None, None, grad_bary if needs_bary else None
+    needs = [ctx.needs_input_grad[i] for i in (0, 3, 4)]
+    grads = interpolate_backward(*ctx.saved_tensors, grad_image, *needs)
+    attributes, bary, background = (grad if needed else None for grad, needed in zip(grads, needs, strict=True))
+    return attributes, None, None, bary, background
 
 
 interpolate.register_autograd(_interpolate_vjp, setup_context=_interpolate_setup)

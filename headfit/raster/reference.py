@@ -69,11 +69,14 @@ def _visible(v: Tensor, faces: Tensor, centres: Tensor) -> Tensor:
     return index
 
 
-def interpolate(attributes: Tensor, faces: Tensor, index_img: Tensor, bary: Tensor) -> Tensor:
+def interpolate(
+    attributes: Tensor, faces: Tensor, index_img: Tensor, bary: Tensor, background: Tensor | None = None
+) -> Tensor:
     attributes = attributes.expand(len(index_img), *attributes.shape[-2:])
     corner_ids = faces.long()[index_img.clamp(min=0)]
     corners = torch.stack([a[ids] for a, ids in zip(attributes, corner_ids, strict=True)])
-    return torch.where((index_img >= 0)[..., None], (bary[..., None] * corners).sum(-2), 0.0)
+    behind = bary.new_zeros(()) if background is None else background
+    return torch.where((index_img >= 0)[..., None], (bary[..., None] * corners).sum(-2), behind)
 
 
 def sample_texture(

@@ -44,7 +44,7 @@ class Axis:
         low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
         low = min(low, 0.0) if from_zero else low
         if high <= low:
-            high = low + (abs(low) or 1.0)
+            high = low + (0.1 * abs(low) or 1.0)
         step = round_step((high - low) / TICKS)
         first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
         ticks = [step * i for i in range(first, last + 1)]

@@ -26,10 +26,9 @@ class Frusta:
     Args:
         server: the server.
         cameras: the cameras.
-        bad: indices of the cameras that are drawn in red.
     """
 
-    def __init__(self, server: viser.ViserServer, cameras: Sequence[Camera], bad: Sequence[int] = ()) -> None:
+    def __init__(self, server: viser.ViserServer, cameras: Sequence[Camera]) -> None:
         self._parent = server.scene.add_frame("/cameras", show_axes=False)
         self._nodes = [
             server.scene.add_camera_frustum(
@@ -38,7 +37,7 @@ class Frusta:
                 aspect=camera.width / camera.height,
                 scale=SIZE,
                 thickness=0.001,
-                color=BAD if index in bad else GOOD,
+                color=GOOD,
                 wxyz=quaternion(camera.R.T),
                 position=camera.centre,
             )
@@ -53,6 +52,11 @@ class Frusta:
     @visible.setter
     def visible(self, value: bool) -> None:
         self._parent.visible = value
+
+    def mark(self, bad: Sequence[int]) -> None:
+        """Draw these cameras in red, by index, and the others in green."""
+        for index, node in enumerate(self._nodes):
+            node.color = BAD if index in bad else GOOD
 
     def show_picture(self, camera: int, picture: NDArray[np.uint8] | None) -> None:
         """Put a picture `[H,W,3]` into a camera's frustum; None: leave it empty."""

@@ -39,11 +39,15 @@ class Posed:
 
 
 class HeadPainter:
-    """Makes coloured surfaces of a fitted head's frames; call `update` when its parameters have changed."""
+    """Makes coloured surfaces of a fitted head's frames; call `update` when its parameters have changed.
+
+    head: the head as it is drawn. head_faces: its faces `[F,3]` in the model's vertices.
+    """
 
     def __init__(self, model: FittedHead) -> None:
         self.model = model
         self.head = DrawnSurface.of(MeshTopology.of(model.head))
+        self.head_faces = self.head.source[self.head.faces]
         centres = np.stack([camera.centre for camera in model.capture.cameras])
         self._from_cameras = centres.mean(axis=0)
         self.update()

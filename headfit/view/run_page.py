@@ -4,58 +4,113 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from headfit.sampling import evenly_spaced
+from headfit.view.curves_panel import CurvesPanel
 from headfit.view.frusta import Frusta
 from headfit.view.glb import glb
 from headfit.view.page import Page
 from headfit.view.painter import HAIR, MODES, Posed
+from headfit.view.picture_error import vertex_error
 from headfit.view.swapped_glb import SwappedGlb
+from headfit.view.through_panel import ThroughPanel
 from headfit.view.timeline import Timeline
+from headfit.view.track_panel import TrackPanel
 from headfit.view.viewed_run import ViewedRun
 
 if TYPE_CHECKING:
     import viser
 
+    from headfit.view.colours import Colours
+
 WIREFRAME_COLOUR = (20, 20, 24)
+#: Most cameras whose pictures are compared for the mode "error".
+MAX_CAMERAS = 12
 
 
 class RunPage(Page):
     """A fitted head over time, and the cameras around it."""
 
     def __init__(self, server: viser.ViserServer, run: ViewedRun) -> None:
-        self.run_shown = run
+        self._run = run
         posed = run.painter.pose(0)
         super().__init__(server, run.cameras, posed.vertices.mean(axis=0).astype(float))
         self._head = SwappedGlb(server, "/head", glb(run.painter.paint(posed, "texture")))
         self._wires: viser.MeshHandle | None = None
         self._frusta = Frusta(server, run.cameras)
-        self._drawn: tuple[object, ...] | None = None
+        self._pictures: list[int | None] = [None] * len(run.cameras)  # the frame of each camera's picture
+        self._error: tuple[tuple[int, int], Colours] | None = None
         gui = server.gui
         self._status = gui.add_markdown("")
-        self.timeline = Timeline(gui, run.frames, run.model.capture.fps, self.want)
+        self._timeline = Timeline(gui, run.frames, run.model.capture.fps, self.want)
         tabs = gui.add_tab_group()
         with tabs.add_tab("Head"):
-            self._mode = gui.add_dropdown("Colour", MODES, initial_value="texture")
-            self._wireframe = gui.add_checkbox("wireframe", False)
-            self._parts = {name: gui.add_checkbox(name, True) for name in (*run.painter.head.groups, HAIR)}
+            self._mode: Any = gui.add_dropdown("Colour", MODES, initial_value="texture")
+            self._wireframe: Any = gui.add_checkbox("wireframe", False)
+            self._parts: dict[str, Any] = {
+                name: gui.add_checkbox(name, True) for name in dict.fromkeys((*run.painter.head.groups, HAIR))
+            }
         with tabs.add_tab("Cameras"):
-            self._with_frusta = gui.add_checkbox("frusta", True)
-        controls: list[Any] = [self._mode, self._wireframe, self._with_frusta, *self._parts.values()]
-        for control in controls:
+            self._with_frusta: Any = gui.add_checkbox("frusta", True)
+            self._through = ThroughPanel(server, run, self.want)
+        with tabs.add_tab("Track"):
+            self._track = TrackPanel(server, run, self.want)
+        with tabs.add_tab("Curves"):
+            self._curves = CurvesPanel(server, run, self.want)
+        for control in (self._mode, self._wireframe, self._with_frusta, *self._parts.values()):
             control.on_update(self.want)
 
     def pause(self) -> float | None:
-        return self.timeline.pause()
+        return self._timeline.pause()
 
     def has_news(self) -> bool:
-        return self.run_shown.refresh()
+        return self._run.refresh()
 
     def draw(self) -> None:
-        self.timeline.advance()
-        frame = self.timeline.frame
+        self._timeline.advance()
+        frame, through = self._timeline.frame, self._through.camera is not None
+        posed = self._run.painter.pose(frame)
         hidden = frozenset(name for name, shown in self._parts.items() if not shown.value)
-        posed = self.run_shown.painter.pose(frame)
-        self._head.show(glb(self.run_shown.painter.paint(posed, self._mode.value, hidden)))
+        self._head.visible = not through
+        self._frusta.visible = self._with_frusta.value and not through
+        if not through:
+            error = None if self._error is None or self._error[0] != self._moment else self._error[1]
+            self._head.show(glb(self._run.painter.paint(posed, self._mode.value, hidden, error)))
         self._draw_wires(posed, hidden)
+        self._through.draw(frame, posed, compute=self._timeline.is_playing)
+        self._track.draw(posed)
+
+    def draw_at_rest(self) -> None:
+        self._head.settle()
+        run, frame = self._run, self._timeline.frame
+        fitted = "" if run.is_fitted(frame) else " (this frame is not fitted yet)"
+        self._status.content = f"**{run.path.name}**{fitted}"
+        posed = run.painter.pose(frame)
+        self._through.draw(frame, posed, compute=True)
+        self._curves.draw(frame)
+        self._track.draw_at_rest(frame, posed, lambda: self.is_outdated)
+        if self._mode.value == "error" and (self._error is None or self._error[0] != self._moment):
+            self._measure_error(frame, posed)
+        for camera in range(len(run.cameras)) if self._frusta.visible else ():
+            if self.is_outdated:
+                return
+            if self._pictures[camera] != frame:
+                self._frusta.show_picture(camera, run.image(camera, frame))
+                self._pictures[camera] = frame
+
+    @property
+    def _moment(self) -> tuple[int, int]:
+        """The frame and the checkpoint that are shown."""
+        return self._timeline.frame, self._run.version
+
+    def _measure_error(self, frame: int, posed: Posed) -> None:
+        """Compare the frame with its pictures and have the head drawn in these colours; not if something else is wanted
+        in the meantime."""
+        moment, views = self._moment, []
+        for camera in evenly_spaced(len(self._run.cameras), MAX_CAMERAS):
+            views.append((self._run.cameras[camera], self._run.image(int(camera), frame)))
+        if not self.is_outdated:
+            self._error = moment, vertex_error(self._run.model, frame, posed, views)
+            self.want()
 
     def _draw_wires(self, posed: Posed, hidden: frozenset[str]) -> None:
         """The edges of the head's triangles."""
@@ -63,21 +118,9 @@ class RunPage(Page):
             if self._wires is not None:
                 self._wires.visible = False
             return
-        surface = self.run_shown.painter.head
-        faces = surface.source[surface.shown_faces(hidden)]
+        faces = self._run.painter.head.source[self._run.painter.head.shown_faces(hidden)].astype("uint32")
         if self._wires is None:
             self._wires = self.server.scene.add_mesh_simple(
                 "/wireframe", posed.vertices, faces, color=WIREFRAME_COLOUR, wireframe=True, side="double"
             )
-        self._wires.vertices, self._wires.faces, self._wires.visible = posed.vertices, faces.astype("uint32"), True
-
-    def draw_at_rest(self) -> None:
-        self._head.settle()
-        run, frame = self.run_shown, self.timeline.frame
-        fitted = "" if run.is_fitted(frame) else " (this frame is not fitted yet)"
-        self._status.content = f"**{run.path.name}**{fitted}"
-        self._frusta.visible = self._with_frusta.value
-        for camera in range(len(run.cameras)) if self._frusta.visible else ():
-            if self.is_outdated:
-                return
-            self._frusta.show_picture(camera, run.image(camera, frame))
+        self._wires.vertices, self._wires.faces, self._wires.visible = posed.vertices, faces, True

@@ -8,17 +8,19 @@ from pathlib import Path
 from headfit.capture import CaptureSource, open_capture
 from headfit.errors import HeadfitError
 from headfit.fitting.settings import load_run_settings
+from headfit.view.capture_page import CapturePage
 from headfit.view.page import Page, open_server
 from headfit.view.run_page import RunPage
 from headfit.view.viewed_run import ViewedRun
 
 
 def open_page(path: Path, capture: Path | None, host: str, port: int) -> Page:
-    """The page of a run folder.
+    """The page of a run or a capture.
 
     Args:
-        path: the run folder.
-        capture: where its capture is now; None: where it was when it was fitted, or, if it is not there any more, none.
+        path: its folder.
+        capture: where the capture of a run is now; None: where it was when it was fitted, or, if it is not there any
+            more, none.
         host, port: where the page is served.
 
     Raises:
@@ -26,6 +28,11 @@ def open_page(path: Path, capture: Path | None, host: str, port: int) -> Page:
     """
     if not path.is_dir():
         raise HeadfitError(f"{path}: no such folder; expected a run of `headfit fit`, or a capture")
+    if (path / "capture.json").is_file():
+        if capture is not None:
+            raise HeadfitError(f"{path}: is a capture itself; --capture belongs to a run")
+        recorded = open_capture(path)
+        return CapturePage(open_server(host, port), recorded)
     run = ViewedRun(path, _capture_of_run(path, capture))
     return RunPage(open_server(host, port), run)
 

@@ -17,6 +17,8 @@ class ViewedRun:
 
     Frames and cameras are those of the run; pictures and masks are found in the capture by name.
 
+    version: another number for every checkpoint that is read.
+
     Args:
         path: the run folder.
         capture: its capture, as it is now; None: there are no pictures to show.
@@ -27,7 +29,7 @@ class ViewedRun:
 
     def __init__(self, path: Path, capture: CaptureSource | None) -> None:
         self.path = path
-        self._written = _time_of(path)
+        self.version = _time_of(path)
         self.model = load_run(path).model
         self.capture = capture
         self.painter = HeadPainter(self.model)
@@ -45,13 +47,13 @@ class ViewedRun:
     def refresh(self) -> bool:
         """Read the checkpoint again if a newer one has been written; returns whether there was one."""
         written = _time_of(self.path)
-        if written == self._written:
+        if written == self.version:
             return False
         try:
             state = model_state(load_checkpoint(self.path))
         except HeadfitError:  # between two renames; the next look finds it
             return False
-        self._written = written
+        self.version = written
         self.model.load_state_dict(state)
         self.painter.update()
         self.cameras = self.model.corrected_cameras()

@@ -25,7 +25,6 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # else torch's idle thread 
 import torch
 from torch import Tensor
 
-from headfit.fitting.run import keep_freed_memory
 from headfit.head import load
 from headfit.raster import Topology, edge_grad, interpolate, rasterize
 
@@ -259,7 +258,6 @@ def main() -> None:
     )
     parser.add_argument("--seconds", type=float, default=1.0, help="for each number")
     arguments = parser.parse_args()
-    keep_freed_memory()
     torch.set_num_threads(1)
     plain = PlainBaseline()
     print(f"streaming bandwidth, one thread: {bandwidth():.1f} GB/s")

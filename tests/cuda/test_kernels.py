@@ -84,9 +84,10 @@ def test_interpolate(gpu: Any, channels: int, shared: bool, dtype: torch.dtype) 
     index_img, bary, _ = ops.rasterize(v.to(dtype), faces, HEIGHT, WIDTH)
     attributes = noise(bary, 1 if shared else 2, v.shape[1], channels)
     inputs = attributes, faces, index_img, bary
-    image = ops.interpolate(*inputs)
-    assert_close(gpu.interpolate(*inputs), image)
-    for needs in ((True, True), (True, False), (False, True)):
+    image = ops.interpolate(*inputs, None)
+    assert_close(gpu.interpolate(*inputs, None), image)
+    assert_close(gpu.interpolate(*inputs, noise(image)), ops.interpolate(*inputs, noise(image)))
+    for needs in ((True, True), (True, False), (False, True), (False, False, True)):
         got = gpu.interpolate_backward(*inputs, noise(image), *needs)
         for a, b in zip(got, ops.interpolate_backward(*inputs, noise(image), *needs), strict=True):
             assert_close(a, b)
@@ -176,13 +177,13 @@ def test_faces_that_do_not_exist_are_background(gpu: Any) -> None:
     _, bary, depth = ops.rasterize(v, faces, HEIGHT, WIDTH)
     bad, background = index_img.clone(), index_img.clone()
     bad[0, 10:20, 10:40], background[0, 10:20, 10:40] = len(faces), -1
-    attributes = noise(v, 1, v.shape[1], 3)
+    attributes, behind = noise(v, 1, v.shape[1], 3), noise(bary)
     rest = v, faces, adjacency, group
 
     def results(index: Tensor) -> list[Tensor]:
         return [
-            gpu.interpolate(attributes, faces, index, bary),
-            *gpu.interpolate_backward(attributes, faces, index, bary, image, True, True),
+            gpu.interpolate(attributes, faces, index, bary, behind),
+            *gpu.interpolate_backward(attributes, faces, index, bary, image, True, True, True),
             gpu.rasterize_backward(v, faces, index, bary, depth),
             gpu.edge_grad_backward(image, image, None, *rest, index),
         ]

@@ -37,7 +37,7 @@ def edges_of(gpu: Any, images: int, rows: int) -> None:
 def wide(gpu: Any) -> None:
     """2^31 values in a row; an empty batch, since the arrays would not fit into memory."""
     index_img, bary = torch.zeros(0, 1, 2**20, dtype=torch.int32), torch.zeros(0, 1, 2**20, 3)
-    gpu.interpolate(torch.zeros(0, 3, 2**11), mesh(0)[1], index_img, bary)
+    gpu.interpolate(torch.zeros(0, 3, 2**11), mesh(0)[1], index_img, bary, None)
 
 
 @pytest.mark.parametrize(

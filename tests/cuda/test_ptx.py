@@ -74,7 +74,7 @@ def test_a_vertex_index_beyond_the_array(operators_on: Operators) -> None:
     faces = faces.clone()
     faces[index_img[index_img >= 0][0], 1] = 2**20
     with pytest.raises(RuntimeError, match="illegal address"):
-        operators_on(kernels).interpolate(attributes, faces, index_img, bary)
+        operators_on(kernels).interpolate(attributes, faces, index_img, bary, None)
     assert any("outside of all arrays" in fault and "ld.global" in fault for fault in kernels.take_faults())
 
 
@@ -88,5 +88,5 @@ def test_sums_without_atomics(operators_on: Operators, variants: Variants) -> No
 
 def test_a_row_that_is_not_written(operators_on: Operators, variants: Variants) -> None:
     kernels = variants[MISSING_ROW]
-    operators_on(kernels).interpolate(*interpolation())
+    operators_on(kernels).interpolate(*interpolation(), None)
     assert any(f"{2 * 3 * WIDTH} words of an output were not written" in fault for fault in kernels.take_faults())

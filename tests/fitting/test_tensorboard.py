@@ -31,7 +31,7 @@ def test_every_loss_is_in_one_chart_of_its_stage(events):
         stage = tag.split("/")[1] if tag.count("/") == 2 else "whole fit"
         assert [where[0] for where in found] == [stage], tag
     assert "^loss/photo/offsets$" in charts["photo", "priors"]
-    assert charts["photo", "compared with the capture"] == ["^loss/photo/mask$", "^loss/photo/photometric$"]
+    assert charts["photo", "photometric"] == ["^loss/photo/photometric$"]
     assert ("rigid", "priors") not in charts  # nothing that has a prior moves there
 
 

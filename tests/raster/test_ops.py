@@ -165,6 +165,9 @@ def test_interpolate_and_edge_grad_say_what_is_wrong() -> None:
         interpolate(torch.ones(4, 2), QUAD, index_img, bary[..., :2])
     with pytest.raises(ValueError, match="index_img: holds face 5, which is not in"):
         interpolate(torch.ones(4, 2), QUAD, index_img + 5, bary)
+    for behind in (torch.ones(1, 4, 4, 3), torch.ones(1, 4, 4, 2).double(), torch.ones(2)):
+        with pytest.raises(ValueError, match="background: expected"):
+            interpolate(torch.ones(4, 2), QUAD, index_img, bary, behind)
     with pytest.raises(ValueError, match=r"image: expected \[1, 4, 4, 'C'\]"):
         edge_grad(image[:, :3], v, QUAD, index_img)
     with pytest.raises(ValueError, match="group: expected 2 integers"):
@@ -244,8 +247,9 @@ def test_operators_are_registered_right() -> None:
     utils = ("test_schema", "test_autograd_registration", "test_faketensor")
     torch.library.opcheck(ops.rasterize, (v, faces, 20, 30), test_utils=utils)
     torch.library.opcheck(ops.rasterize_backward, (v.detach(), faces, index_img, bary, depth))
-    torch.library.opcheck(ops.interpolate, (attributes, faces, index_img, bary.requires_grad_()))
-    for needs in ((True, True), (True, False), (False, True)):
+    torch.library.opcheck(ops.interpolate, (attributes, faces, index_img, bary.requires_grad_(), None))
+    torch.library.opcheck(ops.interpolate, (attributes, faces, index_img, bary, image.clone().requires_grad_()))
+    for needs in ((True, True), (True, False), (False, True), (False, False, True)):
         inputs = (attributes.detach(), faces, index_img, bary.detach(), image, *needs)
         torch.library.opcheck(ops.interpolate_backward, inputs)
     mesh = (v.detach(), faces, topology.adjacency, topology.components, index_img)

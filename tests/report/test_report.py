@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -32,6 +33,7 @@ class Page(HTMLParser):
 
     def __init__(self, path: Path) -> None:
         super().__init__()
+        self.path = path
         self.headings: list[str] = []
         self.references: list[str] = []
         self.text = ""
@@ -97,6 +99,25 @@ def both(runs, tmp_path_factory) -> Page:
 def test_it_needs_no_other_file(page):
     assert page.headings == SECTIONS
     assert {reference.partition(":")[0] for reference in page.references if reference[0] != "#"} == {"data"}
+
+
+def test_chromium_draws_it_offline_without_a_message(both):
+    sync_api = pytest.importorskip("playwright.sync_api", reason="needs a browser's driver: pip install playwright")
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("needs a browser: apt-get install chromium")
+    with sync_api.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_context(offline=True).new_page()
+        messages: list[str] = []
+        page.on("console", lambda message: messages.append(message.text))
+        page.on("pageerror", lambda error: messages.append(str(error)))
+        page.goto(both.path.as_uri())
+        widths = page.evaluate("[...document.images].map(image => image.naturalWidth)")
+        curve = page.locator(".line.b").first.bounding_box()
+        browser.close()
+    assert messages == [] and len(widths) > 8 and min(widths) > 0
+    assert curve["width"] > 100 and curve["height"] > 0
 
 
 def test_it_says_what_the_run_folder_says(page, runs):

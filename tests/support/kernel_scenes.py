@@ -116,6 +116,6 @@ def edge_inputs(scene: str, dtype: torch.dtype) -> tuple[Tensor, ...]:
     v = v.to(dtype)
     index_img, bary, _ = ops.rasterize(v, faces, HEIGHT, WIDTH)
     colours = torch.sin(noise(v)) + 1
-    image = ops.interpolate(colours, faces, index_img, bary)
+    image = ops.interpolate(colours, faces, index_img, bary, None)
     group = (torch.arange(len(faces)) // 11 % 2).int()
     return image, v, faces, Topology(faces).adjacency, group, index_img
