@@ -36,6 +36,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -132,6 +133,11 @@ class LabelClasses:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @cached_property
+    def ignores_some_of_the_model(self) -> bool:
+        """Whether some label of the model is compared with nothing."""
+        return bool((self.from_model < 0).any())
 
 
 def native_name(name: str) -> str:

@@ -49,7 +49,8 @@ class ViewBatch:
     """B framed views, of any sizes; smaller ones are padded to `[H,W]` at their right and lower sides.
 
     Attributes:
-        frame, camera: `[B]` int64, indices into the capture's frames and cameras.
+        pairs: the frame index and camera index of each view. What a program derives from them needs no tensor.
+        frame, camera: `[B]` int64, the same.
         framings: how each view is cut out of its image and resized.
         image: `[B,H,W,3]` uint8 RGB, area-averaged; black where there is none.
         image_valid: `[B,H,W]` bool, false in the padding and where the image is missing or damaged.
@@ -61,6 +62,7 @@ class ViewBatch:
         landmark_weight: `[B,68]` float32, confidence in [0, 1]; 0 where missing or invisible.
     """
 
+    pairs: tuple[Pair, ...]
     frame: Tensor
     camera: Tensor
     framings: tuple[Framing, ...]
@@ -71,16 +73,30 @@ class ViewBatch:
     landmarks: Tensor
     landmark_weight: Tensor
 
-    def only(self, chosen: Tensor) -> ViewBatch:
-        """The views that are True in `chosen [B]`."""
-        values = {name: value[chosen] for name, value in vars(self).items() if isinstance(value, Tensor)}
-        kept = tuple(f for f, keep in zip(self.framings, chosen.tolist(), strict=True) if keep)
-        return ViewBatch(framings=kept, **values)
+    def of_frame(self, frame: int) -> ViewBatch:
+        """The views of one frame."""
+        chosen = [index for index, (of_frame, _) in enumerate(self.pairs) if of_frame == frame]
+        return ViewBatch(
+            pairs=tuple(self.pairs[index] for index in chosen),
+            framings=tuple(self.framings[index] for index in chosen),
+            **{name: value[chosen] for name, value in vars(self).items() if isinstance(value, Tensor)},
+        )
 
     def to(self, device: torch.device | str) -> ViewBatch:
-        """A copy on another device. (Lightning moves batches that have this method.)"""
-        values = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}
-        return ViewBatch(framings=self.framings, **values)
+        """A copy on another device, to which it does not wait for being copied. (Lightning moves batches that have this
+        method.)"""
+        apart = torch.device(device).type != "cpu"
+        tensors = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
+        moved = {name: value.to(device, non_blocking=apart) for name, value in tensors.items()}
+        return ViewBatch(pairs=self.pairs, framings=self.framings, **moved)
+
+    def distinct_frames(self) -> tuple[Tensor, Tensor]:
+        """The frames of the views, ascending and each once, `[N]` int64; and of each view its place among them,
+        `[B]` int64."""
+        frames = sorted({frame for frame, _ in self.pairs})
+        place = [frames.index(frame) for frame, _ in self.pairs]
+        frames_there, place_there = (torch.tensor(x).to(self.frame.device, non_blocking=True) for x in (frames, place))
+        return frames_there, place_there
 
 
 class ViewReader:
@@ -124,7 +140,7 @@ class ViewReader:
             for field in fields(View)
         }
         frame_index, camera_index = torch.tensor(pairs, dtype=torch.int64).unbind(1)
-        return ViewBatch(frame=frame_index, camera=camera_index, framings=framed, **stacked)
+        return ViewBatch(pairs=tuple(pairs), frame=frame_index, camera=camera_index, framings=framed, **stacked)
 
     def _read(self, frame: int, camera: int, framing: Framing) -> View:
         capture = self._capture

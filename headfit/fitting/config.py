@@ -114,7 +114,8 @@ class RunArgs:
     steps_per_picture: int = 150
     """Number of steps between two pictures in TensorBoard, besides those at the end of a stage."""
     trainer: dict[str, Any] = field(default_factory=lambda: {"accelerator": "auto", "devices": 1})
-    """Arguments of Lightning's Trainer, such as accelerator, devices and num_nodes."""
+    """Arguments of Lightning's Trainer, such as accelerator (auto: a GPU, where torch finds one and headfit was built
+    with CUDA), devices and num_nodes."""
 
     @property
     def selection(self) -> Selection:

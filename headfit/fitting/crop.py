@@ -49,7 +49,9 @@ def crop_to_head(batch: ViewBatch, cameras: CameraBatch, v_world: Tensor, blur: 
     shift = start.to(cameras.K)
     principal = cameras.K - F.pad(shift[..., None], (2, 0, 0, 1))  # cameras may be refined: K keeps its gradient
     return (
-        replace(batch, framings=batch.framings, landmarks=batch.landmarks - shift[:, None], **images),
+        replace(
+            batch, pairs=batch.pairs, framings=batch.framings, landmarks=batch.landmarks - shift[:, None], **images
+        ),
         replace(cameras, K=principal, size=(h, w)),
     )
 

@@ -49,6 +49,7 @@ STATE = (
     StateEntry("geometry.joints_scaled", "frame", "joints", "radians, or 5 cm"),
     StateEntry("geometry.placement_scaled", "person", "placement", "5 cm, radians, or natural logarithm"),
     StateEntry("geometry.offset_field", "person", "offsets", "metres", isotropic=True),
+    StateEntry("geometry.fine_offset_field", "person", "fine_offsets", "metres", isotropic=True),
     StateEntry("geometry.detail_mm", "frame", "detail", "millimetres", isotropic=True),
     StateEntry("hair.field", "person", "hair", "metres", isotropic=True),
     StateEntry("hair_texture", "look"),

@@ -16,6 +16,7 @@ from headfit.capture.framing import framings_at
 from headfit.capture.views import ViewBatch
 from headfit.fitting.model import FittedHead
 from headfit.fitting.observation import Observation
+from headfit.render import Pixels
 from headfit.render.appearance import fill_holes, sh_basis, shading, splat_albedo
 
 #: Views that are rendered at once.
@@ -84,9 +85,9 @@ def collect_hair_colours(model: FittedHead, data: CaptureData, resolution: int) 
         o = model.observe(batch)
         fragments = model.rasterize_hair(o.v_views, o.normals, o.cameras)
         shown = fragments.hair & ((o.target[..., o.hair_class] > ALL_HAIR) | ~o.has_mask) & o.batch.image_valid
-        pixels = shown.flatten().nonzero()[:, 0]
-        gain = model.appearance.gain(o.batch.camera)[pixels // shown[0].numel()]
-        colour = (o.batch.image.flatten(0, 2)[pixels].float() / 255) / gain
+        pixels = Pixels.where(shown)
+        gain = pixels.per_view(model.appearance.gain(o.batch.camera))
+        colour = (pixels.take(o.batch.image).float() / 255) / gain
         uv = model.hair_renderer.texture_coordinates(fragments, pixels)
         sums = splat_albedo(uv, colour, torch.ones_like(colour[:, 0]), size)
         total, weight = total + sums[0], weight + sums[1]
@@ -130,17 +131,16 @@ def _batches(model: FittedHead, data: CaptureData, resolution: int) -> Iterator[
 
 def _sample(model: FittedHead, o: Observation) -> _Samples:
     skin_class = torch.arange(len(model.classes), device=model.device) == model.classes.names.index("skin")
-    pixels = o.on_head.flatten().nonzero()[:, 0]
-    view = pixels // o.on_head[0].numel()
+    pixels = Pixels.where(o.on_head)
     uv, normal = model.renderer.surface(o.fragments, o.normals, pixels)
-    ray = model.renderer.at_pixels(o.fragments, o.v_views, pixels) - o.cameras.centres()[view]
+    ray = model.renderer.at_pixels(o.fragments, o.v_views, pixels) - pixels.per_view(o.cameras.centres())
     facing = -(torch.nn.functional.normalize(ray, dim=-1) * normal).sum(-1)
-    colour = (o.batch.image.flatten(0, 2)[pixels].float() / 255) / model.appearance.gain(o.batch.camera)[view]
+    colour = (pixels.take(o.batch.image).float() / 255) / pixels.per_view(model.appearance.gain(o.batch.camera))
     is_skin = skin_class[model.class_of_pixel(o)] & o.agrees(skin_class)
     below_neck = o.fragments.below_neck
     background = torch.where(o.has_mask, o.target[..., 0] > 0.99, ~o.fragments.head) & ~below_neck
     around = _colour_sum(o.batch.image[background & o.batch.image_valid])
-    return _Samples(colour, uv, normal, facing.clamp_min(0), is_skin.flatten()[pixels], around)
+    return _Samples(colour, uv, normal, facing.clamp_min(0), pixels.take(is_skin), around)
 
 
 def _colour_sum(pixels: Tensor) -> Tensor:

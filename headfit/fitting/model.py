@@ -20,6 +20,7 @@ from headfit.capture.views import ViewBatch
 from headfit.errors import HeadfitError
 from headfit.fitting.camera_correction import CameraCorrection
 from headfit.fitting.config import FitConfig
+from headfit.fitting.contact import MouthContact
 from headfit.fitting.crop import crop_to_head
 from headfit.fitting.groups import require_complete
 from headfit.fitting.hair_layer import HairLayer
@@ -28,11 +29,14 @@ from headfit.fitting.parameters import FitParameters
 from headfit.fitting.untold import without_untold
 from headfit.head import HeadModel, load
 from headfit.head.contour import JawContour
-from headfit.render import Appearance, CameraBatch, Fragments, HairRenderer, HeadRenderer
+from headfit.raster import backend
+from headfit.raster.topology import Cache, once
+from headfit.render import Appearance, CameraBatch, Fragments, HairRenderer, HeadRenderer, Pixels
 
 #: Classes whose colour may move the geometry: lit like a smooth surface. Inside the mouth darkness is shadow; there
 #: colour only fills the texture.
 PHOTOMETRIC_CLASSES = ("skin", "lips", "upper_lip", "lower_lip")
+_visited: Cache[frozenset[int]] = {}
 #: Classes that are lips.
 LIPS = ("lips", "upper_lip", "lower_lip")
 #: Classes whose colour moves the surface that carries it, but not its borders: masks do not show the iris.
@@ -42,13 +46,14 @@ TURNING_CLASSES = ("left_eye", "right_eye", "eyes")
 @dataclass(frozen=True)
 class ComparedColours:
     """Images `[B,H,W,3]` of some views; their render without gradients, the image itself where nothing is compared;
-    bool `[B,H,W]`: where colour and borders may move the geometry. And of all compared pixels, as ascending flat
-    indices `[N]`: the rendered colours `[N,3]`."""
+    bool `[B,H,W]`: where colours are compared, and where colour and borders may move the geometry. And of pixels that
+    hold all compared ones: the rendered colours `[N,3]`."""
 
     image: Tensor
     rendered: Tensor
+    compared: Tensor
     lit: Tensor
-    pixels: Tensor
+    pixels: Pixels
     colours: Tensor
 
 
@@ -90,6 +95,7 @@ class FittedHead(nn.Module):
         self.cameras = CameraCorrection(capture.cameras, self.training_cameras)
         self.contour = JawContour(head) if head.has_landmarks else None
         self.renderer = HeadRenderer(head)
+        self.contact = MouthContact(head, self.renderer.normals)
         self.hair = HairLayer(head)
         self.hair_renderer = HairRenderer(self.renderer, self.hair.faces, self.hair.source_faces)
         names = self.classes.names
@@ -132,6 +138,11 @@ class FittedHead(nn.Module):
         return self.visited.device
 
     @property
+    def visited_frames(self) -> frozenset[int]:
+        """The frames that a stage has moved: `visited`, read from the device once after every change."""
+        return once(self.visited, _visited, _indices)
+
+    @property
     def use_landmarks(self) -> bool:
         """Whether landmarks are compared: the settings want it, and the head model has some."""
         return self.config.use_landmarks and self.contour is not None
@@ -164,17 +175,17 @@ class FittedHead(nn.Module):
         Args:
             batch: the views, on any device.
             crop_blur: crop the views to the head with room for a blur of this standard deviation (pixels); None: keep
-                the whole pictures.
+                the whole pictures. So does a GPU: it would have to be waited for until the head's place is known.
         """
         batch = batch.to(self.device)
-        frames, frame_of_view = torch.unique(batch.frame, return_inverse=True)
+        frames, frame_of_view = batch.distinct_frames()
         v_frames, offsets = self.geometry(frames)
         v_views = v_frames.index_select(0, frame_of_view)
         cameras = self.view_cameras(batch)
-        if crop_blur is not None:
+        if crop_blur is not None and not backend.is_asynchronous(self.device):
             batch, cameras = crop_to_head(batch, cameras, v_views, crop_blur)
         fragments = self.renderer.rasterize(v_views, cameras)
-        if (self.classes.from_model < 0).any():
+        if self.classes.ignores_some_of_the_model:
             batch = without_untold(batch, fragments, self.class_of_label[self.renderer.face_labels])
         return Observation(
             batch=batch,
@@ -192,10 +203,13 @@ class FittedHead(nn.Module):
 
     def view_cameras(self, batch: ViewBatch) -> CameraBatch:
         """The corrected cameras of a batch's views, at the batch's image size."""
-        cameras = [self.capture.cameras[i] for i in batch.camera.tolist()]
+        return self.cameras(self.given_cameras(batch), batch.camera)
+
+    def given_cameras(self, batch: ViewBatch) -> CameraBatch:
+        """The capture's cameras of a batch's views, at the batch's image size; prepared in double precision."""
+        cameras = [self.capture.cameras[camera] for _, camera in batch.pairs]
         framed = [camera.framed(framing) for camera, framing in zip(cameras, batch.framings, strict=True)]
-        given = CameraBatch.of(framed, device=self.device, size=(batch.image.shape[1], batch.image.shape[2]))
-        return self.cameras(given, batch.camera)
+        return CameraBatch.of(framed, device=self.device, size=(batch.image.shape[1], batch.image.shape[2]))
 
     def corrected_cameras(self) -> list[Camera]:
         """The capture's cameras as the fit corrected them, in its local frame; held-out ones are as given."""
@@ -230,11 +244,11 @@ class FittedHead(nn.Module):
         lit, turning = (
             o.on_head & kind[of_model] & o.agrees(kind) for kind in (self.photometric_class, self.turning_class)
         )
-        pixels = o.on_head.flatten().nonzero()[:, 0]
-        still = ~(lit | turning).flatten().index_select(0, pixels)
+        pixels = Pixels.at_least(o.on_head)
+        still = pixels.take(~(lit | turning))
         colours = self.renderer.shade(o.fragments, o.normals, self.appearance, o.batch.camera, pixels, still)
-        rendered = image.flatten(0, 2).index_copy(0, pixels, colours.detach()).view_as(image)
-        return ComparedColours(image, rendered, lit, pixels, colours)
+        rendered = pixels.put(image, colours.detach(), o.on_head)
+        return ComparedColours(image, rendered, o.on_head, lit, pixels, colours)
 
     # ---- results -----------------------------------------------------------------------------------------------
 
@@ -281,7 +295,7 @@ class FittedHead(nn.Module):
         label[hair] = names.index("hair")
         layers["alpha"][hair] = 1.0
         layers["depth"][hair] = fragments.depth[hair]
-        pixels = hair.flatten().nonzero()[:, 0]
+        pixels = Pixels.where(hair)
         colours = self.hair_renderer.colours(fragments, self.hair_texture, pixels) * self.appearance.gain(camera)
         layers["rgb"][hair] = colours.clamp(0, 1)
 
@@ -310,6 +324,11 @@ class FittedHead(nn.Module):
                 f"the checkpoint was made with another head model (then {made_with['name']}, now {self.config.head}, "
                 "with other contents); use the head it was made with, or start a new run"
             )
+
+
+def _indices(mask: Tensor) -> frozenset[int]:
+    """Where `mask [N]` is True; read from a GPU as a whole."""
+    return frozenset(np.flatnonzero(mask.cpu().numpy()).tolist())
 
 
 def _picture(texture: Tensor) -> NDArray[np.uint8]:

@@ -26,6 +26,11 @@ from headfit.fitting.schedule import Plan, PlannedChunk
 from headfit.fitting.second_order.solver import GaussNewton
 from headfit.fitting.terms import TERMS, Term
 from headfit.fitting.terms.landmark import landmark_weights
+from headfit.raster import backend
+
+#: Steps between two looks at the losses on a GPU, which has to be waited for. The last step of a chunk is always looked
+#: at, so that no checkpoint is written after a loss that is not finite.
+STEPS_PER_READ = 10
 
 
 class HeadFit(pl.LightningModule):
@@ -46,6 +51,7 @@ class HeadFit(pl.LightningModule):
         self.terms = terms
         self.solver = GaussNewton(model, model.config.seed)
         self.latest: dict[str, float] = {}
+        self._unread: list[Tensor] = []
 
     # ---- stages ------------------------------------------------------------------------------------------------
 
@@ -110,13 +116,7 @@ class HeadFit(pl.LightningModule):
             group["lr"] = stage.rates.get(group["name"], 0.0) * factor
         if stage.solver == "gauss_newton":
             return self._second_order_step(batch, replace(stage, blur=stage.blur * factor))
-        o = self.model.observe(batch, crop_blur=stage.blur)
-        share = self._shares(o)
-        values = {
-            name: term.loss(o, self.model, stage) * share[term.normalised_by]
-            for name, term in self.terms.items()
-            if term.applies(self.model, stage)
-        }
+        values = self.losses(batch, stage)
         if not values:
             raise HeadfitError(
                 f"stage {self.chunk.stage}: none of its loss terms applies to this capture and head model"
@@ -130,6 +130,17 @@ class HeadFit(pl.LightningModule):
         self._log(total, values)
         return total
 
+    def losses(self, batch: ViewBatch, stage: Stage) -> dict[str, Tensor]:
+        """The loss of every term that applies, without its weight: what this process's views add to that of the step.
+        On a GPU, nothing in here waits for it."""
+        o = self.model.observe(batch, crop_blur=stage.blur)
+        share = self._shares(o, stage)
+        return {
+            name: term.loss(o, self.model, stage) * share[term.normalised_by]
+            for name, term in self.terms.items()
+            if term.applies(self.model, stage)
+        }
+
     def _second_order_step(self, batch: ViewBatch, stage: Stage) -> Tensor:
         """Take a step of the frames' poses and expressions. The loss returned has no gradient: `FitAdam` leaves frames
         without one alone."""
@@ -139,27 +150,39 @@ class HeadFit(pl.LightningModule):
         moving = [p.sum() for p in self.model.geometry.parameters() if p.requires_grad]
         return 0.0 * torch.stack(moving).sum()
 
-    def _shares(self, o: Observation) -> dict[str, Tensor]:
+    def _shares(self, o: Observation, stage: Stage) -> dict[str, Tensor]:
         """What this process's mean over views, and over landmarks by weight, counts in the whole step."""
-        views = o.head_area.new_tensor(len(o.head_area))
-        own = torch.stack([views, landmark_weights(o, self.model, self.stage).sum()])
+        views = o.head_area.new_full((), len(o.head_area))
+        own = torch.stack([views, landmark_weights(o, self.model, stage).sum()])
         share = own.clamp_min(1.0) / all_reduce_sum(own).clamp_min(1.0)
         return {"views": share[0], "landmarks": share[1]}
 
     def _log(self, total: Tensor, values: dict[str, Tensor]) -> None:
-        sums = all_reduce_sum(torch.stack([total, *values.values()]).detach())
-        numbers = dict(zip(values, sums[1:].tolist(), strict=True))
-        if not torch.isfinite(sums[0]):
-            bad = [name for name, number in numbers.items() if not math.isfinite(number)]
-            raise HeadfitError(
-                f"step {self.global_step} (stage {self.chunk.stage}): loss {', '.join(bad) or 'sum'} is not finite; "
-                "stopped, the last good checkpoint is kept. Lower the stage's rates or check the capture."
-            )
+        """Remember the losses of a step, and every so often read and log them: reading waits for a GPU."""
+        self._unread.append(all_reduce_sum(torch.stack([total, *values.values()]).detach()))
+        every = STEPS_PER_READ if backend.is_asynchronous(total.device) else 1
+        chunk, step = self.chunk, self.global_step
+        if (step + 1) % every and step + 1 < chunk.first + chunk.steps:
+            return
+        rows = torch.stack(self._unread).tolist()
+        self._unread.clear()
+        for at, row in enumerate(rows, start=step + 1 - len(rows)):
+            self._require_finite(at, row, list(values))
+        numbers = dict(zip(values, rows[-1][1:], strict=True))
         self.latest = {name: number for name, number in numbers.items() if self.terms[name].in_progress_bar}
-        self.log_dict({f"loss/{self.chunk.stage}/{name}": number for name, number in numbers.items()})
-        self.log("loss/total", sums[0])
+        self.log_dict({f"loss/{chunk.stage}/{name}": number for name, number in numbers.items()})
+        self.log("loss/total", rows[-1][0])
         groups = self.fit_optimizer.param_groups
         self.log_dict({f"rate/{group['name']}": group["lr"] for group in groups if group["lr"] > 0})
+
+    def _require_finite(self, step: int, row: list[float], names: list[str]) -> None:
+        """Raises HeadfitError where the total loss of a step is not finite; `row`: that, and the terms' losses."""
+        if not math.isfinite(row[0]):
+            bad = [name for name, number in zip(names, row[1:], strict=True) if not math.isfinite(number)]
+            raise HeadfitError(
+                f"step {step} (stage {self.chunk.stage}): loss {', '.join(bad) or 'sum'} is not finite; "
+                "stopped, the last good checkpoint is kept. Lower the stage's rates or check the capture."
+            )
 
     def on_after_backward(self) -> None:
         all_reduce_gradients(p for group in self.fit_optimizer.param_groups for p in group["params"])

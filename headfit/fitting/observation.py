@@ -44,9 +44,14 @@ class Observation:
     normals_of: Callable[[Tensor], Tensor]
 
     @cached_property
+    def frame_normals(self) -> Tensor:
+        """Unit vertex normals `[N,V,3]` of the frames, world frame."""
+        return self.normals_of(self.v_frames)
+
+    @cached_property
     def normals(self) -> Tensor:
-        """Unit vertex normals `[B,V,3]`, world frame."""
-        return self.normals_of(self.v_frames).index_select(0, self.frame_of_view)
+        """Unit vertex normals `[B,V,3]` of the views, world frame."""
+        return self.frame_normals.index_select(0, self.frame_of_view)
 
     @cached_property
     def labelled(self) -> Tensor:

@@ -17,6 +17,9 @@ from headfit.head.rotation import axis_angle_to_matrix
 TRANSLATION_UNIT = 0.05
 #: One unit of a frame's detail, in metres.
 DETAIL_UNIT = 1e-3
+#: Smoothness of the fine offsets as a share of that of the coarse ones. Steps of the coarse ones hardly change waves
+#: shorter than some centimetres: right while the shape is far off, but nostrils and creases stay as they are.
+FINE_SHARE = 1 / 30
 #: How far below its range, and up to what value, an expression unit may go.
 MAX_BELOW_RANGE, MAX_EXPRESSION = 0.15, 1.2
 
@@ -25,7 +28,8 @@ class FitParameters(nn.Module):
     """Unknowns of the geometry: some shared by the whole capture, some with one row per frame.
 
     Shared: identity `[I]` (standard deviations), log_scale `[]`, placement_scaled `[R,9]` of the rigid inner parts,
-    offset_field `[Vc,3]` (metres, see `SmoothOffsets`).
+    offset_field, fine_offset_field `[Vc,3]` (metres): the free offsets are the sum of both, each smoothed, see
+    `SmoothOffsets`; the second one far less.
     Per frame (rows): rotation `[F,3]` (axis-angle on top of the initial rotation), translation `[F,3]` (metres, world),
     expression `[F,E]`, joints_scaled `[F,J,6]`, detail_mm `[F,K,3]` (millimetres, of the control points of
     `FrameDetail`). `placement` and `joints` are the scaled ones in radians and metres.
@@ -55,6 +59,10 @@ class FitParameters(nn.Module):
         self.joints_scaled = nn.Parameter(torch.zeros(frame_count, len(head.joint_names), 6))
         self.placement_scaled = nn.Parameter(torch.zeros(len(head.rigid_part_names), 9))
         self.offset_field = nn.Parameter(torch.zeros(head.cage_count, 3))
+        self.smooth_fine = SmoothOffsets(
+            head.cage_faces, head.cage_stiffness, head.cage_rigid_part >= 0, smoothness * FINE_SHARE
+        )
+        self.fine_offset_field = nn.Parameter(torch.zeros(head.cage_count, 3))
         self.frame_detail = FrameDetail(head.mean, head.cage_stiffness, head.cage_rigid_part >= 0, self.smooth)
         self.detail_mm = nn.Parameter(torch.zeros(frame_count, self.frame_detail.control_point_count, 3))
         t = TRANSLATION_UNIT
@@ -73,7 +81,7 @@ class FitParameters(nn.Module):
 
     def offsets(self) -> Tensor:
         """Free cage offsets `[Vc,3]` (metres)."""
-        return self.smooth(self.offset_field)
+        return self.smooth(self.offset_field) + self.smooth_fine(self.fine_offset_field)
 
     def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
         """World vertices `[N,V,3]` (metres) of frames `[N]`, and the shared offsets `[Vc,3]` within them."""

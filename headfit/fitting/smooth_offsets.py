@@ -6,7 +6,16 @@ import numpy as np
 import scipy.sparse as sp
 import scipy.sparse.linalg as spl
 import torch
+from scipy.sparse.csgraph import connected_components
 from torch import Tensor, nn
+
+from headfit.head.sparse import SparseMatrix
+from headfit.raster import backend
+
+#: Most free vertices for which the inverse is a dense matrix on a GPU: a quarter of a gigabyte.
+MAX_DENSE = 8192
+#: Columns of an inverse that are solved for together.
+COLUMNS = 64
 
 
 def cage_laplacian(faces: np.ndarray, vertex_count: int) -> sp.csr_matrix:
@@ -37,6 +46,27 @@ def _solve(b: Tensor, solver: spl.SuperLU) -> Tensor:
     return torch.as_tensor(x, dtype=b.dtype, device=b.device)
 
 
+def block_of_inverse(system: sp.csr_matrix, chosen: np.ndarray) -> np.ndarray:
+    """Rows and columns `chosen [N]` of the inverse of a sparse symmetric `system [V,V]`: `[N,N]` float32.
+
+    Two seconds for a head of 4,500 free vertices. Only the connected components that hold chosen vertices are solved.
+    """
+    of_vertex = connected_components(system, directed=False)[1]
+    part = np.flatnonzero(np.isin(of_vertex, of_vertex[chosen]))
+    place = np.searchsorted(part, chosen)
+    solver = _factorised(system[part][:, part])
+    inverse = np.empty((len(chosen), len(chosen)), np.float32)
+    for first in range(0, len(chosen), COLUMNS):
+        columns = np.zeros((len(part), len(place[first : first + COLUMNS])))
+        columns[place[first : first + COLUMNS], np.arange(columns.shape[1])] = 1.0
+        inverse[:, first : first + COLUMNS] = solver.solve(columns)[place]
+    return inverse
+
+
+def _factorised(system: sp.csr_matrix) -> spl.SuperLU:
+    return spl.splu(system.tocsc(), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
+
+
 class SmoothOffsets(nn.Module):
     """Maps a free field u `[Vc,3]` to offsets (M + smoothness L)^-1 M u `[Vc,3]`, both in metres.
 
@@ -54,29 +84,41 @@ class SmoothOffsets(nn.Module):
     def __init__(self, cage_faces: Tensor, stiffness: Tensor, rigid: Tensor, smoothness: float) -> None:
         super().__init__()
         vertex_count = len(stiffness)
-        self.laplacian_scipy = cage_laplacian(cage_faces.cpu().numpy(), vertex_count)
+        laplacian = cage_laplacian(cage_faces.cpu().numpy(), vertex_count)
         mobility = np.where(rigid.cpu().numpy(), 0.0, 1.0 / stiffness.cpu().numpy().astype(np.float64))
-        system = sp.diags(np.maximum(mobility, 1e-6)) + smoothness * self.laplacian_scipy
-        self._solver = spl.splu(system.tocsc(), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
+        self._system = (sp.diags(np.maximum(mobility, 1e-6)) + smoothness * laplacian).tocsr()
+        self._solver = _factorised(self._system)
+        self._inverse: Tensor | None = None
+        self.register_buffer("free_vertices", torch.as_tensor(np.flatnonzero(mobility)), persistent=False)
         self.register_buffer("mobility", torch.as_tensor(mobility, dtype=torch.float32)[:, None], persistent=False)
-        coo = self.laplacian_scipy.tocoo()
-        index = torch.as_tensor(np.stack([coo.row, coo.col]), dtype=torch.int64)
-        values = torch.as_tensor(coo.data, dtype=torch.float32)
-        laplacian = torch.sparse_coo_tensor(index, values, coo.shape, check_invariants=False).coalesce()
-        self.register_buffer("laplacian", laplacian, persistent=False)
+        self.laplacian = SparseMatrix(laplacian)
         self.register_buffer("free", torch.as_tensor(mobility > 0)[:, None], persistent=False)
         self.register_buffer("stiffness", stiffness.detach().to(torch.float32)[:, None], persistent=False)
 
     mobility: Tensor
-    laplacian: Tensor
+    free_vertices: Tensor
     free: Tensor
     stiffness: Tensor
 
     def forward(self, field: Tensor) -> Tensor:
-        """Offsets `[Vc,3]` (metres) of a field `[Vc,3]`."""
+        """Offsets `[Vc,3]` (metres) of a field `[Vc,3]`.
+
+        The solver runs on the CPU. So that nothing waits for a GPU, the inverse is a dense matrix there; but not for a
+        head with more than `MAX_DENSE` free vertices.
+        """
+        if backend.is_asynchronous(field.device) and len(self.free_vertices) <= MAX_DENSE:
+            right = (self.mobility * field).index_select(0, self.free_vertices)
+            return torch.zeros_like(field).index_copy(0, self.free_vertices, self._inverse_on(field) @ right)
         return torch.where(self.free, _Solve.apply(self.mobility * field, self._solver), 0.0)
+
+    def _inverse_on(self, like: Tensor) -> Tensor:
+        """The inverse between free vertices `[N,N]`, on the device of `like`; made when it is first needed there."""
+        if self._inverse is None or self._inverse.device != like.device:
+            block = block_of_inverse(self._system, self.free_vertices.cpu().numpy())
+            self._inverse = torch.from_numpy(block).to(like.device)
+        return self._inverse.to(like.dtype)
 
     def bending(self, offsets: Tensor) -> Tensor:
         """Bending energy of `offsets [Vc,3]`: mean squared Laplacian (metres^2), weighted by the model's stiffness."""
-        bend = torch.sparse.mm(self.laplacian, offsets)
+        bend = self.laplacian(offsets[None])[0]
         return (self.stiffness * self.free * bend.square()).sum(1).mean()

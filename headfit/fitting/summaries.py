@@ -6,16 +6,18 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from headfit.fitting.config import FitConfig
 from headfit.fitting.run_folder import TENSORBOARD
-from headfit.fitting.schedule import Plan
 from headfit.fitting.settings import flat_settings
 from headfit.fitting.terms.term import Term
+
+if TYPE_CHECKING:  # results are read without Lightning, which a plan needs
+    from headfit.fitting.schedule import Plan
 
 #: Scalars by which runs are compared: the health's once a fit has ended, the scores once it was evaluated. TensorBoard
 #: has to know them when a run begins.

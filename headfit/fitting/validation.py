@@ -43,9 +43,9 @@ class _Range:
     above_low: bool = False
 
     def require(self, value: float, where: str) -> None:
-        inside = self.low < value if self.above_low else self.low <= value
-        if not (math.isfinite(value) and inside and value <= self.high):
-            raise HeadfitError(f"{where} must be {self}, not {value}")
+        is_number = isinstance(value, int | float) and math.isfinite(value)  # YAML may hold anything here
+        if not is_number or not (self.low < value if self.above_low else self.low <= value) or value > self.high:
+            raise HeadfitError(f"{where} must be {self}, not {value!r}")
 
     def __str__(self) -> str:
         low = f"more than {self.low:g}" if self.above_low else f"{self.low:g} or more"
@@ -170,7 +170,7 @@ def validate_args(args: RunArgs) -> None:
             )
     if trainer.get("precision") not in PRECISIONS:
         raise HeadfitError(
-            f"trainer.precision must be 32-true, not {trainer['precision']!r}: the rasterizer computes in float32"
+            f"trainer.precision must be 32-true, not {trainer['precision']!r}: coordinates and residuals need float32"
         )
     accelerator = trainer.get("accelerator", "auto")
     if accelerator not in ACCELERATORS:

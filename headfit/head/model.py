@@ -20,6 +20,9 @@ from headfit.head.arrays import FLOATS, INDICES, NAMES, OPTIONAL_FLOATS, OPTIONA
 from headfit.head.rotation import axis_angle_to_matrix
 from headfit.head.sparse import SparseMatrix
 
+#: Buffers that follow from others, and are no part of the fingerprint.
+DERIVED = ("rigid_vertices", "part_of_rigid")
+
 
 class HeadModel(nn.Module):
     """A head model made of buffers only: nothing is trainable, and nothing is stored in checkpoints, since the model is
@@ -36,7 +39,8 @@ class HeadModel(nn.Module):
         mean: `[Vc,3]` cage vertices of the mean head, metres.
         cage_faces: `[Fc,3]`.
         cage_stiffness: `[Vc]` relative resistance to free offsets.
-        cage_rigid_part: `[Vc]` into `rigid_part_names`, or -1.
+        cage_rigid_part: `[Vc]` into `rigid_part_names`, or -1; rigid_vertices `[N]`: the vertices that have one, which
+            is part_of_rigid `[N]`.
         identity_basis: `[I,Vc,3]` metres per standard deviation.
         expression_basis: `[E,Vc,3]` metres at full activation; units are named in `expression_names` (ARKit names in
             the default head).
@@ -77,6 +81,8 @@ class HeadModel(nn.Module):
     face_parts: Tensor
     landmark_faces: Tensor
     cage_rigid_part: Tensor
+    rigid_vertices: Tensor
+    part_of_rigid: Tensor
     neck_loop: Tensor
     label_names: tuple[str, ...]
     part_names: tuple[str, ...]
@@ -101,6 +107,9 @@ class HeadModel(nn.Module):
         for name, default in OPTIONAL_INDICES.items():
             indices = torch.from_numpy((arrays[name] if name in arrays else default(arrays)).astype(np.int64))
             self.register_buffer(name, indices, persistent=False)
+        rigid = self.cage_rigid_part >= 0
+        self.register_buffer("rigid_vertices", rigid.nonzero()[:, 0], persistent=False)
+        self.register_buffer("part_of_rigid", self.cage_rigid_part[rigid], persistent=False)
         for name in NAMES:
             setattr(self, name, tuple(str(n) for n in arrays[name]))
         self.joint_parents = tuple(int(p) for p in arrays["joint_parents"])
@@ -128,6 +137,8 @@ class HeadModel(nn.Module):
         """A hash of all arrays and names: heads with equal fingerprints are the same function."""
         digest = hashlib.sha256(repr([getattr(self, name) for name in (*NAMES, "joint_parents")]).encode())
         for name, values in sorted(self.named_buffers()):
+            if name in DERIVED:
+                continue
             digest.update(f"{name} {tuple(values.shape)}".encode())
             digest.update(values.detach().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
@@ -246,14 +257,13 @@ class HeadModel(nn.Module):
     def _place(self, rest: Tensor, identity: Tensor, placement: Tensor) -> Tensor:
         """The cage `[...,Vc,3]` with its rigid parts moved."""
         centres = self.part_centres + torch.tensordot(identity, self.part_centre_basis, 1)
-        member = self.cage_rigid_part >= 0
-        part = self.cage_rigid_part[member]
+        part = self.part_of_rigid
         translation, axis_angle, log_scale = placement.split(3, dim=-1)
         linear = axis_angle_to_matrix(axis_angle) * log_scale.exp()[:, None, :]
         centre = centres[..., part, :]
-        local = rest[..., member, :] - centre
+        local = rest.index_select(-2, self.rigid_vertices) - centre
         placed = torch.einsum("vij,...vj->...vi", linear[part], local) + centre + translation[part]
-        return rest.index_copy(-2, member.nonzero()[:, 0], placed)
+        return rest.index_copy(-2, self.rigid_vertices, placed)
 
     def _skin(self, cage: Tensor, pivots: Tensor, joints: Tensor) -> Tensor:
         """The cage `[B,Vc,3]` after linear blend skinning by joints `[B,J,6]` about pivots `[B,J,3]`; the skull is the

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 class SparseMatrix(nn.Module):
-    """A constant matrix `[M,N]` that multiplies vertices `[B,N,3]`.
+    """A constant matrix `[M,N]` that multiplies vertices `[B,N,C]`, mostly C = 3.
 
     Torch differentiates a CSR product only through a dense or re-sorted transpose; storing the transpose makes the
     backward pass as cheap as the forward pass. Both are stored as their three arrays rather than as sparse tensors, so
@@ -25,39 +25,66 @@ class SparseMatrix(nn.Module):
             self.register_buffer(f"_{name}_columns", torch.from_numpy(part.indices.astype(np.int64)), persistent=False)
             self.register_buffer(f"_{name}_values", torch.from_numpy(part.data.astype(np.float32)), persistent=False)
 
-    def _csr(self, name: str, size: tuple[int, int]) -> Tensor:
+    def _arrays(self, name: str) -> tuple[Tensor, Tensor, Tensor]:
         rows, columns, values = (getattr(self, f"_{name}_{part}") for part in ("rows", "columns", "values"))
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
-            return torch.sparse_csr_tensor(rows, columns, values, size=size, check_invariants=False)
+        return rows, columns, values
 
     @property
     def matrix(self) -> Tensor:
         """The matrix as a sparse CSR tensor."""
-        return self._csr("forward", self.shape)
+        return _csr(*self._arrays("forward"), self.shape)
 
     def forward(self, vertices: Tensor) -> Tensor:
-        """The product `[B,M,3]` with vertices `[B,N,3]`, in the vertices' dtype."""
-        transposed = self._csr("backward", self.shape[::-1])
-        return apply_to_vertices(self.matrix.to(vertices.dtype), transposed.to(vertices.dtype), vertices)
+        """The product `[B,M,C]` with vertices `[B,N,C]`, in the vertices' dtype."""
+        batch, count, channels = vertices.shape
+        columns = vertices.transpose(0, 1).reshape(count, batch * channels)
+        product: Tensor = sparse_product(*self._arrays("forward"), *self._arrays("backward"), columns)
+        return product.reshape(-1, batch, channels).transpose(0, 1)
 
 
-class _Product(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, dense: Tensor, matrix: Tensor, transposed: Tensor) -> Tensor:
-        ctx.save_for_backward(transposed)
-        return matrix @ dense
+# An operator of its own: torch traces no CSR tensors, and has no fake ones on a GPU.
+@torch.library.custom_op("headfit::sparse_product", mutates_args=())
+def sparse_product(
+    rows: Tensor,
+    columns: Tensor,
+    values: Tensor,
+    transposed_rows: Tensor,
+    transposed_columns: Tensor,
+    transposed_values: Tensor,
+    dense: Tensor,
+) -> Tensor:
+    """The product `[M,C]` of a CSR matrix `[M,N]` and `dense [N,C]`, in the type of `dense`; differentiable in `dense`
+    by the matrix's transpose, also CSR."""
+    size = (len(rows) - 1, len(transposed_rows) - 1)
+    return _csr(rows, columns, values, size).to(dense.dtype) @ dense
 
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        (transposed,) = ctx.saved_tensors
-        return transposed @ grad.contiguous(), None, None
+
+@sparse_product.register_fake
+def _(
+    rows: Tensor,
+    columns: Tensor,
+    values: Tensor,
+    transposed_rows: Tensor,
+    transposed_columns: Tensor,
+    transposed_values: Tensor,
+    dense: Tensor,
+) -> Tensor:
+    return dense.new_empty(len(rows) - 1, dense.shape[1])
 
 
-def apply_to_vertices(matrix: Tensor, transposed: Tensor, vertices: Tensor) -> Tensor:
-    """The product `[B,M,3]` of a sparse CSR `matrix [M,N]` and `vertices [B,N,3]`; `transposed [N,M]` is its transpose,
-    also CSR."""
-    batch, count, _ = vertices.shape
-    columns = vertices.transpose(0, 1).reshape(count, batch * 3)
-    product: Tensor = _Product.apply(columns, matrix, transposed)
-    return product.reshape(-1, batch, 3).transpose(0, 1)
+def _setup(ctx: Any, inputs: Any, output: Any) -> None:
+    ctx.save_for_backward(*inputs[:6])
+
+
+def _vjp(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    matrix, transposed = ctx.saved_tensors[:3], ctx.saved_tensors[3:]
+    return *[None] * 6, sparse_product(*transposed, *matrix, grad.contiguous())
+
+
+sparse_product.register_autograd(_vjp, setup_context=_setup)
+
+
+def _csr(rows: Tensor, columns: Tensor, values: Tensor, size: tuple[int, int]) -> Tensor:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
+        return torch.sparse_csr_tensor(rows, columns, values, size=size, check_invariants=False)

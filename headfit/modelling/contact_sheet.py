@@ -16,7 +16,7 @@ from torch import Tensor
 
 from headfit.capture import Camera
 from headfit.head import HeadModel
-from headfit.render import CameraBatch, HeadRenderer
+from headfit.render import CameraBatch, HeadRenderer, Pixels
 from headfit.synth.paint import paint_eye
 from headfit.synth.rig import looking_along
 
@@ -151,17 +151,16 @@ class Sheet:
     def shoot(self, vertices: Tensor, camera: Camera, colours: Tensor | None) -> Rgb:
         """Shaded image of a head `[V,3]`, its faces in `colours [F,3]` or, if None, in the natural tints of labels."""
         seen = self.renderer.rasterize(vertices[None], CameraBatch.of([camera]))
-        pixels = seen.head.flatten().nonzero()[:, 0]
+        pixels = Pixels.where(seen.head)
         normal = F.normalize(self.renderer.at_pixels(seen, self.renderer.normals(vertices[None]), pixels), dim=-1)
-        face = seen.index_img.flatten()[pixels].long()
+        face = pixels.take(seen.index_img).long()
         albedo = (self.tints if colours is None else colours)[face]
         if colours is None:
             eye = torch.isin(face, self.head.faces_of(*EYES))
-            albedo[eye] = self.renderer.at_pixels(seen, self.eyes[None], pixels[eye])
-        image = torch.full((camera.height * camera.width, 3), BACKGROUND)
-        image[pixels] = albedo * _light(normal, torch.from_numpy(camera.R).float())[:, None]
-        image = image.view(1, camera.height, camera.width, 3).permute(0, 3, 1, 2)
-        small = F.avg_pool2d(image, SUPERSAMPLING)[0].permute(1, 2, 0)
+            albedo[eye] = self.renderer.at_pixels(seen, self.eyes[None], pixels)[eye]
+        shaded = albedo * _light(normal, torch.from_numpy(camera.R).float())[:, None]
+        image = pixels.put(torch.full_like(seen.bary, BACKGROUND), shaded, seen.head)
+        small = F.avg_pool2d(image.permute(0, 3, 1, 2), SUPERSAMPLING)[0].permute(1, 2, 0)
         return (small.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
 
     def _uv(self, words: str, colours: Tensor, size: int, edge: float) -> Rgb:

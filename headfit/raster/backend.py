@@ -39,6 +39,12 @@ def keep_freed_memory() -> None:
         libc.mallopt(MALLOPT_TRIM_THRESHOLD, 2**31 - 1)
 
 
+def is_asynchronous(device: torch.device) -> bool:
+    """Whether a device computes while the program goes on: then reading a number from it waits for all its work, and so
+    does any operation whose result has a size that depends on values."""
+    return device.type != "cpu"
+
+
 @dataclass(frozen=True)
 class Backend:
     """The functions to call, and their last argument: a number of threads, or the handle of a CUDA stream."""

@@ -47,7 +47,7 @@ class Topology(nn.Module):
 
         All callers share it, so do not move it to another device: a module that needs one builds its own.
         """
-        return _once(faces, _topologies, Topology)
+        return once(faces, _topologies, Topology)
 
 
 def face_components(faces: np.ndarray) -> np.ndarray:
@@ -72,7 +72,7 @@ def check_vertex_ids(faces: Tensor, vertices: int) -> None:
     Raises:
         ValueError: a vertex index is not in [0, vertices).
     """
-    least, greatest = _once(faces, _ranges, _range)
+    least, greatest = once(faces, _ranges, _range)
     if least < 0 or greatest >= vertices:
         raise ValueError(f"faces: refer to vertices {least} to {greatest}, but there are {vertices} vertices")
 
@@ -82,28 +82,29 @@ def _range(faces: Tensor) -> tuple[int, int]:
 
 
 Made = TypeVar("Made")
+#: Of tensors, by their id: the tensor, its version, and what was made of it.
 Cache = dict[int, tuple["weakref.ref[Tensor]", int, Made]]
 _topologies: Cache[Topology] = {}
 _ranges: Cache[tuple[int, int]] = {}
 
 
-def _once(faces: Tensor, cache: Cache[Made], make: Callable[[Tensor], Made]) -> Made:
-    """`make(faces)`, cached while this very tensor lives and is not modified in place."""
-    key = id(faces)
+def once(x: Tensor, cache: Cache[Made], make: Callable[[Tensor], Made]) -> Made:
+    """`make(x)`, cached while this very tensor lives and is not modified in place."""
+    key = id(x)
     cached = cache.get(key)
-    if cached is not None and cached[0]() is faces and cached[1] == faces._version:
+    if cached is not None and cached[0]() is x and cached[1] == x._version:
         return cached[2]
-    made = make(faces)
-    cache[key] = (weakref.ref(faces, lambda _: cache.pop(key, None)), faces._version, made)
+    made = make(x)
+    cache[key] = (weakref.ref(x, lambda _: cache.pop(key, None)), x._version, made)
     return made
 
 
 def _adjacency(faces: np.ndarray) -> np.ndarray:
     adjacency, crowded = _neighbours(faces)
-    if crowded and not (once := _drawn_once(faces)).all():
-        number = np.append(np.flatnonzero(once), -1).astype(np.int32)
+    if crowded and not (unhidden := _drawn_once(faces)).all():
+        number = np.append(np.flatnonzero(unhidden), -1).astype(np.int32)
         adjacency[:] = -1
-        adjacency[once] = number[_neighbours(faces[once])[0]]
+        adjacency[unhidden] = number[_neighbours(faces[unhidden])[0]]
     return adjacency
 
 

@@ -56,7 +56,7 @@ class CameraBatch:
             raise ValueError(f"cameras of one batch must share one image size, got {sorted(sizes)}")
 
         def tensor(values: np.ndarray) -> Tensor:
-            return torch.as_tensor(values, dtype=dtype, device=device)
+            return torch.as_tensor(values, dtype=dtype).to(device, non_blocking=True)
 
         lenses = [camera.lens for camera in cameras]
         return cls(

@@ -9,6 +9,7 @@ from headfit import raster
 from headfit.raster import Topology
 from headfit.render.appearance import sample_albedo
 from headfit.render.cameras import CameraBatch
+from headfit.render.pixels import Pixels
 from headfit.render.renderer import Fragments, HeadRenderer
 
 #: Classes of the hair images: background, head, hair.
@@ -53,7 +54,7 @@ class HairRenderer(nn.Module):
     def label_loss(self, fragments: Fragments, target: Tensor) -> Tensor:
         """Squared difference `[B,H,W]` of the images of background, head and hair from `target [B,H,W,3]`; its gradient
         moves the hair's outline and the hairline."""
-        rows = torch.cat([torch.eye(HAIR_CLASSES), torch.zeros(1, HAIR_CLASSES)]).to(target)
+        rows = torch.eye(HAIR_CLASSES + 1, HAIR_CLASSES, dtype=target.dtype, device=target.device)
         of_face = torch.cat([self.group, self.group.new_zeros(1)])  # index -1 picks the last entry: background
         image = rows[of_face[fragments.index_img.long()]]
         return raster.pixel_loss(
@@ -67,14 +68,13 @@ class HairRenderer(nn.Module):
             topology=self.topology,
         )
 
-    def colours(self, fragments: Fragments, texture: Tensor, pixels: Tensor) -> Tensor:
-        """Colours `[N,3]` of flat hair pixels `[N]` from a `texture [1,3,T,T]` in the head's texture coordinates."""
+    def colours(self, fragments: Fragments, texture: Tensor, pixels: Pixels) -> Tensor:
+        """Colours `[N,3]` of N pixels of the hair from a `texture [1,3,T,T]` in the head's texture coordinates."""
         return sample_albedo(texture, self.texture_coordinates(fragments, pixels))
 
-    def texture_coordinates(self, fragments: Fragments, pixels: Tensor) -> Tensor:
-        """`[N,2]` at flat hair pixels `[N]`."""
+    def texture_coordinates(self, fragments: Fragments, pixels: Pixels) -> Tensor:
+        """`[N,2]` at N pixels of the hair."""
         renderer = self._head[0]
         layer_face = (fragments.index_img - fragments.face_count).clamp(0, len(self.source_faces) - 1)
         below = torch.where(fragments.hair, self.source_faces[layer_face.long()].to(torch.int32), -1)
-        uv = raster.interpolate(renderer.uvs, renderer.faces_uv, below, fragments.bary)
-        return uv.flatten(0, 2).index_select(0, pixels)
+        return pixels.take(raster.interpolate(renderer.uvs, renderer.faces_uv, below, fragments.bary))

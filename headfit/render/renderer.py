@@ -13,6 +13,7 @@ from headfit.raster import PixelLossKind, Topology
 from headfit.render.appearance import GLOSSY, Appearance, gloss, sample_albedo, shading
 from headfit.render.cameras import CameraBatch
 from headfit.render.geometry import VertexNormals
+from headfit.render.pixels import Pixels
 from headfit.render.torso import Torso
 
 #: How colours are compared: quadratic below this residual (display-coded colour, about five grey levels), linear above.
@@ -151,29 +152,28 @@ class HeadRenderer(nn.Module):
         normals: Tensor,
         appearance: Appearance,
         camera: Tensor,
-        pixels: Tensor,
+        pixels: Pixels,
         still: Tensor | None = None,
     ) -> Tensor:
-        """Colours `[N,3]` of flat pixels `pixels [N]` (ascending indices into B*H*W, all on the head).
+        """Colours `[N,3]` of pixels; those that are not on the head get some colour.
 
         Args:
             fragments: visibility from `rasterize`.
             normals: unit vertex normals `[B,V,3]` of the same heads, world frame.
             appearance: texture, light, gloss, gains.
             camera: `[B]` camera index of each view, for its gain.
-            pixels: `[N]` flat pixel indices.
+            pixels: N of the views' pixels.
             still: bool `[N]`: pixels whose colour does not move the geometry.
         """
         uv, normal = self.surface(fragments, normals, pixels)
         if still is not None:
             uv = torch.where(still[:, None], uv.detach(), uv)
             normal = torch.where(still[:, None], normal.detach(), normal)
-        view = pixels // fragments.index_img[0].numel()
         albedo = sample_albedo(appearance.albedo(), uv)
-        of_view = torch.bincount(view, minlength=len(camera)).tolist()  # pixels ascend, so views follow one another
-        lit = [shading(n, light) for n, light in zip(normal.split(of_view), appearance.lights(camera), strict=True)]
+        normal_of_view = normal.split(pixels.of_view)
+        lit = [shading(n, light) for n, light in zip(normal_of_view, appearance.lights(camera), strict=True)]
         mirrored = self.at_pixels(fragments, self._gloss(fragments, normals, appearance), pixels)
-        return (albedo * torch.cat(lit) + mirrored) * appearance.gain(camera)[view]
+        return (albedo * torch.cat(lit) + mirrored) * pixels.per_view(appearance.gain(camera))
 
     def _gloss(self, fragments: Fragments, normals: Tensor, appearance: Appearance) -> Tensor:
         """What vertices `[B,V,1]` mirror of their surroundings into the cameras.
@@ -201,33 +201,28 @@ class HeadRenderer(nn.Module):
             outside), normal `[B,H,W,3]` (unit, world frame, 0 outside), below_neck bool `[B,H,W]`.
         """
         normals = self.normals(fragments.v_world)
-        pixels = fragments.head.flatten().nonzero()[:, 0]
-        rgb = appearance.background.expand_as(fragments.bary).flatten(0, 2).clone()
-        rgb[pixels] = self.shade(fragments, normals, appearance, camera, pixels).clamp(0, 1)
-        normal = torch.zeros_like(rgb)
-        normal[pixels] = self.surface(fragments, normals, pixels)[1]
+        pixels = Pixels.where(fragments.head)
+        shown = self.shade(fragments, normals, appearance, camera, pixels).clamp(0, 1)
+        rgb = pixels.put(appearance.background.expand_as(fragments.bary), shown, fragments.head)
+        facing = self.surface(fragments, normals, pixels)[1]
+        normal = pixels.put(torch.zeros_like(fragments.bary), facing, fragments.head)
         label = torch.where(
             fragments.head, self.face_labels[fragments.index_img.long().clamp(0, self.face_count - 1)], -1
         )
         return {
-            "rgb": rgb.view_as(fragments.bary),
+            "rgb": rgb,
             "alpha": fragments.head.to(rgb),
             "label": label,
             "depth": torch.where(fragments.head, fragments.depth, 0.0),
-            "normal": normal.view_as(fragments.bary),
+            "normal": normal,
             "below_neck": fragments.below_neck,
         }
 
-    def surface(self, fragments: Fragments, normals: Tensor, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """uv `[N,2]` and unit normals `[N,3]` at flat head pixels `pixels [N]`, of vertex `normals [B,V,3]`."""
-        uv = (
-            raster.interpolate(self.uvs, self.faces_uv, fragments.head_index, fragments.bary)
-            .flatten(0, 2)
-            .index_select(0, pixels)
-        )
+    def surface(self, fragments: Fragments, normals: Tensor, pixels: Pixels) -> tuple[Tensor, Tensor]:
+        """uv `[N,2]` and unit normals `[N,3]` at N pixels, of vertex `normals [B,V,3]`; 0 off the head."""
+        uv = pixels.take(raster.interpolate(self.uvs, self.faces_uv, fragments.head_index, fragments.bary))
         return uv, torch.nn.functional.normalize(self.at_pixels(fragments, normals, pixels), dim=-1, eps=1e-12)
 
-    def at_pixels(self, fragments: Fragments, attributes: Tensor, pixels: Tensor) -> Tensor:
-        """Vertex attributes `[B,V,C]` interpolated at flat head pixels `[N]`: `[N,C]`."""
-        image = raster.interpolate(attributes, self.head_faces, fragments.head_index, fragments.bary)
-        return image.flatten(0, 2).index_select(0, pixels)
+    def at_pixels(self, fragments: Fragments, attributes: Tensor, pixels: Pixels) -> Tensor:
+        """Vertex attributes `[B,V,C]` interpolated at N pixels: `[N,C]`, 0 off the head."""
+        return pixels.take(raster.interpolate(attributes, self.head_faces, fragments.head_index, fragments.bary))

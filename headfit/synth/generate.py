@@ -14,7 +14,7 @@ from headfit.capture import Camera
 from headfit.capture.writer import CaptureWriter
 from headfit.export.topology import MeshTopology
 from headfit.head import HeadModel, load
-from headfit.render import CameraBatch, Fragments, HeadRenderer
+from headfit.render import CameraBatch, Fragments, HeadRenderer, Pixels
 from headfit.render.appearance import sample_albedo
 from headfit.synth.paint import CLOTHES, Paint, paint
 from headfit.synth.performance import Performance, perform
@@ -111,11 +111,11 @@ class Studio:
         """Display-coded colours `[H,W,3]` of one view: diffuse shading, and the specular highlight of the lamp."""
         rgb = torch.tensor(BACKGROUND).expand(*seen.index_img.shape[1:], 3).clone()
         rgb[seen.below_neck[0]] = _display(torch.tensor(CLOTHES) * 0.8)
-        pixels = seen.head.flatten().nonzero()[:, 0]
+        pixels = Pixels.where(seen.head)
         uv, normal = self.renderer.surface(seen, self.renderer.normals(vertices[None]), pixels)
         towards = F.normalize(torch.from_numpy(camera.centre).float() - vertices.mean(0), dim=0)
         half = F.normalize(self.lamp + towards, dim=0)
-        gloss = self.paint.gloss[self.head.face_labels[seen.index_img.flatten()[pixels].long()]]
+        gloss = self.paint.gloss[self.head.face_labels[pixels.take(seen.index_img).long()]]
         lit = (normal @ self.lamp).clamp_min(0)[:, None]
         light = self.ambient * (0.75 + 0.25 * normal[:, 1:2]) + self.lamp_colour * lit
         highlight = (normal @ half).clamp_min(0)[:, None] ** 40 * gloss[:, None] * self.lamp_colour * (lit > 0)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import viser
 
 ALL = "(all)"
+#: How far from the head the page looks at first, in distances of the farthest camera: the whole rig is seen.
+RIGS = 4.0
 
 
 class CapturePage(Page):
@@ -33,7 +35,8 @@ class CapturePage(Page):
         centre = describe_rig(self._cameras).look_at
         if not np.isfinite(centre).all():
             centre = self._cameras[0].centre + 0.8 * self._cameras[0].direction
-        super().__init__(server, self._cameras, centre)
+        reach = max(float(np.linalg.norm(camera.centre - centre)) for camera in self._cameras)
+        super().__init__(server, self._cameras, centre, RIGS * reach)
         self._findings: Findings | None = None
         gui = server.gui
         self._timeline = Timeline(gui, capture.frames, capture.fps, self.want)
@@ -97,7 +100,7 @@ class CapturePage(Page):
         ends, residuals = evidence.rays(self._cameras, found, chosen)
         if self._with_rays.value and len(ends):
             shades = evidence.traffic_light(residuals, found.limit)[:, None].repeat(2, axis=1)
-            scene.add_line_segments("/evidence/rays", ends, shades, thickness=0.0004)
+            scene.add_line_segments("/evidence/rays", ends, shades, thickness=1.0, thickness_units="screen")
         if chosen is not None:
             self._draw_picture(found, chosen)
 

@@ -15,7 +15,8 @@ from headfit.view.viewed_run import ViewedRun
 if TYPE_CHECKING:
     import viser
 
-HEIGHT = 260
+#: Height of the plot, pixels; colour of its axes, on the dark page.
+HEIGHT, AXES = 260, "#bbbbbb"
 
 
 class CurvesPanel:
@@ -53,7 +54,8 @@ class CurvesPanel:
                 self._plot = self._gui.add_uplot(
                     (np.arange(len(self._run.frames)), *shown.values()),
                     tuple(series),
-                    scales={"x": {"time": False}},
+                    scales={"x": {"time": False, "auto": True}, "y": {"auto": True}},
+                    axes=({"stroke": AXES}, {"stroke": AXES}),
                     height=HEIGHT,
                 )
 

@@ -56,17 +56,17 @@ class Page:
         server: the server.
         cameras: the cameras of the scene; the page looks at `centre` from their side.
         centre: `[3]` metres.
+        distance: from where it looks, metres.
     """
 
-    def __init__(self, server: viser.ViserServer, cameras: Sequence[Camera], centre: Float) -> None:
+    def __init__(self, server: viser.ViserServer, cameras: Sequence[Camera], centre: Float, distance: float) -> None:
         self.server = server
         self._wanted = threading.Event()
         server.scene.world_axes.visible = False
         self.up = up_direction(np.stack([camera.R[1] for camera in cameras]))
         server.scene.set_up_direction(self.up)
         aside = np.mean([camera.centre for camera in cameras], axis=0) - centre
-        distance = max(float(np.linalg.norm(aside)), 1e-3)
-        server.initial_camera.position = centre + aside / distance * 0.75
+        server.initial_camera.position = centre + aside * distance / max(float(np.linalg.norm(aside)), 1e-3)
         server.initial_camera.look_at = centre
         server.initial_camera.up = self.up
         server.initial_camera.fov = FIELD_OF_VIEW

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from headfit.view.colours import Colours
 
+#: How far from the head the page looks at first, metres.
+DISTANCE = 0.75
 WIREFRAME_COLOUR = (20, 20, 24)
 #: Most cameras whose pictures are compared for the mode "error".
 MAX_CAMERAS = 12
@@ -33,7 +35,7 @@ class RunPage(Page):
     def __init__(self, server: viser.ViserServer, run: ViewedRun) -> None:
         self._run = run
         posed = run.painter.pose(0)
-        super().__init__(server, run.cameras, posed.vertices.mean(axis=0).astype(float))
+        super().__init__(server, run.cameras, posed.vertices.mean(axis=0).astype(float), DISTANCE)
         self._head = SwappedGlb(server, "/head", glb(run.painter.paint(posed, "texture")))
         self._wires: viser.MeshHandle | None = None
         self._frusta = Frusta(server, run.cameras)

@@ -68,7 +68,11 @@ class TrackPanel:
             past = (np.arange(len(track) - 1) < now)[:, None, None]
             colours = np.where(past, tracking.PAST, tracking.FUTURE).repeat(2, axis=1).astype(np.uint8)
             self._server.scene.add_line_segments(
-                "/track/way", np.stack([track[:-1], track[1:]], axis=1), colours, thickness=0.0006
+                "/track/way",
+                np.stack([track[:-1], track[1:]], axis=1),
+                colours,
+                thickness=2.0,
+                thickness_units="screen",
             )
         self._show_views(frame, posed, track, now)
 

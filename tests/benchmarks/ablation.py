@@ -27,9 +27,9 @@ from headfit.fitting.terms.term import mean_share_of_head
 from headfit.raster import loss_of_pixels
 from headfit.render import COLOUR_LOSS, Fragments, HeadRenderer
 
-STAGES = ("rigid", "shape", "fine", "photo", "polish")
-SHORT = {"shape": 40, "fine": 60, "photo": 100, "polish": 1}
-REGULARISERS = ("identity", "expression", "joints", "placement", "offsets", "detail")
+STAGES = ("rigid", "shape", "fine", "photo", "refine", "polish")
+SHORT = {"shape": 40, "fine": 60, "photo": 60, "refine": 40, "polish": 1}
+REGULARISERS = ("identity", "expression", "joints", "placement", "offsets", "detail", "contact")
 INNER = ("teeth", "upper_teeth", "lower_teeth", "mouth", "tongue")
 
 
@@ -45,6 +45,7 @@ VARIANTS: dict[str, tuple[str, list[str]]] = {
     "masks + photometric, released edge rule": ("released", []),
     "masks + photometric, our edges, mouth not compared": ("ours", [f"class_weights.{c}=0" for c in INNER]),
     "the default": ("ours", []),
+    "no fine offsets": ("ours", [f"stages.{stage}.rates.fine_offsets=0" for stage in STAGES]),
     "without gloss": ("ours", [f"stages.{stage}.rates.gloss=0" for stage in STAGES]),
     "no landmarks": ("ours", ["use_landmarks=false"]),
     **{f"without the {term} prior": ("ours", weight(term, 0)) for term in REGULARISERS},

@@ -23,8 +23,8 @@ MISSING_ROW = build.Change(
     "missing_row",
     edit=(
         "interpolate.cu",
-        "out[pixel * attributes.rows.channels + c] = value;",
-        "if (y > 0) out[pixel * attributes.rows.channels + c] = value;",
+        "out[at] = value;",
+        "if (y > 0) out[at] = value;",
     ),
 )
 CONTRACTED = [build.Change("edge_grad", f"contracted_{prefer}", contracted=prefer) for prefer in (0, 1)]

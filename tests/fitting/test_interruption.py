@@ -31,7 +31,7 @@ SLOW = (
     "sys.exit(main(sys.argv[1:]))"
 )
 #: The progress bar, before its first step and later.
-PROGRESS = re.compile(r"^(fit: \w+: +|) *\d+%\|.*\| \d+/\d+ \[.*\] *$")
+PROGRESS = re.compile(r"^(fit: \w+: +|health: +|) *\d+%\|.*\| \d+/\d+ \[.*\] *$")
 
 
 def logged_steps(run: Path) -> list[int]:
@@ -170,7 +170,7 @@ def test_a_fit_prints_only_what_is_about_the_fit(args, settings, capture_path):
     assert done.returncode == 0, done.stderr
     said = [line for line in done.stderr.replace("\r", "\n").splitlines() if line.strip()]
     assert [line for line in said if not PROGRESS.match(line)] == []
-    assert "fit: photo: 100%" in said[-1]
+    assert any("fit: photo: 100%" in line for line in said) and "health: 100%" in said[-1]
     printed = done.stdout.splitlines()
     assert printed[0].startswith("health: ") and printed[-1] == f"fitted: {args.out}"
     assert [line for line in printed[1:-1] if not line.startswith(("  ", "verdict"))] == []

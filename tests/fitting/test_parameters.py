@@ -45,3 +45,21 @@ def test_where_nothing_was_fitted_frames_start_at_rest():
     parameters = FitParameters(load("default"), 2, 30.0)
     parameters.start_like_nearest([0, 1], torch.zeros(2, dtype=torch.bool))
     assert not parameters.expression.any()
+
+
+@pytest.mark.slow
+def test_fine_offsets_are_narrower_than_the_others_and_add_to_them():
+    head = load("default")
+    parameters = FitParameters(head, 1, 30.0)
+    vertex = int(parameters.frame_detail.control_points[0])
+    moved = []
+    for field in (parameters.offset_field, parameters.fine_offset_field):
+        with torch.no_grad():
+            field[vertex, 2] = 1.0
+            moved.append(parameters.offsets()[:, 2].clone())
+            field[vertex, 2] = 0.0
+    widths = [(offset > offset.max() / 4).sum() for offset in moved]
+    assert 0 < widths[1] < widths[0] / 3
+    with torch.no_grad():
+        parameters.offset_field[vertex, 2] = parameters.fine_offset_field[vertex, 2] = 1.0
+    torch.testing.assert_close(parameters.offsets()[:, 2].detach(), moved[0] + moved[1])

@@ -51,6 +51,7 @@ def random_masks(classes: int, known: torch.Tensor) -> ViewBatch:
     random = torch.randint(classes, (1, SIZE, SIZE), generator=torch.Generator().manual_seed(0))
     one = torch.zeros(1, dtype=torch.int64)
     return ViewBatch(
+        pairs=((0, 0),),
         frame=one,
         camera=one,
         framings=(Framing(0, 0, SIZE, SIZE, SIZE, SIZE),),

@@ -6,7 +6,7 @@ import torch
 
 from headfit.capture import Camera
 from headfit.head import load
-from headfit.render import Appearance, CameraBatch, HeadRenderer
+from headfit.render import Appearance, CameraBatch, HeadRenderer, Pixels
 
 
 @pytest.fixture(scope="module")
@@ -93,8 +93,8 @@ def test_colours_pull_the_texture_the_light_and_the_smooth_surface(scene):
         appearance.light[1:4] = 0.2
     v = v.clone().requires_grad_()
     seen = renderer.rasterize(v, cameras)
-    pixels = seen.head.flatten().nonzero()[:, 0]
-    half = torch.arange(len(pixels)) % 2 == 0
+    pixels = Pixels.where(seen.head)
+    half = torch.arange(int(seen.head.sum())) % 2 == 0
 
     def gradient(still):
         colours = renderer.shade(seen, renderer.normals(v), appearance, torch.tensor([0]), pixels, still)
@@ -119,12 +119,12 @@ def test_skin_and_eyes_mirror_what_lies_in_the_mirrored_direction_and_it_bends_n
         appearance.gloss[0, 0, 1 + axis] = 1.0
         appearance.gloss[1, 0, 1 + axis] = -1.0
     seen = renderer.rasterize(v, cameras)
-    pixels = seen.head.flatten().nonzero()[:, 0]
     normals = renderer.normals(v).requires_grad_()
-    colours = renderer.shade(seen, normals, appearance, torch.tensor([0]), pixels)
+    colours = renderer.shade(seen, normals, appearance, torch.tensor([0]), Pixels.where(seen.head))
     assert not torch.autograd.grad(colours.sum(), normals)[0].any()
 
     layers = renderer.layers(renderer.rasterize(v, cameras), appearance, torch.tensor([0]))
+    pixels = seen.head.flatten().nonzero()[:, 0]
     normal = layers["normal"].flatten(0, 2)[pixels]
     row, column = pixels // 64, pixels % 64
     ray = torch.stack([(column + 0.5 - 32) / 150, -(row + 0.5 - 40) / 150, -torch.ones(len(pixels))], dim=1)

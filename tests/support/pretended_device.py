@@ -76,10 +76,8 @@ class DeviceTensor(Tensor):
 
     @staticmethod
     def __new__(cls, values: Tensor) -> DeviceTensor:
-        # C++ sees a CPU tensor, so no part of torch asks for a driver; and a dense one, also where `values` is sparse.
-        memory: dict[str, Any] = {}
-        if values.layout == torch.strided:
-            memory = {"strides": values.stride(), "storage_offset": values.storage_offset()}
+        # C++ sees a CPU tensor, so no part of torch asks for a driver.
+        memory = {"strides": values.stride(), "storage_offset": values.storage_offset()}
         tensor = Tensor._make_wrapper_subclass(cls, values.size(), dtype=values.dtype, device="cpu", **memory)
         tensor.values = values.detach()
         return tensor
@@ -99,12 +97,21 @@ class DeviceTensor(Tensor):
 
 
 class PretendedDevice:
-    """What happened on the device: `waits` and `uploads` (copies of CPU tensors to it), counted by place in headfit."""
+    """What happened on the device: `waits`, and `uploads` (copies of CPU tensors to it), counted by place in headfit.
+
+    An upload waits, too, unless it is told not to (`non_blocking`).
+    """
 
     def __init__(self) -> None:
         self.waits: Counter[str] = Counter()
         self.uploads: Counter[str] = Counter()
         self.in_torch = False  # a function of torch is working on a DeviceTensor
+
+    def upload(self, x: Tensor, non_blocking: bool) -> None:
+        """Count a copy of a CPU tensor to the device."""
+        self.uploads[_place()] += 1
+        if not non_blocking:
+            self.waits[f"{_place()} upload"] += 1
 
     def reset(self) -> None:
         """Start counting again."""
@@ -191,13 +198,13 @@ def _run(func: Any, args: Any, kwargs: dict[str, Any], device: PretendedDevice |
     operator = func.overloadpacket
     device = device or PretendedDevice()
     if operator is aten.copy_:
-        return _copy(args[0], args[1], device)
+        return _copy(args[0], args[1], device, non_blocking=any(args[2:]) or kwargs.get("non_blocking", False))
     if is_pretended(kwargs.get("device")):
         kwargs = {**kwargs, "device": "cpu"}
     _refuse_mixture(func, args, kwargs)
     if torch.are_deterministic_algorithms_enabled():
         _refuse_nondeterministic(func, args)
-    if operator in WAITS or (operator in INDEXING and _has_mask(args[1])):
+    if operator in WAITS or (operator in INDEXING and _waits(args[1])):
         device.waits[f"{_place()} {operator.__name__}"] += 1
     result = func(*tree_map(_values, args), **tree_map(_values, kwargs))
     if func._schema.name.endswith("_") and not func._schema.name.endswith("__"):
@@ -208,9 +215,9 @@ def _run(func: Any, args: Any, kwargs: dict[str, Any], device: PretendedDevice |
     return tree_map(lambda x: DeviceTensor(x) if isinstance(x, Tensor) else x, result)
 
 
-def _copy(target: Tensor, source: Tensor, device: PretendedDevice) -> Tensor:
+def _copy(target: Tensor, source: Tensor, device: PretendedDevice, non_blocking: bool) -> Tensor:
     if isinstance(target, DeviceTensor) and not isinstance(source, DeviceTensor):
-        device.uploads[_place()] += source.dim() > 0
+        device.upload(source, non_blocking)
     if isinstance(source, DeviceTensor) and not isinstance(target, DeviceTensor):
         device.waits[f"{_place()} copy_"] += 1
     _values(target).copy_(_values(source))
@@ -244,8 +251,13 @@ def _refuse_nondeterministic(func: Any, args: Any) -> None:
         raise RuntimeError(f"{func} does not have a deterministic implementation on CUDA")
 
 
-def _has_mask(indices: Any) -> bool:
-    return any(isinstance(i, DeviceTensor) and i.dtype in (torch.bool, torch.uint8) for i in indices)
+def _waits(indices: Any) -> bool:
+    """Whether an index is a mask, whose True values are counted, or has to be copied to the device first."""
+    return any(i is not None and (i.dtype in (torch.bool, torch.uint8) or not _is_there(i)) for i in indices)
+
+
+def _is_there(x: Tensor) -> bool:
+    return isinstance(x, DeviceTensor) or x.dim() == 0
 
 
 # ---- what never reaches an operator --------------------------------------------------------------------------------
@@ -287,8 +299,6 @@ class _Functions(TorchFunctionMode):
             torch.tensor: lambda data, **options: self._made(torch.tensor, data, None, options),
             torch.as_tensor: lambda data, **options: self._made(torch.as_tensor, data, None, options),
             Tensor.quantile: lambda x, *options: DeviceTensor(x.values.quantile(*options)),  # else by squeeze_
-            torch.sparse.mm: lambda matrix, dense: torch.mm(matrix, dense),
-            torch.sparse_csr_tensor: self._csr,
         }
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -315,11 +325,11 @@ class _Functions(TorchFunctionMode):
             )
         here = isinstance(x, DeviceTensor)
         if wanted is not None and is_pretended(wanted) and not here:
-            self.device.uploads[_place()] += x.dim() > 0
-            x = DeviceTensor(x) if x.layout != torch.strided else _ToDevice.apply(x)
+            self.device.upload(x, kwargs.get("non_blocking", False))
+            x = _ToDevice.apply(x)
         elif wanted is not None and not is_pretended(wanted) and here:
             self.device.waits[f"{_place()} to cpu"] += 1
-            x = x.values if x.values.layout != torch.strided else _ToHost.apply(x)
+            x = _ToHost.apply(x)
         return x if dtype is None else x.to(dtype)
 
     def _numpy(self, x: Tensor, **options: Any) -> Any:
@@ -333,8 +343,3 @@ class _Functions(TorchFunctionMode):
             return self._to(data, device or data.device, **options)
         made = make(data, **options)
         return self._to(made, device) if device is not None else made
-
-    def _csr(self, *arrays: Tensor, **options: Any) -> Tensor:
-        if not all(isinstance(x, DeviceTensor) for x in arrays):
-            raise RuntimeError("sparse_csr_tensor: expected all tensors to be on the same device")
-        return DeviceTensor(torch.sparse_csr_tensor(*(_values(x) for x in arrays), **options))

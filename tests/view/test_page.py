@@ -41,7 +41,7 @@ class Counting(Page):
 
     def __init__(self, server):
         cameras = [looking_at_the_head(centre, str(index)) for index, centre in enumerate(CENTRES)]
-        super().__init__(server, cameras, np.zeros(3))
+        super().__init__(server, cameras, np.zeros(3), 0.75)
         self.done = []
         self.stop = threading.Event()
 

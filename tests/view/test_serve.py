@@ -94,6 +94,7 @@ def test_a_capture_says_which_camera_disagrees(capture: Path) -> None:
     assert page._picture is not None
 
 
+@pytest.mark.slow
 def test_a_run_whose_capture_is_gone_is_shown_without_pictures(run_folder: Path, capsys) -> None:
     page = open_page(run_folder, None, "127.0.0.1", PORT)
     page.server.stop()

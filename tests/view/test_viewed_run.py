@@ -10,6 +10,7 @@ from headfit.view.viewed_run import ViewedRun
 from tests.support.made_run import write_run
 
 
+@pytest.mark.slow
 def test_a_newer_checkpoint_is_followed(run_folder: Path) -> None:
     run = ViewedRun(run_folder, None)
     assert run.image(0, 0) is None and run.mask(0, 0) is None  # there is no capture
@@ -25,6 +26,7 @@ def test_a_newer_checkpoint_is_followed(run_folder: Path) -> None:
     assert run.is_fitted(1) and not run.is_fitted(2)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_that_cannot_be_read_changes_nothing(run_folder: Path) -> None:
     run = ViewedRun(run_folder, None)
     last = run_folder / "checkpoints" / "last.ckpt"

@@ -70,9 +70,10 @@ class GaussNewton:
         costs = torch.zeros(len(names), device=self.model.device)
         views = all_reduce_sum(torch.bincount(batch.frame, minlength=len(self.model.visited)).to(costs))
         frames = views.nonzero()[:, 0]
+        here = {frame for frame, _ in batch.pairs}
         for frame in frames:  # one at a time: a frame's views and derivatives are large
-            own = batch.frame == frame.to(batch.frame)
-            o = self.model.observe(batch.only(own), crop_blur=0.0) if own.any() else None
+            index = int(frame)
+            o = self.model.observe(batch.of_frame(index), crop_blur=0.0) if index in here else None
             found = self._residuals(o, names, stage, views[frame], generator)
             costs += torch.stack([part.cost() / stage.weights[name] for name, part in zip(names, found, strict=True)])
             self._move(frame, PointResiduals.cat(found), stage)

@@ -3,6 +3,7 @@
 from headfit.fitting.terms import (
     appearance,
     cameras,
+    contact,
     detail,
     expression,
     hair,
@@ -26,6 +27,7 @@ TERMS: dict[str, Term] = {
         landmark,
         cameras,
         appearance,
+        contact,
         identity,
         expression,
         joints,

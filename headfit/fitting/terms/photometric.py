@@ -24,18 +24,15 @@ def photometric_loss(o: Observation, model: FittedHead, stage: Stage) -> Tensor:
 def without_edges_to_the_unknown(shown: ComparedColours) -> Tensor:
     """The render `[B,H,W,3]`. Pixels that are not compared are filled in from compared neighbours, so the border of the
     compared region creates no edge gradient."""
-    extended = extend_by_one_pixel(shown.rendered, shown.lit).flatten(0, 2)
-    is_lit = shown.lit.flatten()[shown.pixels]
-    return extended.index_copy(0, shown.pixels[is_lit], shown.colours[is_lit]).view_as(shown.image)
+    return shown.pixels.put(extend_by_one_pixel(shown.rendered, shown.lit), shown.colours, shown.lit)
 
 
 def texture_only(shown: ComparedColours, head_area: Tensor) -> Tensor:
     """The difference at the other compared pixels, per head area, mean over views; it moves no edges."""
-    unlit = ~shown.lit.flatten()[shown.pixels]
-    pixels = shown.pixels[unlit]
-    difference = loss_of_pixels(shown.colours[unlit], shown.image.flatten(0, 2)[pixels], *COLOUR_LOSS)
-    view = pixels // shown.lit[0].numel()
-    return (difference / head_area[view]).sum() / len(head_area)
+    pixels = shown.pixels
+    unlit = pixels.take(shown.compared & ~shown.lit)
+    difference = loss_of_pixels(shown.colours, pixels.take(shown.image), *COLOUR_LOSS) * unlit
+    return (difference / pixels.per_view(head_area)).sum() / len(head_area)
 
 
 TERM = Term("photometric", photometric_loss, in_progress_bar=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence, Set
+
 import torch
 from torch import Tensor
 
@@ -19,33 +21,37 @@ STRIDE = 16
 
 def temporal_loss(o: Observation, model: FittedHead, stage: Stage) -> Tensor:
     """`temporal_prior` of the views' frames. Neighbours that the step does not draw are computed without gradient."""
-    points = o.v_frames[:, ::STRIDE]
-    cost = temporal_prior(points, *neighbour_points(o, model))
+    cost = temporal_prior(o.v_frames[:, ::STRIDE], *neighbour_points(o, model))
     return cost[o.frame_of_view].mean()
 
 
 def neighbour_points(o: Observation, model: FittedHead) -> tuple[Tensor, Tensor]:
     """Every `STRIDE`-th vertex `[N,2,S,3]` of the frames before and after each of the step's, without gradient, and
     bool `[N,2]`: there is such a frame, and a stage has moved it."""
-    neighbour, exists = neighbours(o.frames, model.visited)
-    points = o.v_frames[:, ::STRIDE]
-    needed, row = torch.unique(torch.cat([o.frames, neighbour.flatten()]), return_inverse=True)
-    around = points.new_zeros(len(needed), *points.shape[1:])
-    around[row[: len(o.frames)]] = points.detach()
-    missing = model.visited[needed] & ~torch.isin(needed, o.frames)
-    if missing.any():
+    frames = sorted({frame for frame, _ in o.batch.pairs})
+    beside = neighbours(frames, model.visited_frames)
+    missing = sorted({other for pair in beside for other in pair if other is not None} - set(frames))
+    around = o.v_frames[:, ::STRIDE].detach()
+    device = around.device
+    if missing:
         with torch.no_grad():
-            around[missing] = model.geometry(needed[missing])[0][:, ::STRIDE]
-    return around[row[len(o.frames) :].view_as(neighbour)], exists
+            more, _ = model.geometry(torch.tensor(missing).to(device, non_blocking=True))
+        around = torch.cat([around, more[:, ::STRIDE]])
+    row = {frame: index for index, frame in enumerate([*frames, *missing])}
+    rows = [[index if other is None else row[other] for other in pair] for index, pair in enumerate(beside)]
+    exists = [[other is not None for other in pair] for pair in beside]
+    return (
+        around[torch.tensor(rows).to(device, non_blocking=True)],
+        torch.tensor(exists).to(device, non_blocking=True),
+    )
 
 
-def neighbours(frames: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
-    """The frames before and after each of `frames [N]`: indices `[N,2]`, and bool `[N,2]`: there is such a frame and it
-    is `known [F]`."""
-    around = torch.stack([frames - 1, frames + 1], dim=1)
-    inside = (around >= 0) & (around < len(known))
-    around = around.clamp(0, len(known) - 1)
-    return around, inside & known[around]
+def neighbours(frames: Sequence[int], known: Set[int]) -> list[tuple[int | None, int | None]]:
+    """The frames before and after each of `frames`, None for one that is not `known`."""
+    return [
+        (before if before in known else None, after if after in known else None)
+        for before, after in ((frame - 1, frame + 1) for frame in frames)
+    ]
 
 
 def temporal_prior(points: Tensor, neighbour: Tensor, exists: Tensor) -> Tensor:

@@ -36,7 +36,7 @@ def test_data_terms(true_module, views, seen, name):
     model = true_module.model
     model.geometry.expression[0] += 0.01
     columns = Columns.of(model.geometry, STAGE.rates)
-    of_frame = views.only(views.frame == 0)
+    of_frame = views.of_frame(0)
     o = model.observe(of_frame, crop_blur=0.0)
     if name == "landmark":
         residuals = landmark_residuals(o, model, STAGE).times(1 / landmark_weights(o, model, STAGE).sum())
@@ -53,7 +53,7 @@ def test_data_terms(true_module, views, seen, name):
 @pytest.mark.parametrize("name", ["expression", "joints"])
 def test_priors(true_module, views, name):
     """Where some units are beyond their range."""
-    model, of_frame = true_module.model, views.only(views.frame == 0)
+    model, of_frame = true_module.model, views.of_frame(0)
     columns, frame = Columns.of(model.geometry, STAGE.rates), torch.tensor(0)
     before = columns.values(model.geometry, frame)
     columns.store(model.geometry, frame, torch.linspace(-0.3, 1.2, len(columns)))

@@ -1,0 +1,21 @@
+"""Prior of contact: teeth, tongue, lips and the lining of the mouth do not enter each other."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from headfit.fitting.config import Stage
+from headfit.fitting.model import FittedHead
+from headfit.fitting.observation import Observation
+from headfit.fitting.terms.term import Term
+
+MILLIMETRE = 1e-3
+
+
+def contact_loss(o: Observation, model: FittedHead, stage: Stage) -> Tensor:
+    """Square of the depths that `MouthContact` measures (millimetres): sum over points, mean over the views."""
+    depth = model.contact(o.v_frames, o.frame_normals).index_select(0, o.frame_of_view)
+    return (depth / MILLIMETRE).square().sum(1).mean()
+
+
+TERM = Term("contact", contact_loss)
