@@ -18,6 +18,10 @@ INNER = ("teeth", "upper_teeth", "lower_teeth", "gums", "mouth", "mouth_cavity",
 LINEAR_FROM = 0.7
 #: Distance (pixels) up to which a border is looked for in the mask.
 REACH = 24
+#: Pixels that have to be put right for every pixel that a border moves, so that of equal places the nearer one counts.
+PER_PIXEL = 0.1
+#: Pixels that may be put wrong on the way to a place: half of one, since borders pass through pixels.
+BARRIER = 0.5
 #: Half the width (pixels) of the window in which a border's normal is found.
 WINDOW = 3
 #: Samples of each view: of borders with the background, and of the others.
@@ -66,8 +70,8 @@ def sample_borders(
     ]
     place = torch.cat([chosen for chosen, _ in parts], dim=1)
     stands_for = torch.cat([n[:, None].expand_as(chosen) for chosen, n in parts], dim=1)
-    axis, first = place // (height * width), place % (height * width)
-    second = (first + torch.where(axis == 0, 1, width)).clamp_max(height * width - 1)
+    lower, first = place // (height * width), place % (height * width)  # 1 where the pair is one below the other
+    second = (first + 1 + lower * (width - 1)).clamp_max(height * width - 1)
     depths = far.flatten(1)
     swap = depths.gather(1, second) < depths.gather(1, first)
     return BorderSamples(torch.where(swap, second, first), torch.where(swap, first, second), stands_for)
@@ -102,16 +106,15 @@ def border_residuals(
     normal = border_normals(label, owner, middle)
     classes = torch.arange(len(class_weight), device=label.device)
     own = owner[..., None] == classes
-    against = (other[..., None] == classes) | (inner[other][..., None] & inner & ~own)
-    profiles = share_profiles(o.target * o.mask_known[..., None], middle, normal)
-    distance, exists = border_distances(profiles, own, against)
-    # A surface in front of another class than the model's ends at the mask's border all the same.
-    to_any, any_exists = border_distances(profiles, own, ~own)
-    distance = torch.where(exists, distance, to_any)
+    # What of the mouth's inside is next to the lips depends on the lips, so there it is one class.
+    merged = inner[owner] != inner[other]
+    own = own | (inner & (inner[owner] & merged)[..., None])
+    against = (other[..., None] == classes) | (inner & (inner[other] & merged)[..., None])
+    distance = border_distances(share_profiles(o.target * o.mask_known[..., None], middle, normal), own, against)
     robust = 1 / distance.abs().clamp_min(max(LINEAR_FROM, blur))
     pairs_per_length = normal.abs().sum(-1).clamp_min(1.0)  # neighbouring pixels along a pixel of the border
     weight = (class_weight[owner] + class_weight[other]) / pairs_per_length * robust / o.head_area[:, None]
-    weight = weight * (exists | any_exists) * samples.candidates
+    weight = weight * samples.candidates
     return image_residuals(o, faces, samples.owner, normal, -distance, weight)
 
 
@@ -143,24 +146,34 @@ def share_profiles(shares: Tensor, start: Tensor, normal: Tensor) -> Tensor:
     return _at(shares, start[..., None, :] + along[:, None] * normal[..., None, :])
 
 
-def border_distances(profiles: Tensor, own: Tensor, against: Tensor) -> tuple[Tensor, Tensor]:
-    """Signed distance `[B,M]` (pixels) along the normal to the nearest place where one set of classes gives way to
-    another in that direction, and bool `[B,M]`: there is one within `REACH`.
+def border_distances(profiles: Tensor, own: Tensor, against: Tensor) -> Tensor:
+    """Signed distance `[B,M]` (pixels) along the normals by which borders between two sets of classes have to move, so
+    that most pixels on the way are put right: those between come to show the first set, or, for a negative distance,
+    the second. 0 where moving puts none right.
+
+    A border does not go through pixels that would be wrong to a better place behind (see `BARRIER`): what follows is a
+    border of another part. Pixels of classes in neither set are wrong either way, so they can be passed.
 
     Args:
         profiles: `[B,M,2R,C]` from `share_profiles`.
         own, against: bool `[B,M,C]` the classes before and behind the border.
     """
-    along = torch.arange(-REACH, REACH, device=profiles.device) + 0.5
     sets = torch.stack([own, against], dim=-1).to(profiles)
     of_own, of_other = (profiles @ sets).unbind(-1)
-    difference = of_own - of_other
-    before, behind = difference[..., :-1], difference[..., 1:]
-    crosses = (before > 0) & (behind <= 0) & (of_other[..., 1:] > 0)
-    crossing = along[:-1] + before / (before - behind).clamp_min(1e-6)
-    length = torch.where(crosses, crossing.abs(), torch.inf)
-    nearest = length.argmin(-1, keepdim=True)
-    return crossing.gather(-1, nearest)[..., 0], crosses.any(-1)
+    gain = of_own - of_other  # of a pixel that comes to show the first set
+    outward, inward = gain[..., REACH:].cumsum(-1), -gain[..., :REACH].flip(-1).cumsum(-1)
+    pixels = torch.arange(1, REACH + 1, device=profiles.device)
+    scores = [
+        torch.where(along.cummin(-1).values >= -BARRIER, along - PER_PIXEL * pixels, -torch.inf)
+        for along in (outward, inward)
+    ]
+    none = torch.zeros_like(gain[..., :1])
+    place = torch.cat([scores[1].flip(-1), none, scores[0]], dim=-1).argmax(-1, keepdim=True)  # 0 to 2R
+    padded = torch.cat([none, gain, none], dim=-1)
+    before, behind = padded.gather(-1, place), padded.gather(-1, place + 1)
+    # The shares of the pixels on both sides say where between their centres the border is.
+    within = torch.where((before > 0) & (behind < 0), before / (before - behind).clamp_min(1e-6) - 0.5, 0.0)
+    return (place - REACH + within)[..., 0]
 
 
 def _xy(place: Tensor, width: int) -> Tensor:

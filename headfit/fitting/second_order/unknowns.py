@@ -37,7 +37,10 @@ class Columns:
     @classmethod
     def of(cls, geometry: FitParameters, rates: Mapping[str, float]) -> Columns:
         """The unknowns of the groups that have a rate, which is their longest step."""
-        slices, longest, lowest, highest = dict[str, slice](), [], [], []
+        slices: dict[str, slice] = {}
+        longest: list[Tensor] = []
+        lowest: list[Tensor] = []
+        highest: list[Tensor] = []
         for group, name in SOLVED.items():
             if rates.get(group, 0.0) > 0:
                 row = getattr(geometry, name)[0]

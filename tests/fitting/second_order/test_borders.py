@@ -30,35 +30,45 @@ def sets(*members: int) -> torch.Tensor:
     return torch.isin(torch.arange(4), torch.tensor(members))[None, None]
 
 
-def distance_from(column: float, image: torch.Tensor, own: torch.Tensor, other: torch.Tensor, along=1.0):
+def distance_from(column: float, image: torch.Tensor, own: torch.Tensor, other: torch.Tensor, along=1.0) -> float:
     start = torch.tensor([[[column, 30.0]]])
     profiles = share_profiles(image, start, torch.tensor([[[along, 0.0]]]))
-    distance, exists = border_distances(profiles, own, other)
-    return float(distance), bool(exists)
+    return float(border_distances(profiles, own, other))
 
 
 @pytest.mark.parametrize("edge", [22.0, 30.25, 30.6, 41.8])
 def test_distance_is_that_of_the_border_to_a_fraction_of_a_pixel(edge):
     """Columns count from the centre of the first pixel, edges from its left side."""
-    distance, exists = distance_from(29.5, shares(64, [edge], [A, B]), sets(A), sets(B))
-    assert exists and distance == pytest.approx(edge - 30.0, abs=0.26)
+    distance = distance_from(29.5, shares(64, [edge], [A, B]), sets(A), sets(B))
+    assert distance == pytest.approx(edge - 30.0, abs=0.26)
 
 
 def test_a_border_the_other_way_round_is_not_the_same_one():
     """From an open mouth's lower lip, whose outer border has skin below, the upper lip's has skin above."""
     image = shares(64, [20, 26, 44, 50], [B, A, C, A, B])
-    distance, exists = distance_from(31.5, image, sets(A), sets(B))
-    assert exists and distance == pytest.approx(50 - 32, abs=0.26), "not the nearer one at 20"
-    distance, exists = distance_from(31.5, image, sets(A), sets(B), along=-1.0)
-    assert exists and distance == pytest.approx(32 - 20, abs=0.26)
+    distance = distance_from(31.5, image, sets(A), sets(B))
+    assert distance == pytest.approx(50 - 32, abs=0.26), "not the nearer one at 20"
+    assert distance_from(31.5, image, sets(A), sets(B), along=-1.0) == pytest.approx(32 - 20, abs=0.26)
 
 
-def test_borders_out_of_reach_and_unknown_pixels_are_none():
-    far = shares(128, [30.0 + REACH + 3], [A, B])
-    assert not distance_from(29.5, far, sets(A), sets(B))[1]
-    unknown = shares(64, [33.0], [A, B])
-    unknown[:, :, 32:] = 0  # the border is not seen: class A ends where knowledge does
-    assert not distance_from(25.5, unknown, sets(A), sets(B))[1]
+def test_a_border_goes_back_where_its_class_is_not_seen():
+    """Lower teeth in front of a tongue that the mask shows from the lip (left) to the upper teeth (right)."""
+    lip, teeth, tongue = C, A, B
+    image = shares(64, [24, 36, 42], [lip, tongue, teeth, lip])
+    assert distance_from(29.5, image, sets(teeth), sets(tongue)) == pytest.approx(24 - 30, abs=0.26)
+
+
+def test_a_border_does_not_cross_what_it_would_put_wrong():
+    """An opening of three pixels between lips of twelve: the upper lip's border does not go to the lower lip's end."""
+    image = shares(64, [28, 31, 43], [A, B, A, C])
+    assert distance_from(27.5, image, sets(A), sets(B)) == pytest.approx(0, abs=0.26)
+    assert distance_from(25.5, image, sets(A), sets(B)) == pytest.approx(2, abs=0.26)
+
+
+def test_a_border_without_classes_in_reach_stays():
+    assert distance_from(29.5, shares(128, [30.0 + REACH], [C, A]), sets(A), sets(B)) == 0
+    unknown = torch.zeros(1, 64, 64, 4)
+    assert distance_from(29.5, unknown, sets(A), sets(B)) == 0
 
 
 def test_normals_point_away_from_what_carries_the_border():
