@@ -8,20 +8,22 @@ from pathlib import Path
 from headfit.commands.command import Command, add_run, capture_of
 
 #: Names of the formats in headfit.export, which is imported on use.
-FRAME_FORMATS, TAKE_FORMATS = "npz, ply, obj, glb", "glb-animation, usd, pc2, mdd, curves, nerfstudio"
+FRAME_FORMATS, TAKE_FORMATS = "npz, ply, obj, glb", "glb-animation, usd, pc2, mdd, curves"
+SCENE_FORMATS = "nerfstudio, gaussianavatars, colmap"
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add_run(
         parser,
-        "for nerfstudio, and to hear how it differs from the fitted one (default: where it was; meshes need none)",
+        f"for {SCENE_FORMATS}, and to hear how it differs from the fitted one (default: where it was)",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write")
     parser.add_argument(
         "--format",
         default="npz",
         metavar="NAME,NAME",
-        help=f"comma-separated names of formats: one file a frame {FRAME_FORMATS}; one file a take {TAKE_FORMATS}",
+        help=f"comma-separated names of formats: one file a frame {FRAME_FORMATS}; one file a take {TAKE_FORMATS}; "
+        f"scenes for splat trainers {SCENE_FORMATS}",
     )
     parser.add_argument(
         "--fps", type=_rate, metavar="N", help="frames a second of an animation (default: those of the capture)"

@@ -11,7 +11,9 @@ import torch
 from tqdm import tqdm
 
 from headfit.errors import HeadfitError
+from headfit.export.colmap import colmap_writer
 from headfit.export.curves import curves_writer
+from headfit.export.gaussianavatars import gaussianavatars_writer
 from headfit.export.glb_animation import glb_animation_writer
 from headfit.export.nerfstudio import nerfstudio_writer
 from headfit.export.normals import unit_normals
@@ -34,6 +36,8 @@ FORMATS: dict[str, FormatWriter] = {
     "mdd": mdd_writer,
     "curves": curves_writer,
     "nerfstudio": nerfstudio_writer,
+    "gaussianavatars": gaussianavatars_writer,
+    "colmap": colmap_writer,
 }
 
 

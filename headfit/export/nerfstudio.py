@@ -10,12 +10,10 @@ from typing import Any
 
 import numpy as np
 import trimesh
-from PIL import Image
 
 from headfit.capture.camera import Camera
-from headfit.errors import HeadfitError, some_of
-from headfit.export.scene_pictures import SceneCamera
-from headfit.export.take import FrameWriter, MeshSequence, Take
+from headfit.export.scene import Scene, SceneView, save_picture
+from headfit.export.take import FrameWriter, Take
 from headfit.files import make_folder, write_text
 
 
@@ -26,51 +24,38 @@ def nerfstudio_writer(folder: Path, take: Take) -> Iterator[FrameWriter]:
 
     Raises HeadfitError without the capture.
     """
-    if take.open_capture is None:
-        raise HeadfitError("the format nerfstudio needs the pictures of the capture: name it by --capture")
-    source = take.open_capture()
+    scene = Scene.of(take, "nerfstudio")
     out = folder / "nerfstudio"
     make_folder(out)
-    cameras = [SceneCamera(source, source.camera_index(camera.id), camera) for camera in take.cameras()]
-    colours = [_vertex_colours(mesh) for mesh in take.meshes]
-    missing = [name for name in take.frames if name not in source.frames]
-    if missing:
-        take.notes.append(f"the capture has no frames {some_of(missing)}: not in the scene")
     everything: list[dict[str, Any]] = []
 
     def write(frame: int, surfaces: list[tuple[np.ndarray, np.ndarray]]) -> None:
-        name = take.frames[frame]
-        if name in missing:
+        if not scene.has(frame):
             return
-        points = np.concatenate([vertices - take.origin for vertices, _ in surfaces])
-        cloud = trimesh.PointCloud(points, np.concatenate(colours))
+        name = take.frames[frame]
+        cloud = trimesh.PointCloud(scene.points(surfaces), scene.colours)
         (out / f"points_{name}.ply").write_bytes(cloud.export(file_type="ply"))
-        views = [view for camera in cameras if (view := _write_view(out, camera, source.frames.index(name), take))]
-        write_text(out / f"transforms_{name}.json", _scene(views, ply_file_path=f"points_{name}.ply"))
+        views = [_write_view(out, view, name, take) for view in scene.views(frame)]
+        write_text(out / f"transforms_{name}.json", _content(views, ply_file_path=f"points_{name}.ply"))
         time = frame / max(1, len(take.frames) - 1)
         everything.extend(view | {"time": time, "frame": name} for view in views)
 
     yield write
-    write_text(out / "transforms.json", _scene(everything, fps=take.fps))
+    write_text(out / "transforms.json", _content(everything, fps=take.fps))
 
 
-def _scene(views: list[dict[str, Any]], **more: Any) -> str:
+def _content(views: list[dict[str, Any]], **more: Any) -> str:
     return json.dumps({"camera_model": "PINHOLE", **more, "frames": views}, indent=1)
 
 
-def _write_view(out: Path, camera: SceneCamera, frame: int, take: Take) -> dict[str, Any] | None:
-    """Write picture and mask of a view; its entry, or None where there is no picture."""
-    image = camera.image(frame)
-    if image is None:
-        return None
-    entry = camera_entry(camera.pinhole, take.origin)
-    pictures = {"file_path": ("images", image), "mask_path": ("masks", camera.foreground(frame))}
+def _write_view(out: Path, view: SceneView, frame: str, take: Take) -> dict[str, Any]:
+    """Write picture and mask of a view; its entry."""
+    entry = camera_entry(view.camera.pinhole, take.origin)
+    pictures = {"file_path": ("images", view.image), "mask_path": ("masks", view.mask)}
     for key, (kind, picture) in pictures.items():
         if picture is not None:
-            path = f"{kind}/{camera.given.id}/{camera.source.frames[frame]}.png"
-            make_folder((out / path).parent)
-            Image.fromarray(picture).save(out / path)
-            entry[key] = path
+            entry[key] = f"{kind}/{view.camera.given.id}/{frame}.png"
+            save_picture(picture, out / entry[key])
     return entry
 
 
@@ -85,13 +70,3 @@ def camera_entry(camera: Camera, origin: np.ndarray) -> dict[str, Any]:
         "w": camera.width, "h": camera.height, "fl_x": fx, "fl_y": fy, "cx": cx, "cy": cy,
         "transform_matrix": pose.tolist(),
     }  # fmt: skip
-
-
-def _vertex_colours(mesh: MeshSequence) -> np.ndarray:
-    """The texture's colour `[V,3]` uint8 at each vertex, at one of its UVs; grey for a vertex without faces."""
-    of_vertex, uvs, _ = mesh.topology.split_at_seams()
-    height, width, _ = mesh.texture.shape
-    column, row = (uvs * [width, -height] + [0, height]).astype(int).T
-    colours = np.full((mesh.vertex_count, 3), 128, np.uint8)
-    colours[of_vertex] = mesh.texture[row.clip(0, height - 1), column.clip(0, width - 1)]
-    return colours

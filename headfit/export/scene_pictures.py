@@ -20,27 +20,37 @@ class SceneCamera:
     """A camera of a capture, as the fit corrected it, and its pictures as a pinhole camera without skew sees them.
 
     source: the capture. index: of the camera in it. given: the camera in the world (metres), with its lens.
+    centred: the pixels are square and the principal point is in the middle, for programs that know a camera by its
+    field of view alone. Pictures become larger then, so that nothing of them is lost; what is new is black.
     """
 
     source: CaptureSource
     index: int
     given: Camera
+    centred: bool = False
 
-    @property
+    @cached_property
     def pinhole(self) -> Camera:
         """The camera of the pictures that this class returns."""
         K = self.given.K.copy()
         K[0, 1] = 0.0
-        return replace(self.given, K=K, lens=PINHOLE)
+        if not self.centred:
+            return replace(self.given, K=K, lens=PINHOLE)
+        sides, centre = np.array([self.given.width, self.given.height]), K[:2, 2]
+        stretch = K[0, 0] / np.diag(K)[:2]
+        width, height = np.ceil(2 * np.maximum(centre, sides - centre) * stretch - 1e-6).astype(int).tolist()
+        K = np.array([[K[0, 0], 0, width / 2], [0, K[0, 0], height / 2], [0, 0, 1]])
+        return replace(self.given, width=width, height=height, K=K, lens=PINHOLE)
 
     @cached_property
     def _map(self) -> np.ndarray | None:
         """Where each pixel of the pinhole picture is in the given one, `[H,W,2]` in OpenCV's pixel coordinates; None:
         in the same place."""
-        if self.given.K[0, 1] == 0 and not self.given.lens.coefficients.any():
+        pinhole = self.pinhole
+        if np.array_equal(self.given.K, pinhole.K) and self.given.lens.is_pinhole:
             return None
-        x, y = np.meshgrid(np.arange(self.given.width) + 0.5, np.arange(self.given.height) + 0.5)
-        rays: Float = self.pinhole.rays(np.stack([x, y], axis=-1))
+        x, y = np.meshgrid(np.arange(pinhole.width) + 0.5, np.arange(pinhole.height) + 0.5)
+        rays: Float = pinhole.rays(np.stack([x, y], axis=-1))
         there = self.given.to_pixels(rays) - 0.5
         return np.where(np.isfinite(there), there, -2.0).astype(np.float32)  # outside the picture: what no lens shows
 

@@ -3,12 +3,12 @@
 import pytest
 
 from headfit.cli import main
-from headfit.commands.export import FRAME_FORMATS, TAKE_FORMATS
+from headfit.commands.export import FRAME_FORMATS, SCENE_FORMATS, TAKE_FORMATS
 from headfit.export import FORMATS
 
 
 def test_the_help_lists_every_format() -> None:
-    assert f"{FRAME_FORMATS}, {TAKE_FORMATS}".split(", ") == list(FORMATS)
+    assert f"{FRAME_FORMATS}, {TAKE_FORMATS}, {SCENE_FORMATS}".split(", ") == list(FORMATS)
 
 
 @pytest.mark.parametrize("rate", ["0", "-3", "nan", "film"])

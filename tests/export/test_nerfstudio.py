@@ -1,59 +1,31 @@
 """The scene for splat trainers: its pictures are those of pinhole cameras, and its cameras are the fit's."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import trimesh
 from PIL import Image
 
-from headfit.capture import CaptureSource
 from headfit.capture.layouts import read_layout
 from headfit.capture.layouts.options import ImportOptions
-from headfit.capture.lenses import make_lens
 from headfit.capture.manifest import read_camera
 from headfit.errors import HeadfitError
-from headfit.export import Take, write_take
-
-LENS = make_lens("opencv", [-1.2, 0.3, 0.004, -0.002])
-
-
-class Ramp(CaptureSource):
-    """Pictures whose red and green are half the column and a third of the row; hair in the middle of the masks. The
-    second camera has no picture of the first frame."""
-
-    def __init__(self, take: Take, cameras: list) -> None:
-        self.frames, self.cameras = take.frames[:2], cameras
-        self.name, self.location, self.label_names = "ramp", "ramp", {0: "background", 7: "hair"}
-        y, x = np.mgrid[:600, :400] + 0.5
-        self.ramp = np.stack([x / 2, y / 3, 0 * x], axis=-1).astype(np.uint8)
-
-    def image(self, camera: int, frame: int):
-        return None if (camera, frame) == (1, 0) else self.ramp
-
-    def mask(self, camera: int, frame: int):
-        mask = np.zeros((600, 400), np.uint8)
-        mask[260:340, 160:240] = 7
-        return mask
+from headfit.export import write_take
+from tests.support.ramp import export_ramp, ramp_cameras
 
 
 @pytest.fixture(scope="module")
 def cameras(take):
-    first, second = take.cameras()
-    return [replace(first, lens=LENS), second]
+    return ramp_cameras(take)
 
 
 @pytest.fixture(scope="module")
 def scene(take, cameras, tmp_path_factory) -> Path:
-    source = Ramp(take, cameras)
-    short = replace(take, frames=take.frames[:3], open_capture=lambda: source, notes=[])
-    seen = SimpleNamespace(**vars(short), cameras=lambda: cameras, coordinates="")
     out = tmp_path_factory.mktemp("scene")
-    write_take(seen, out, ["nerfstudio"])
-    assert short.notes == [f"the capture has no frames {take.frames[2]}: not in the scene"]
+    notes = export_ramp(take, cameras, out, ["nerfstudio"])
+    assert notes == [f"the capture has no frames {take.frames[2]}: not in the scene"]
     return out / "nerfstudio"
 
 
