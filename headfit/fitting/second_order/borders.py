@@ -1,4 +1,4 @@
-"""Residuals of label borders: how far each border of the rendered labels is from the same border of the mask."""
+"""Residuals of label borders: how far each border of the rendered labels has to move to agree with the mask."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from headfit.fitting.observation import Observation
 from headfit.fitting.second_order.residuals import PointResiduals, image_residuals
 from headfit.fitting.second_order.sampling import sample_per_view
 
-#: Classes behind the lips. What of them is next to the lips depends on the lips, so in a border of lips they are one.
+#: Classes behind the lips: one class in borders with classes that are not.
 INNER = ("teeth", "upper_teeth", "lower_teeth", "gums", "mouth", "mouth_cavity", "tongue")
 #: Distance (pixels) from which a border's cost rises linearly, like the area that is wrong.
 LINEAR_FROM = 0.7
@@ -86,7 +86,7 @@ def border_residuals(
     inner: Tensor,
     blur: float,
 ) -> PointResiduals:
-    """How far each sample has to move along its normal to the same border of the mask (pixels).
+    """How far each sample has to move along its normal so that the mask's pixels there are right (pixels).
 
     The point of the nearer surface that carries the border moves with it: so does a silhouette, to first order, along
     its normal. Costs are those of the mask term for distances above `LINEAR_FROM`: the area that is wrong, by class.
