@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, Self
+
 import numpy as np
 import scipy.sparse as sp
 import scipy.sparse.linalg as spl
@@ -114,6 +117,11 @@ class SmoothOffsets(nn.Module):
         if not (field.requires_grad and torch.is_grad_enabled()):  # such as a known person's: always the same
             return once(field, self._solved, self._solve)
         return self._solve(field)
+
+    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Self:
+        """Move to another device or dtype, where what was solved for on the old one is of no use."""
+        self._solved.clear()
+        return super()._apply(fn, recurse)
 
     def _solve(self, field: Tensor) -> Tensor:
         return torch.where(self.free, _Solve.apply(self.mobility * field, self._solver), 0.0)
