@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -118,7 +118,7 @@ class SmoothOffsets(nn.Module):
             return once(field, self._solved, self._solve)
         return self._solve(field)
 
-    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Self:
+    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> SmoothOffsets:
         """Move to another device or dtype, where what was solved for on the old one is of no use."""
         self._solved.clear()
         return super()._apply(fn, recurse)
