@@ -21,8 +21,8 @@ ALLOWED: dict[str, set[str]] = {
     "export": {"capture", "fitting", "head", "render"},
     "report": {"capture", "evaluate", "export", "fitting"},
     "synth": {"capture", "export", "head", "raster", "render"},
-    "view": {"capture", "export", "fitting", "head", "raster", "render"},
-    "modelling": {"capture", "evaluate", "fitting", "head", "raster", "render", "synth"},
+    "view": {"capture", "evaluate", "export", "fitting", "head", "raster", "render"},
+    "modelling": {"capture", "evaluate", "export", "fitting", "head", "raster", "render", "synth"},
     "commands": {"capture", "evaluate", "export", "fitting", "head", "modelling", "prepare", "report", "synth", "view"},
     "cli": {"commands"},
 }

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from headfit.capture.labels import LABELS
 from headfit.capture.source import CaptureSource, read_or_none
 from headfit.capture.triangulate import triangulate
+from headfit.types import Float
 
 #: The regions that are triangulated, and their labels.
 REGIONS = {
@@ -25,6 +26,8 @@ REGIONS = {
 TOLERANCE = 0.03
 #: Connected components smaller than this share of a region's largest one are segmentation errors.
 MIN_COMPONENT = 0.2
+#: Most that a view weighs, as a multiple of the median of those that show the region.
+MAX_WEIGHT = 2.0
 
 
 def label_centroids(
@@ -34,8 +37,8 @@ def label_centroids(
 
     Keys: "left_eye", "right_eye" (the visible eyeball between the lids), "lips" (without the inside of the mouth) and
     "head" (all that is not neck, clothes or background; rough, since masks often label the neck as skin). A view's
-    weight is the solid angle that the region covers in it, which is small in profile views, whose centroids are biased.
-    Damaged masks are skipped.
+    weight is the solid angle that the region covers in it, which is small in profile views, whose centroids are biased;
+    a view in which it is far larger than in the others has wrong labels. Damaged masks are skipped.
 
     Args:
         capture: the capture.
@@ -55,12 +58,21 @@ def label_centroids(
         belongs[[value for value, name in capture.label_names.items() if name in labels]] = 1
         pictures = [region_centroid(belongs[mask]) for _, mask in seen]
         pixels = np.array([centroid for centroid, _ in pictures])
-        angles = [area / view.focal**2 for view, (_, area) in zip(views, pictures, strict=True)]
-        weights = np.array(angles) / max(*angles, 1e-12)
-        point = triangulate(views, pixels, weights, tolerance).points
+        angles = np.array([area / view.focal**2 for view, (_, area) in zip(views, pictures, strict=True)])
+        point = triangulate(views, pixels, _weights(angles), tolerance).points
         if np.isfinite(point).all():
             centres[region] = point
     return centres
+
+
+def _weights(angles: Float) -> Float:
+    """Weights in [0, 1] of views that see a region under solid angles `[V]`, 0 for none."""
+    seen = angles[angles > 0]
+    if not len(seen):
+        return angles
+    bounded = np.minimum(angles, MAX_WEIGHT * np.median(seen))
+    weights: Float = bounded / bounded.max()
+    return weights
 
 
 def region_centroid(region: NDArray[np.uint8]) -> tuple[tuple[float, float], float]:

@@ -6,6 +6,7 @@ import http.client
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -20,6 +21,8 @@ from headfit.types import Float
 #: From an RGB image `[H,W,3]` uint8 to 68 iBUG points `[68,2]`, pixels from the top-left corner, and confidences `[68]`
 #: in [0, 1]; None when no face is found.
 Detector = Callable[[NDArray[np.uint8]], tuple[Float, Float] | None]
+#: What a detector finds in an image.
+Found = TypeVar("Found")
 
 
 @dataclass
@@ -51,11 +54,35 @@ def detect_landmarks(
     Raises:
         HeadfitError: the detector's weights cannot be loaded, or landmarks cannot be written.
     """
-    detector = detector or face_alignment_detector()
+    return detect_in_views(
+        capture,
+        "landmarks",
+        detector or face_alignment_detector(),
+        is_there=lambda camera, frame: not overwrite and capture.has_landmarks(camera, frame),
+        store=lambda camera, frame, found: capture.save_landmarks(camera, frame, _landmarks(*found)),
+    )
+
+
+def detect_in_views(
+    capture: CaptureSource,
+    title: str,
+    detector: Callable[[NDArray[np.uint8]], Found | None],
+    is_there: Callable[[int, int], bool],
+    store: Callable[[int, int, Found], None],
+) -> DetectionSummary:
+    """Detect something in every view and store it, with a progress bar; returns what was done.
+
+    Args:
+        capture: where images are read.
+        title: of the progress bar.
+        detector: finds it in an image `[H,W,3]` uint8; None where it does not.
+        is_there: whether a camera and frame have it already and are left alone.
+        store: keeps what was found for a camera and frame.
+    """
     summary = DetectionSummary()
     views = [(camera, frame) for camera in range(len(capture.cameras)) for frame in range(len(capture.frames))]
-    for camera, frame in tqdm(views, unit="view", desc="landmarks", leave=False):
-        if capture.has_landmarks(camera, frame) and not overwrite:
+    for camera, frame in tqdm(views, unit="view", desc=title, leave=False):
+        if is_there(camera, frame):
             summary.kept += 1
             continue
         image = read_or_none(capture.image, camera, frame, on_damage=lambda damage: tqdm.write(str(damage)))
@@ -66,7 +93,7 @@ def detect_landmarks(
         if found is None:
             summary.without_face += 1
             continue
-        capture.save_landmarks(camera, frame, _landmarks(*found))
+        store(camera, frame, found)
         summary.written += 1
     return summary
 

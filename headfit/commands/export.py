@@ -26,6 +26,11 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         f"scenes for splat trainers {SCENE_FORMATS}",
     )
     parser.add_argument(
+        "--topology",
+        metavar="HEAD",
+        help="write the fit on the topology of another head model with landmarks, such as a YAML that names a mesh",
+    )
+    parser.add_argument(
         "--fps", type=_rate, metavar="N", help="frames a second of an animation (default: those of the capture)"
     )
 
@@ -51,6 +56,11 @@ def _run(args: argparse.Namespace) -> None:
         for change in run.model.capture.differences(CaptureSummary.of(capture_of(run, args.capture))):
             print(f"the capture differs from the fitted one: {change}")
     take = Take.of(run.model, args.fps, lambda: capture_of(run, args.capture))
+    if args.topology:
+        from headfit.head import load
+        from headfit.modelling.retarget import retarget
+
+        take = retarget(take, load(args.topology))
     write_take(take, args.out, [name for name in args.format.split(",") if name])
     for note in take.notes:
         print(note)

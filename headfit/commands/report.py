@@ -7,7 +7,7 @@ from pathlib import Path
 
 from headfit.commands.command import Command, add_run, capture_of
 
-#: A run of at most this many views is scored for its report, if it was not before.
+#: A run of at most this many views is scored for its report, if it was not since its last checkpoint.
 MAX_SCORED_VIEWS = 2000
 
 
@@ -28,13 +28,25 @@ def _run(args: argparse.Namespace) -> None:
     runs = [load_run(path) for path in (args.run, args.compare) if path]
     captures = [capture_of(run, args.capture) for run in runs]
     for run, capture in zip(runs, captures, strict=True):
-        if not all((run.path / name).exists() for name in (HEALTH, VIEWS)):
+        if not all(_is_current(run.path, name) for name in (HEALTH, VIEWS)):
             report_health(run, capture)
         views = len(run.model.capture.frames) * len(run.model.capture.cameras)
-        if not (run.path / METRICS).exists() and views <= MAX_SCORED_VIEWS:
+        if _is_current(run.path, METRICS):
+            continue
+        if views <= MAX_SCORED_VIEWS:
             evaluate(run, capture)
+        elif (run.path / METRICS).exists():
+            print(f"{run.path / METRICS}: older than the last checkpoint; `headfit evaluate {run.path}` renews it")
     write_report(runs, captures, args.out)
     print(f"wrote {args.out}")
+
+
+def _is_current(run: Path, name: str) -> bool:
+    """Whether a file of a run folder is there, and not older than the last checkpoint."""
+    from headfit.fitting.checkpoints import CHECKPOINT
+
+    file, checkpoint = run / name, run / CHECKPOINT
+    return file.exists() and not (checkpoint.exists() and file.stat().st_mtime_ns < checkpoint.stat().st_mtime_ns)
 
 
 COMMAND = Command(

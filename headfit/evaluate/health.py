@@ -22,10 +22,11 @@ from headfit.capture.manifest import camera_entry
 from headfit.capture.source import read_or_none
 from headfit.capture.triangulate import triangulate
 from headfit.capture.views import ViewReader
-from headfit.evaluate.face_groups import landmark_distances
 from headfit.evaluate.residuals import ViewResiduals, measure_residuals
 from headfit.evaluate.verdict import Floor, judge_fit, measure_floor
 from headfit.files import write_atomically
+from headfit.fitting.face_groups import landmark_distances
+from headfit.fitting.harm import Harm
 from headfit.fitting.model import FittedHead
 from headfit.fitting.run_folder import TENSORBOARD, Run
 from headfit.fitting.summaries import write_figures
@@ -81,11 +82,12 @@ class CameraOffset:
 @dataclass(frozen=True)
 class Health:
     """What `headfit fit` says at its end. verdict, floor: see `verdict`. landmarks_mm: distance of the parts of the
-    face from the triangulated landmarks. ignored: files left out, by kind."""
+    face from the triangulated landmarks. harmful: stages that made the face worse. ignored: files left out, by kind."""
 
     verdict: str
     floor: Floor
     landmarks_mm: dict[str, float]
+    harmful: list[Harm]
     views: int
     ignored: dict[str, list[str]]
     frames: list[HighResidual]
@@ -112,9 +114,10 @@ def examine(run: Run, capture: CaptureSource) -> tuple[Health, ViewResiduals]:
     off = sum(camera.off for camera in cameras)
     parts = landmark_distances(run.model, capture)
     health = Health(
-        verdict=judge_fit(floor, parts, len(frames), off, sum(map(len, ignored.values()))),
+        verdict=judge_fit(floor, parts, run.harmful, len(frames), off, sum(map(len, ignored.values()))),
         floor=floor,
         landmarks_mm=parts,
+        harmful=run.harmful,
         views=len(views.frame),
         ignored=ignored,
         frames=frames,
@@ -246,6 +249,7 @@ def format_health(health: Health) -> str:
     if health.landmarks_mm:
         parts = ", ".join(f"{name} {distance:.1f}" for name, distance in health.landmarks_mm.items())
         lines.append(f"  from the triangulated landmarks, in mm: {parts}")
+    lines += [f"  {harm}" for harm in health.harmful]
     largest = max((camera.corrected for camera in health.cameras), default=0.0)
     if largest:
         median = float(np.median([camera.corrected for camera in health.cameras]))

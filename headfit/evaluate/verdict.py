@@ -7,12 +7,13 @@ coarse mask or a quick fit does not fail.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from headfit.evaluate.face_groups import FAR_MM
+from headfit.fitting.face_groups import FAR_MM
+from headfit.fitting.harm import Harm
 from headfit.types import Float
 
 GOOD = "good"
@@ -50,12 +51,15 @@ def measure_floor(head_iou: Float, landmark_error: Float) -> Floor:
     )
 
 
-def judge_fit(floor: Floor, parts: Mapping[str, float], frames: int, cameras: int, ignored: int) -> str:
+def judge_fit(
+    floor: Floor, parts: Mapping[str, float], harmful: Sequence[Harm], frames: int, cameras: int, ignored: int
+) -> str:
     """The verdict.
 
     Args:
         floor: how well the model explains the evidence.
         parts: distance of the parts of the face from the triangulated landmarks, mm, see `landmark_distances`.
+        harmful: the stages that made a part of the face worse.
         frames: number of frames with high residuals.
         cameras: number of cameras that look off.
         ignored: number of files that could not be used.
@@ -77,6 +81,7 @@ def judge_fit(floor: Floor, parts: Mapping[str, float], frames: int, cameras: in
     elif floor.overlapping is not None and floor.overlapping < 1:
         odd.append(f"{100 * (1 - floor.overlapping):.0f} % of the views, in which the head and its mask do not overlap")
     odd += [f"the {name}, {mm:.1f} mm from the landmarks" for name, mm in parts.items() if mm > FAR_MM]
+    odd += [f"the {harm.part}, which stage {harm.stage} made worse" for harm in harmful if not harm.repeated]
     for count, what in ((frames, "frame"), (cameras, "camera"), (ignored, "ignored file")):
         if count:
             odd.append(f"{count} {what}{'s' if count > 1 else ''}")

@@ -54,6 +54,7 @@ def curves_writer(folder: Path, take: Take) -> Iterator[None]:
     content = {
         "fps": take.fps,
         "frames": take.frames,
+        "identity": motion.identity.tolist(),
         "units": dict(zip(motion.head.expression_names, motion.expression.T.tolist(), strict=True)),
         "joints": dict(zip(motion.head.joint_names, motion.joints.transpose(0, 1).tolist(), strict=True)),
         "arkit": {name: arkit[:, i].tolist() for i, name in enumerate(ARKIT_UNITS) if name not in missing},

@@ -33,7 +33,7 @@ class StageProgress(Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._bar = tqdm(
-            total=_fit(pl_module).plan.steps,
+            total=fit_of(pl_module).plan.steps,
             initial=trainer.global_step,
             unit="step",
             dynamic_ncols=True,
@@ -44,8 +44,9 @@ class StageProgress(Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        fit = _fit(pl_module)
+        fit = fit_of(pl_module)
         if self._bar is not None:
+            self._bar.total = fit.plan.steps  # more once a stage is repeated
             self._bar.set_description(f"fit: {fit.chunk.stage}", refresh=False)
             self._bar.set_postfix({k: f"{v:.3g}" for k, v in fit.latest.items()}, refresh=False)
             self._bar.update(1)
@@ -134,7 +135,7 @@ class Pictures(Callback):
         self._last = 0
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        fit = _fit(pl_module)
+        fit = fit_of(pl_module)
         step = trainer.global_step
         end_of_stage = fit.chunk.ends_stage and fit.stage.frames != "windows"
         if not trainer.is_global_zero or not (end_of_stage or step - self._last >= self.every):
@@ -144,7 +145,7 @@ class Pictures(Callback):
         texture = {"texture": fit.model.texture_image()} if fit.model.has_texture else {}
         for name, image in {"views": overview(rows), **texture}.items():
             # The step that was done last: the next one is the first that a resumed run logs again.
-            _writer(trainer).add_image(name, image, step - 1, dataformats="HWC")
+            writer_of(trainer).add_image(name, image, step - 1, dataformats="HWC")
         if end_of_stage:
             sheets = {f"views/{frame}": sheet for frame, sheet in view_sheets(rows).items()}
             for name, image in (sheets | texture).items():
@@ -156,15 +157,17 @@ class DescribeRun(Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.is_global_zero and trainer.global_step == 0:
-            fit = _fit(pl_module)
-            describe_run(_writer(trainer), fit.model.config, fit.plan, fit.terms)
+            fit = fit_of(pl_module)
+            describe_run(writer_of(trainer), fit.model.config, fit.plan, fit.terms)
 
 
-def _writer(trainer: pl.Trainer) -> SummaryWriter:
+def writer_of(trainer: pl.Trainer) -> SummaryWriter:
+    """The writer of the run's TensorBoard events."""
     assert isinstance(trainer.logger, TensorBoardLogger)
     return trainer.logger.experiment
 
 
-def _fit(pl_module: pl.LightningModule) -> HeadFit:
+def fit_of(pl_module: pl.LightningModule) -> HeadFit:
+    """The module that a fit trains."""
     assert isinstance(pl_module, HeadFit)
     return pl_module

@@ -25,6 +25,7 @@ from headfit.files import describe, make_folder, write_atomically
 from headfit.fitting.callbacks import DescribeRun, KeepLast, Pictures, StageProgress, StopWhenAsked, WholeFileIO
 from headfit.fitting.checkpoints import CHECKPOINT, PREVIOUS, checkpoint_step, find_checkpoint, load_checkpoint
 from headfit.fitting.config import FitConfig, RunArgs, Stage
+from headfit.fitting.guard import Guard
 from headfit.fitting.initialise_pose import initialise_pose
 from headfit.fitting.local_frame import enter_local_frame
 from headfit.fitting.lock import locked
@@ -32,7 +33,7 @@ from headfit.fitting.model import FittedHead
 from headfit.fitting.module import HeadFit
 from headfit.fitting.notices import without_library_notices
 from headfit.fitting.parallel import ManualGradientSync, is_first_process
-from headfit.fitting.run_folder import ENVIRONMENT, SKIPPED, TENSORBOARD, Run, environment
+from headfit.fitting.run_folder import ENVIRONMENT, HARMFUL, SKIPPED, TENSORBOARD, Run, environment
 from headfit.fitting.schedule import Plan
 from headfit.fitting.settings import CONFIG, load_run_settings, save_settings
 from headfit.fitting.terms import TERMS, Term
@@ -81,8 +82,11 @@ def fit(
         checkpoint = _checkpoint_to_continue(run, config, args)
         kept = KeepLast(run, checkpoint_step(checkpoint) if checkpoint else 0)
         try:
-            own = [StageProgress(), kept, DescribeRun(), Pictures(run, args.steps_per_picture), StopWhenAsked(lock)]
+            guard, pictures = Guard(), Pictures(run, args.steps_per_picture)
+            own = [StageProgress(), guard, kept, DescribeRun(), pictures, StopWhenAsked(lock)]
             module = _run_stages(config, args, capture, terms, checkpoint, [*own, *callbacks])
+            if is_first_process():
+                write_atomically(run / HARMFUL, json.dumps([asdict(harm) for harm in guard.harmful], indent=1))
         except Interrupted as stop:
             stop.message = f"{stop.message}. {_how_to_continue(args, kept.step)}" if is_first_process() else ""
             raise

@@ -15,10 +15,11 @@ from headfit.errors import HeadfitError
 from headfit.files import damage_named, errors_in, read_json
 from headfit.fitting.checkpoints import find_checkpoint, load_checkpoint
 from headfit.fitting.config import RunArgs
+from headfit.fitting.harm import Harm
 from headfit.fitting.model import FittedHead
 from headfit.fitting.settings import load_run_settings
 
-ENVIRONMENT, SKIPPED = "environment.json", "skipped.json"
+ENVIRONMENT, SKIPPED, HARMFUL = "environment.json", "skipped.json", "harmful_stages.json"
 #: Folder of its TensorBoard events.
 TENSORBOARD = "tensorboard"
 #: Prefix of `FittedHead`'s entries in a checkpoint of `HeadFit`.
@@ -28,7 +29,8 @@ PREFIX = "model."
 class Run:
     """A finished or interrupted fit: its folder, its settings and the fitted head.
 
-    skipped: files of the capture that training could not use, by kind.
+    skipped: files of the capture that training could not use, by kind. harmful: the stages that made the face
+    worse, see `Guard`.
     """
 
     def __init__(self, path: Path, model: FittedHead, args: RunArgs) -> None:
@@ -36,6 +38,7 @@ class Run:
         self.model = model.eval()
         self.args = args
         self.skipped = _read_skipped(path / SKIPPED)
+        self.harmful = _read_harmful(path / HARMFUL)
 
 
 def load_run(path: str | Path) -> Run:
@@ -72,6 +75,10 @@ def _read_skipped(path: Path) -> dict[str, list[str]]:
         return {}
     skipped: dict[str, list[str]] = read_json(path)
     return skipped
+
+
+def _read_harmful(path: Path) -> list[Harm]:
+    return [Harm(**harm) for harm in read_json(path)] if path.exists() else []
 
 
 def made_by_version(run: Path) -> str:

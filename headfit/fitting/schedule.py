@@ -18,7 +18,7 @@ class PlannedChunk:
     """Steps `first .. first + steps - 1` (counted from the start of the fit) of one stage, on some of the frames.
 
     Learning rates decay over the steps of the whole stage, or of the window: `window_first .. window_first +
-    window_steps - 1`.
+    window_steps - 1`. repeat: how often the stage was done before; each time halves the rates.
     """
 
     stage: str
@@ -29,11 +29,14 @@ class PlannedChunk:
     window_steps: int
     starts_stage: bool = False
     ends_stage: bool = False
+    repeat: int = 0
 
     def lr_factor(self, step: int, stage: Stage) -> float:
-        """Factor of the learning rates at a step: rising to 1, then decaying geometrically to `stage.decay`."""
+        """Factor of the learning rates at a step: rising to 1 (halved by each repeat), then decaying geometrically to
+        `stage.decay` of that."""
         share = (step - self.window_first + 1) / self.window_steps
         rise = min(1.0, share / stage.warm_up) if stage.warm_up else 1.0
+        rise *= 0.5**self.repeat
         return float(rise * stage.decay ** max(0.0, (share - (1 - stage.decay_share)) / max(stage.decay_share, 1e-9)))
 
 
@@ -66,6 +69,21 @@ class Plan:
             if stage.frames == "key":
                 fitted.update(self.key)
         self.steps = step
+
+    def repeat(self, stage: str) -> None:
+        """Plan a stage once more, after itself and with half the learning rates; what follows comes later."""
+        last = max(index for index, chunk in enumerate(self.chunks) if chunk.stage == stage)
+        repeat = self.chunks[last].repeat
+        whole = [chunk for chunk in self.chunks if chunk.stage == stage and chunk.repeat == repeat]
+        steps = sum(chunk.steps for chunk in whole)
+        again = [replace(chunk, repeat=repeat + 1) for chunk in whole]
+        later = [
+            replace(chunk, first=chunk.first + steps, window_first=chunk.window_first + steps)
+            for chunk in [*again, *self.chunks[last + 1 :]]
+        ]
+        before = [*self.chunks[:last], replace(self.chunks[last], ends_stage=False)]
+        self.chunks = [*before, *later]
+        self.steps += steps
 
     def _windows(self, stage: Stage, frames: range, fitted: set[int]) -> list[tuple[Sequence[int], int]]:
         """Frames and number of steps of each window of a stage; `fitted`: the key frames fitted by earlier stages."""

@@ -11,8 +11,8 @@ from tqdm import tqdm
 
 from headfit.capture.decode import DamagedFile
 from headfit.capture.landmark_files import read_dense_landmarks, write_dense_landmarks
-from headfit.capture.landmarks import DetectionSummary
-from headfit.capture.source import CaptureSource, read_or_none
+from headfit.capture.landmarks import DetectionSummary, detect_in_views
+from headfit.capture.source import CaptureSource
 from headfit.prepare.face_mesh import DenseLandmarks
 from headfit.types import Float
 
@@ -41,24 +41,15 @@ def detect_dense(
         detector: finds them.
         overwrite: also process views that have dense landmarks.
     """
-    summary = DetectionSummary()
-    views = [(camera, frame) for camera in range(len(capture.cameras)) for frame in range(len(capture.frames))]
-    for camera, frame in tqdm(views, unit="view", desc="dense landmarks", leave=False):
-        path = dense_file(capture, root, camera, frame)
-        if path.is_file() and not overwrite:
-            summary.kept += 1
-            continue
-        image = read_or_none(capture.image, camera, frame, on_damage=lambda damage: tqdm.write(str(damage)))
-        if image is None:
-            summary.without_image += 1
-            continue
-        found = detector(image)
-        if found is None:
-            summary.without_face += 1
-            continue
-        write_dense_landmarks(path, np.column_stack([found.points, found.scatter]))
-        summary.written += 1
-    return summary
+
+    def is_there(camera: int, frame: int) -> bool:
+        return not overwrite and dense_file(capture, root, camera, frame).is_file()
+
+    def store(camera: int, frame: int, found: DenseLandmarks) -> None:
+        points = np.column_stack([found.points, found.scatter])
+        write_dense_landmarks(dense_file(capture, root, camera, frame), points)
+
+    return detect_in_views(capture, "dense landmarks", detector, is_there, store)
 
 
 def collect_dense(capture: CaptureSource, root: Path) -> Float:

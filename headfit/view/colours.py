@@ -58,8 +58,8 @@ def of_labels(names: Sequence[str]) -> Colours:
     return np.array(known, np.float32).reshape(-1, 3)
 
 
-def of_error(error: Colours) -> Colours:
-    """Errors `[N]` (0 dark, `ERROR_RANGE` and above brightest) as `fitting.pictures` draws them; nan is grey."""
-    scaled = np.nan_to_num(error / ERROR_RANGE).clip(0, 1) * 255
+def of_error(error: Colours, brightest: float = ERROR_RANGE) -> Colours:
+    """Errors `[N]` (0 dark, `brightest` and above brightest) as `fitting.pictures` draws them; nan is grey."""
+    scaled = np.nan_to_num(error / brightest).clip(0, 1) * 255
     heat = cv2.applyColorMap(scaled.astype(np.uint8)[:, None], cv2.COLORMAP_INFERNO)[:, 0, ::-1] / 255
     return np.where(np.isnan(error)[:, None], UNSEEN, heat).astype(np.float32)

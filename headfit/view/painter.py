@@ -10,6 +10,7 @@ import torch
 
 from headfit.export import MeshTopology
 from headfit.fitting.model import FittedHead
+from headfit.fitting.pictures import ERROR_RANGE
 from headfit.render.appearance import shading
 from headfit.view import colours, tone
 from headfit.view.colours import Colours
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 #: What the colours of the head can mean.
-MODES = ("texture", "plain", "normals", "labels", "error")
+MODES = ("texture", "plain", "normals", "labels", "error", "distance")
+#: The modes that draw a number at each vertex, and from which number on it is brightest: a difference in colour as a
+#: share of the range, and metres.
+BRIGHTEST = {"error": ERROR_RANGE, "distance": 2e-3}
 #: A texture of 8 bits is stored this much darker, and its vertices' colours are brighter: the renderer's colours of
 #: bright surfaces are beyond 1.
 HEADROOM = 4.0
@@ -81,7 +85,7 @@ class HeadPainter:
             posed: the frame.
             mode: one of `MODES`.
             hidden: groups that are not drawn.
-            error: for the mode "error", of each vertex `[V]` of the head (see `of_error`); default: all unknown.
+            error: for the modes of `BRIGHTEST`, of each vertex `[V]` of the head; default: all unknown.
         """
         of_head = self._surface(self.head, "head", posed.vertices, posed.normals, mode, hidden, error)
         if self.hair is None:
@@ -112,9 +116,9 @@ class HeadPainter:
             display = colours.of_normals(normal)
         elif mode == "labels":
             display = colours.of_labels(surface.label_names)[surface.label] * light
-        elif mode == "error":
-            unknown = np.full(len(vertices), np.nan, np.float32)
-            display = colours.of_error((unknown if error is None else error)[surface.source]) * light
+        elif mode in BRIGHTEST:
+            known = np.full(len(vertices), np.nan, np.float32) if error is None else error
+            display = colours.of_error(known[surface.source], BRIGHTEST[mode]) * light
         else:
             display = np.array(colours.PLAIN, np.float32) * light
         return ColouredSurface(positions, tone.to_renderer(display), faces)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from headfit.sampling import evenly_spaced
 from headfit.view.curves_panel import CurvesPanel
 from headfit.view.frusta import Frusta
 from headfit.view.glb import glb
 from headfit.view.page import Page
-from headfit.view.painter import HAIR, MODES, Posed
+from headfit.view.painter import BRIGHTEST, HAIR, MODES, Posed
 from headfit.view.picture_error import vertex_error
 from headfit.view.swapped_glb import SwappedGlb
 from headfit.view.through_panel import ThroughPanel
 from headfit.view.timeline import Timeline
 from headfit.view.track_panel import TrackPanel
+from headfit.view.true_distance import true_distance
 from headfit.view.viewed_run import ViewedRun
 
 if TYPE_CHECKING:
@@ -40,13 +43,14 @@ class RunPage(Page):
         self._wires: viser.MeshHandle | None = None
         self._frusta = Frusta(server, run.cameras)
         self._pictures: list[int | None] = [None] * len(run.cameras)  # the frame of each camera's picture
-        self._error: tuple[tuple[int, int], Colours] | None = None
+        self._error: tuple[tuple[str, int, int], Colours] | None = None
         gui = server.gui
         self._status = gui.add_markdown("")
         self._timeline = Timeline(gui, run.frames, run.model.capture.fps, self.want)
         tabs = gui.add_tab_group()
         with tabs.add_tab("Head"):
-            self._mode: Any = gui.add_dropdown("Colour", MODES, initial_value="texture")
+            modes = [mode for mode in MODES if mode != "distance" or run.truth is not None]
+            self._mode: Any = gui.add_dropdown("Colour", modes, initial_value="texture")
             self._wireframe: Any = gui.add_checkbox("wireframe", False)
             self._parts: dict[str, Any] = {
                 name: gui.add_checkbox(name, True) for name in dict.fromkeys((*run.painter.head.groups, HAIR))
@@ -75,8 +79,7 @@ class RunPage(Page):
         self._head.visible = not through
         self._frusta.visible = self._with_frusta.value and not through
         if not through:
-            error = None if self._error is None or self._error[0] != self._moment else self._error[1]
-            self._head.show(glb(self._run.painter.paint(posed, self._mode.value, hidden, error)))
+            self._head.show(glb(self._run.painter.paint(posed, self._mode.value, hidden, self._measured)))
         self._draw_wires(posed, hidden)
         self._through.draw(frame, posed, compute=self._timeline.is_playing)
         self._track.draw(posed)
@@ -85,13 +88,13 @@ class RunPage(Page):
         self._head.settle()
         run, frame = self._run, self._timeline.frame
         fitted = "" if run.is_fitted(frame) else " (this frame is not fitted yet)"
-        self._status.content = f"**{run.path.name}**{fitted}"
+        self._status.content = f"**{run.path.name}**{fitted}{self._median_distance()}"
         posed = run.painter.pose(frame)
         self._through.draw(frame, posed, compute=True)
         self._curves.draw(frame)
         self._track.draw_at_rest(frame, posed, lambda: self.is_outdated)
-        if self._mode.value == "error" and (self._error is None or self._error[0] != self._moment):
-            self._measure_error(frame, posed)
+        if self._mode.value in BRIGHTEST and self._measured is None:
+            self._measure(frame, posed)
         for camera in range(len(run.cameras)) if self._frusta.visible else ():
             if self.is_outdated:
                 return
@@ -100,19 +103,38 @@ class RunPage(Page):
                 self._pictures[camera] = frame
 
     @property
-    def _moment(self) -> tuple[int, int]:
-        """The frame and the checkpoint that are shown."""
-        return self._timeline.frame, self._run.version
+    def _moment(self) -> tuple[str, int, int]:
+        """The mode, the frame and the checkpoint that are shown."""
+        return self._mode.value, self._timeline.frame, self._run.version
 
-    def _measure_error(self, frame: int, posed: Posed) -> None:
-        """Compare the frame with its pictures and have the head drawn in these colours; not if something else is wanted
-        in the meantime."""
-        moment, views = self._moment, []
-        for camera in evenly_spaced(len(self._run.cameras), MAX_CAMERAS):
-            views.append((self._run.cameras[camera], self._run.image(int(camera), frame)))
-        if not self.is_outdated:
-            self._error = moment, vertex_error(self._run.model, frame, posed, views)
-            self.want()
+    @property
+    def _measured(self) -> Colours | None:
+        """The errors or distances `[V]` of what is shown; None if they are not measured yet."""
+        return None if self._error is None or self._error[0] != self._moment else self._error[1]
+
+    def _measure(self, frame: int, posed: Posed) -> None:
+        """Compare the frame with its pictures or its true mesh and have the head drawn in these colours; not if
+        something else is wanted in the meantime."""
+        run, moment = self._run, self._moment
+        if moment[0] == "distance":
+            assert run.truth is not None
+            measured = true_distance(run.model, run.truth, frame, posed)
+        else:
+            chosen = evenly_spaced(len(run.cameras), MAX_CAMERAS)
+            views = [(run.cameras[camera], run.image(int(camera), frame)) for camera in chosen]
+            if self.is_outdated:
+                return
+            measured = vertex_error(run.model, frame, posed, views)
+        self._error = moment, measured
+        self.want()
+
+    def _median_distance(self) -> str:
+        """The median of the distances that are shown, as text; empty without."""
+        if self._mode.value != "distance" or self._measured is None:
+            return ""
+        if np.isnan(self._measured).all():
+            return ": no true mesh of this frame"
+        return f": {1e3 * np.nanmedian(self._measured):.2f} mm to the true surface (median of the vertices)"
 
     def _draw_wires(self, posed: Posed, hidden: frozenset[str]) -> None:
         """The edges of the head's triangles."""

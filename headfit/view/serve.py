@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 
 from headfit.capture import CaptureSource, open_capture
 from headfit.errors import HeadfitError
+from headfit.fitting.checkpoints import find_checkpoint
 from headfit.fitting.settings import load_run_settings
 from headfit.view.capture_page import CapturePage
 from headfit.view.page import Page, open_server
 from headfit.view.run_page import RunPage
 from headfit.view.viewed_run import ViewedRun
 
+#: Seconds between two looks for the first checkpoint of a run.
+LOOK_EVERY = 1.0
+
 
 def open_page(path: Path, capture: Path | None, host: str, port: int) -> Page:
-    """The page of a run or a capture.
+    """The page of a run or a capture; that of a run in progress waits for its first checkpoint.
 
     Args:
         path: its folder.
@@ -33,8 +38,19 @@ def open_page(path: Path, capture: Path | None, host: str, port: int) -> Page:
             raise HeadfitError(f"{path}: is a capture itself; --capture belongs to a run")
         recorded = open_capture(path)
         return CapturePage(open_server(host, port), recorded)
-    run = ViewedRun(path, _capture_of_run(path, capture))
+    recorded_run = _capture_of_run(path, capture)
+    wait_for_checkpoint(path)
+    run = ViewedRun(path, recorded_run)
     return RunPage(open_server(host, port), run)
+
+
+def wait_for_checkpoint(run: Path) -> None:
+    """Return once a run has a checkpoint, and say what is waited for. Raises HeadfitError where all are damaged."""
+    if find_checkpoint(run) is not None:
+        return
+    print(f"{run}: no checkpoint yet; the page opens with the first one (Ctrl-C ends)", flush=True)
+    while find_checkpoint(run) is None:
+        time.sleep(LOOK_EVERY)
 
 
 def serve(page: Page) -> None:

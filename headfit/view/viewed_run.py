@@ -17,7 +17,7 @@ class ViewedRun:
 
     Frames and cameras are those of the run; pictures and masks are found in the capture by name.
 
-    version: another number for every checkpoint that is read.
+    version: another number for every checkpoint that is read. truth: the true meshes of the capture, None without.
 
     Args:
         path: the run folder.
@@ -32,6 +32,7 @@ class ViewedRun:
         self.version = _time_of(path)
         self.model = load_run(path).model
         self.capture = capture
+        self.truth = capture.ground_truth() if capture else None
         self.painter = HeadPainter(self.model)
         frames = {name: index for index, name in enumerate(capture.frames)} if capture else {}
         cameras = {camera.id: index for index, camera in enumerate(capture.cameras)} if capture else {}

@@ -1,6 +1,7 @@
 """What is good, what is worth a look, and what has failed."""
 
 import argparse
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from headfit.commands import fit
 from headfit.evaluate import health
 from headfit.evaluate.verdict import Floor, judge_fit, measure_floor
+from headfit.fitting.harm import Harm
 
 SOUND = Floor(0.97, 1.0, 0.01)
 
@@ -29,7 +31,7 @@ SOUND = Floor(0.97, 1.0, 0.01)
     ],
 )
 def test_verdicts(floor: Floor, counts: tuple[int, int, int], verdict: str) -> None:
-    assert judge_fit(floor, {}, *counts).startswith(verdict)
+    assert judge_fit(floor, {}, [], *counts).startswith(verdict)
 
 
 def test_views_without_evidence_do_not_count() -> None:
@@ -48,5 +50,12 @@ def test_the_exit_status(monkeypatch, capsys, verdict: str, status: int | None) 
 
 def test_a_part_of_the_face_that_left_its_landmarks_is_named():
     parts = {"nose": 4.8, "eyes": 1.2}
-    assert judge_fit(SOUND, parts, 0, 0, 0) == "look at the nose, 4.8 mm from the landmarks"
-    assert judge_fit(SOUND, {"nose": 1.5}, 0, 0, 0) == "good"
+    assert judge_fit(SOUND, parts, [], 0, 0, 0) == "look at the nose, 4.8 mm from the landmarks"
+    assert judge_fit(SOUND, {"nose": 1.5}, [], 0, 0, 0) == "good"
+
+
+def test_a_stage_that_harmed_the_face_is_named_unless_a_repeat_mended_it():
+    harm = Harm("photo", "nose_mm", 0.8, 4.8, 4.0, repeated=True)
+    assert judge_fit(SOUND, {}, [harm], 0, 0, 0) == "good"
+    kept = replace(harm, repeated=False)
+    assert judge_fit(SOUND, {}, [harm, kept], 0, 0, 0) == "look at the nose, which stage photo made worse"

@@ -83,3 +83,28 @@ def test_rates_rise_over_the_warm_up():
     rates = [plan.chunks[0].lr_factor(step, plan.stages["a"]) for step in range(100)]
     assert rates[0] == pytest.approx(0.1) and rates[9] == 1.0 and all(rate == 1.0 for rate in rates[10:])
     assert rates[:10] == sorted(rates[:10])
+
+
+def test_a_repeated_stage_comes_after_itself_with_half_the_rates_and_moves_what_follows():
+    p = plan()
+    p.repeat("a")
+    assert [(c.stage, c.first, c.steps, c.repeat) for c in p.chunks] == [
+        *[("a", 0, 10, 0), ("a", 10, 10, 0), ("a", 20, 5, 0)],
+        *[("a", 25, 10, 1), ("a", 35, 10, 1), ("a", 45, 5, 1)],
+        ("b", 50, 10, 0),
+    ]
+    assert [c.starts_stage for c in p.chunks] == [True, False, False, True, False, False, True]
+    assert [c.ends_stage for c in p.chunks] == [False, False, False, False, False, True, True]
+    first, again = p.chunks[0], p.chunks[3]
+    stage = p.stages["a"]
+    assert [again.lr_factor(25 + k, stage) for k in range(10)] == [first.lr_factor(k, stage) / 2 for k in range(10)]
+    assert p.steps == 60
+    p.repeat("a")
+    assert [c.repeat for c in p.chunks] == [0, 0, 0, 1, 1, 1, 2, 2, 2, 0] and p.steps == 85
+
+
+def test_all_windows_of_a_stage_are_repeated_in_their_order():
+    p = long_plan(11)
+    p.repeat("windows")
+    assert [(c.first, list(c.frames)) for c in p.chunks if c.repeat] == [(23, [1, 2, 4]), (28, [5, 6]), (33, [8, 9])]
+    assert [(c.stage, c.first, c.window_first) for c in p.chunks[-1:]] == [("each", 38, 38)]

@@ -67,6 +67,7 @@ def test_every_control_of_a_run_is_drawn(shared_model, capture: Path, tmp_path: 
         return page._error is not None and page._through._tiles is not None and page._curves._plot is not None
 
     drawn(page, done)
+    assert "distance" in page._mode.options  # the capture has true meshes
     scene = page.server.scene
     assert scene.get_handle_by_name("/through").visible and not page._head.visible
     assert scene.get_handle_by_name("/wireframe").visible
@@ -99,6 +100,16 @@ def test_a_run_whose_capture_is_gone_is_shown_without_pictures(run_folder: Path,
     page = open_page(run_folder, None, "127.0.0.1", PORT)
     page.server.stop()
     assert "--capture" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_run_is_shown_as_soon_as_it_has_a_checkpoint(run_folder: Path, capsys, monkeypatch) -> None:
+    written = run_folder / "checkpoints"
+    away = written.rename(run_folder / "not yet")
+    monkeypatch.setattr("headfit.view.serve.time.sleep", lambda seconds: away.rename(written))
+    page = open_page(run_folder, None, "127.0.0.1", PORT)
+    page.server.stop()
+    assert isinstance(page, RunPage) and f"{run_folder}: no checkpoint yet" in capsys.readouterr().out
 
 
 def test_a_capture_has_no_capture_of_its_own(capture: Path) -> None:

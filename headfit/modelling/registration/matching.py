@@ -38,6 +38,11 @@ class Target:
     landmarks: Int
 
 
+def kinds_of(labels: Text) -> Text:
+    """The kind of surface of each label: "skin" for all of `SKIN`, otherwise the label."""
+    return np.where(np.isin(labels, SKIN), "skin", labels)
+
+
 @dataclass(frozen=True)
 class Surface:
     """The faces `[F,3]` of a mesh by kind: "skin" for all of `SKIN`, otherwise the label."""
@@ -47,7 +52,7 @@ class Surface:
     @classmethod
     def of(cls, faces: Int, labels: Text) -> Surface:
         """Sort `faces [F,3]` by their `labels [F]`; "" leaves a face out."""
-        kinds = np.where(np.isin(labels, SKIN), "skin", labels)
+        kinds = kinds_of(labels)
         return cls({str(kind): faces[kinds == kind] for kind in np.unique(kinds) if kind})
 
 

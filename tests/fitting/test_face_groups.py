@@ -5,8 +5,8 @@ import torch
 
 from headfit.capture import open_capture
 from headfit.capture.summary import CaptureSummary
-from headfit.evaluate.face_groups import GROUPS, landmark_distances
 from headfit.fitting.config import FitConfig
+from headfit.fitting.face_groups import GROUPS, landmark_distances
 from headfit.fitting.model import FittedHead
 from headfit.synth import synthesize
 
