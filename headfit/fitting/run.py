@@ -137,10 +137,10 @@ def _run_stages(
             write_atomically(run / ENVIRONMENT, json.dumps(environment(), indent=1))
         if checkpoint is None:
             _begin(module, person)
-        if checkpoint is None and not module.plan.chunks:  # a known person, whose frames other processes fit
-            keep_checkpoint(run, partial(torch.save, _first_checkpoint(module)))
-        else:
+        if module.plan.chunks:
             trainer.fit(module, ckpt_path=str(checkpoint) if checkpoint else None, weights_only=True)
+        elif checkpoint is None:  # a known person, whose frames other processes fit
+            keep_checkpoint(run, partial(torch.save, _first_checkpoint(module)))
     if trainer.is_global_zero:
         write_atomically(run / SKIPPED, json.dumps(module.data.skipped, indent=1))
 
