@@ -73,6 +73,15 @@ class ViewBatch:
     landmarks: Tensor
     landmark_weight: Tensor
 
+    def of_frame(self, frame: int) -> ViewBatch:
+        """The views of one frame."""
+        chosen = [index for index, (of_frame, _) in enumerate(self.pairs) if of_frame == frame]
+        return ViewBatch(
+            pairs=tuple(self.pairs[index] for index in chosen),
+            framings=tuple(self.framings[index] for index in chosen),
+            **{name: value[chosen] for name, value in vars(self).items() if isinstance(value, Tensor)},
+        )
+
     def to(self, device: torch.device | str) -> ViewBatch:
         """A copy on another device, to which it does not wait for being copied. (Lightning moves batches that have this
         method.)"""

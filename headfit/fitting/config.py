@@ -10,6 +10,8 @@ from typing import Any
 
 from headfit.capture.selection import Selection
 
+#: How a step is found; see `Stage.solver`.
+SOLVERS = ("adam", "gauss_newton")
 #: Which frames a stage goes through; see `Stage.frames`.
 FRAME_CHOICES = ("all", "key", "windows", "each")
 
@@ -25,6 +27,13 @@ class Stage:
     windows: all frames but the key frames of earlier stages, in temporal order, frames_per_step at a time; a frame
     starts with the expression of the nearest frame that has been fitted.
     each: every step draws from all frames; skipped when the key frames already cover the capture."""
+    solver: str = "adam"
+    """How a step finds its way.
+    adam: first-order steps of every parameter group, along the gradient of the loss.
+    gauss_newton: second-order steps of rotation, translation, expression and joints of frames whose person is known: a
+    few steps settle them. They look for the same minimum, of the terms mask, photometric, landmark, temporal,
+    expression and joints; other terms are not computed. A step solves for each of its frames from the frame's views
+    together, so it should draw all cameras, or eight of them."""
     steps: int = 50
     """Optimiser steps of the stage; with frames: windows, of each window; with frames: each, how often each frame is
     drawn."""
@@ -32,14 +41,15 @@ class Stage:
     """Pixels across the head (its longer side, neck included) that each camera's pictures are scaled down to; never
     scaled up. Cameras of any sizes go together."""
     blur: float = 0.0
-    """Standard deviation, in pixels, of the Gaussian blur that the mask term applies to both sides; 0: no blur."""
+    """Standard deviation, in pixels, of the Gaussian blur that the mask term applies to both sides; 0: no blur. With
+    solver: gauss_newton, the distance up to which a border's cost rises with the square instead of linearly."""
     frames_per_step: int = 12
     """Number of frames that one step draws."""
     views_per_frame: int = 4
     """Number of cameras that one step draws for each frame."""
     rates: dict[str, float] = field(default_factory=dict)
     """Learning rate of each parameter group, in the group's own unit; a group that is not listed, or has rate 0, does
-    not move."""
+    not move. With solver: gauss_newton, the longest step."""
     weights: dict[str, float] = field(default_factory=dict)
     """Weight of each loss term; a term that is not listed, or has weight 0, is not computed. Data terms are
     normalised per view and by the head's area, so weights carry over between rigs. A prior of a parameter group
@@ -48,7 +58,8 @@ class Stage:
     """Share of the steps, at the start of the stage (or window), over which the learning rates rise linearly: the first
     steps of Adam have the full length whatever they know."""
     decay: float = 0.2
-    """Factor that the learning rates have fallen to at the end of the stage (or window)."""
+    """Factor that the learning rates have fallen to at the end of the stage (or window); with solver: gauss_newton,
+    blur too."""
     decay_share: float = 0.4
     """Share of the steps, at the end of the stage (or window), over which the learning rates fall geometrically."""
 

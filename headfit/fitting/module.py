@@ -25,6 +25,7 @@ from headfit.fitting.observation import Observation
 from headfit.fitting.optimizer import FitAdam
 from headfit.fitting.parallel import all_reduce_gradients, all_reduce_sum, broadcast_from_rank_zero
 from headfit.fitting.schedule import Plan, PlannedChunk
+from headfit.fitting.second_order.solver import GaussNewton
 from headfit.fitting.terms import TERMS, Term
 from headfit.fitting.terms.landmark import landmark_weights
 from headfit.raster import backend
@@ -50,6 +51,7 @@ class HeadFit(pl.LightningModule):
         self.data = data
         self.plan = plan
         self.terms = terms
+        self.solver = GaussNewton(model, model.config.seed)
         self.latest: dict[str, float] = {}
         self._unread: list[Tensor] = []
 
@@ -121,9 +123,11 @@ class HeadFit(pl.LightningModule):
         Raises:
             HeadfitError: nothing to minimise in this stage, or the loss is not finite.
         """
-        stage = self.stage
+        stage, factor = self.stage, self.chunk.lr_factor(self.global_step, self.stage)
         for group in self.fit_optimizer.param_groups:
-            group["lr"] = stage.rates.get(group["name"], 0.0) * self.chunk.lr_factor(self.global_step, stage)
+            group["lr"] = stage.rates.get(group["name"], 0.0) * factor
+        if stage.solver == "gauss_newton":
+            return self._second_order_step(batch, replace(stage, blur=stage.blur * factor))
         values = self.losses(batch, stage)
         if not values:
             raise HeadfitError(
@@ -148,6 +152,15 @@ class HeadFit(pl.LightningModule):
             for name, term in self.terms.items()
             if term.applies(self.model, stage)
         }
+
+    def _second_order_step(self, batch: ViewBatch, stage: Stage) -> Tensor:
+        """Take a step of the frames' poses and expressions. The loss returned has no gradient: `FitAdam` leaves frames
+        without one alone."""
+        costs = self.solver.step(batch, stage, self.global_step)
+        total = torch.stack([stage.weights[name] * cost for name, cost in costs.items()]).sum()
+        self._log(total, costs)
+        moving = [p.sum() for p in self.model.geometry.parameters() if p.requires_grad]
+        return 0.0 * torch.stack(moving).sum()
 
     def _shares(self, o: Observation, stage: Stage) -> dict[str, Tensor]:
         """What this process's mean over views, and over landmarks by weight, counts in the whole step."""

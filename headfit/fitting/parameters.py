@@ -121,10 +121,18 @@ class FitParameters(nn.Module):
                 for rows in (self.expression, self.joints_scaled):
                     rows[frame] = rows[nearest]
 
+    def range(self, name: str) -> tuple[Tensor, Tensor]:
+        """Lowest and highest values of a frame's row of the parameter `name`, for which the head model is defined."""
+        row = getattr(self, name)[0].detach()
+        if name == "expression":
+            return self.head.expression_lowest - MAX_BELOW_RANGE, torch.full_like(row, MAX_EXPRESSION)
+        if name == "joints_scaled":
+            return self.head.joint_lowest / self.joint_units, self.head.joint_highest / self.joint_units
+        return torch.full_like(row, -torch.inf), torch.full_like(row, torch.inf)
+
     @torch.no_grad()
     def clamp(self) -> None:
         """Keep units and joints inside the range for which the head model defines them."""
-        lowest = self.head.expression_lowest - MAX_BELOW_RANGE
-        self.expression.copy_(self.expression.maximum(lowest).clamp_(max=MAX_EXPRESSION))
-        lowest, highest = (limit / self.joint_units for limit in (self.head.joint_lowest, self.head.joint_highest))
-        self.joints_scaled.copy_(self.joints_scaled.clamp(lowest, highest))
+        for name in ("expression", "joints_scaled"):
+            rows = getattr(self, name)
+            rows.copy_(rows.clamp(*self.range(name)))

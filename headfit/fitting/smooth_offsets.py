@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import scipy.sparse as sp
 import scipy.sparse.linalg as spl
@@ -11,6 +14,7 @@ from torch import Tensor, nn
 
 from headfit.head.sparse import SparseMatrix
 from headfit.raster import backend
+from headfit.raster.topology import Cache, once
 
 #: Most free vertices for which the inverse is a dense matrix on a GPU: a quarter of a gigabyte.
 MAX_DENSE = 8192
@@ -89,6 +93,7 @@ class SmoothOffsets(nn.Module):
         self._system = (sp.diags(np.maximum(mobility, 1e-6)) + smoothness * laplacian).tocsr()
         self._solver = _factorised(self._system)
         self._inverse: Tensor | None = None
+        self._solved: Cache[Tensor] = {}
         self.register_buffer("free_vertices", torch.as_tensor(np.flatnonzero(mobility)), persistent=False)
         self.register_buffer("mobility", torch.as_tensor(mobility, dtype=torch.float32)[:, None], persistent=False)
         self.laplacian = SparseMatrix(laplacian)
@@ -109,6 +114,16 @@ class SmoothOffsets(nn.Module):
         if backend.is_asynchronous(field.device) and len(self.free_vertices) <= MAX_DENSE:
             right = (self.mobility * field).index_select(0, self.free_vertices)
             return torch.zeros_like(field).index_copy(0, self.free_vertices, self._inverse_on(field) @ right)
+        if not (field.requires_grad and torch.is_grad_enabled()):  # such as a known person's: always the same
+            return once(field, self._solved, self._solve)
+        return self._solve(field)
+
+    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> SmoothOffsets:
+        """Move to another device or dtype, where what was solved for on the old one is of no use."""
+        self._solved.clear()
+        return super()._apply(fn, recurse)
+
+    def _solve(self, field: Tensor) -> Tensor:
         return torch.where(self.free, _Solve.apply(self.mobility * field, self._solver), 0.0)
 
     def _inverse_on(self, like: Tensor) -> Tensor:

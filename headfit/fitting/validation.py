@@ -13,8 +13,9 @@ import torch
 
 from headfit.capture.labels import ALIASES, LABELS
 from headfit.errors import HeadfitError
-from headfit.fitting.config import FRAME_CHOICES, FitConfig, RunArgs, Stage
+from headfit.fitting.config import FRAME_CHOICES, SOLVERS, FitConfig, RunArgs, Stage
 from headfit.fitting.groups import GROUPS
+from headfit.fitting.second_order import SOLVED
 from headfit.fitting.terms import TERMS
 from headfit.raster.backend import DEVICES
 
@@ -96,6 +97,8 @@ def validate_config(config: FitConfig, where: str) -> None:
 def _validate_stage(stage: Stage, use_landmarks: bool, where: str) -> None:
     if stage.frames not in FRAME_CHOICES:
         raise HeadfitError(f"{where}: frames must be one of {', '.join(FRAME_CHOICES)}, not {stage.frames!r}")
+    if stage.solver not in SOLVERS:
+        raise HeadfitError(f"{where}: solver must be one of {', '.join(SOLVERS)}, not {stage.solver!r}")
     _require_ranges(stage, _STAGE_RANGES, f"{where}: ")
     if stage.blur > stage.resolution / 2:
         raise HeadfitError(
@@ -109,6 +112,8 @@ def _validate_stage(stage: Stage, use_landmarks: bool, where: str) -> None:
     moved = [group for group, rate in stage.rates.items() if rate > 0]
     if not moved:
         raise HeadfitError(f"{where}: nothing moves; give one of its rates a value, such as rates.translation=0.001")
+    if stage.solver == "gauss_newton":
+        _require_known(moved, SOLVED, f"{where}: rates: solver gauss_newton does not move")
     terms = [TERMS[name] for name, weight in stage.weights.items() if weight > 0]
     if not any(t.regularises in ("", *moved) and (use_landmarks or not t.needs_landmarks) for t in terms):
         raise HeadfitError(

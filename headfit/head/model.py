@@ -234,6 +234,14 @@ class HeadModel(nn.Module):
             placement: `[R,9]` per rigid part: translation (metres), axis-angle (radians) and log-scales about the
                 part's centre, applied before expression and skinning.
         """
+        cage, pivots = self.unposed(identity, expression, offsets, placement)
+        fine: Tensor = self._to_fine(self._skin(cage, pivots, joints))
+        return fine
+
+    def unposed(
+        self, identity: Tensor, expression: Tensor, offsets: Tensor | None = None, placement: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Cage `[B,Vc,3]` and pivots `[B,J,3]` (metres) before any joint moves; for the arguments see `forward`."""
         rest = self.mean + torch.tensordot(identity, self.identity_basis, 1)
         if offsets is not None:
             rest = rest + offsets
@@ -244,9 +252,7 @@ class HeadModel(nn.Module):
             moved = moved + torch.tensordot(expression[:, self.combination_units].prod(-1), self.combination_basis, 1)
         pivots = self.pivots + torch.tensordot(identity, self.pivot_basis, 1)
         pivots = pivots + torch.tensordot(expression, self.pivot_expression_basis, 1)
-        cage = self._skin(moved, pivots, joints)
-        fine: Tensor = self._to_fine(cage)
-        return fine
+        return moved, pivots
 
     def _place(self, rest: Tensor, identity: Tensor, placement: Tensor) -> Tensor:
         """The cage `[...,Vc,3]` with its rigid parts moved."""
@@ -264,11 +270,21 @@ class HeadModel(nn.Module):
         fixed root."""
         if not self.joint_parents:
             return cage
-        rotations = axis_angle_to_matrix(joints[..., :3])
-        eye = torch.eye(3, dtype=cage.dtype, device=cage.device)
         if len(self.pose_correctives):
-            entries = (rotations - eye).flatten(1)[:, self.corrective_entries]
-            cage = cage + torch.tensordot(entries, self.pose_correctives, 1)
+            cage = cage + torch.tensordot(self.corrective_weights(joints), self.pose_correctives, 1)
+        blended = torch.einsum("vj,bjrc->bvrc", self.skinning_weights[:, 1:], self.joint_motions(pivots, joints))
+        return cage + (blended[..., :3] @ cage[..., None])[..., 0] + blended[..., 3]
+
+    def corrective_weights(self, joints: Tensor) -> Tensor:
+        """Weights `[B,K]` of the pose correctives for joints `[B,J,6]`."""
+        rotations = axis_angle_to_matrix(joints[..., :3])
+        eye = torch.eye(3, dtype=joints.dtype, device=joints.device)
+        return (rotations - eye).flatten(1)[:, self.corrective_entries]
+
+    def joint_motions(self, pivots: Tensor, joints: Tensor) -> Tensor:
+        """R - I and t `[B,J,3,4]` of every joint in the head frame: its motion relative to the fixed skull, so that
+        blends need no transform of the skull; for joints `[B,J,6]` about pivots `[B,J,3]`."""
+        rotations = axis_angle_to_matrix(joints[..., :3])
         shifts = pivots - (rotations @ pivots[..., None])[..., 0] + joints[..., 3:]
         world_rotations: list[Tensor] = []
         world_shifts: list[Tensor] = []
@@ -279,10 +295,8 @@ class HeadModel(nn.Module):
                 rotation = world_rotations[parent] @ rotation
             world_rotations.append(rotation)
             world_shifts.append(shift)
-        # Blend R - I and t, the motion relative to the fixed skull, so that the skull needs no transform of its own.
-        transform = torch.cat([torch.stack(world_rotations, 1) - eye, torch.stack(world_shifts, 1)[..., None]], -1)
-        blended = torch.einsum("vj,bjrc->bvrc", self.skinning_weights[:, 1:], transform)
-        return cage + (blended[..., :3] @ cage[..., None])[..., 0] + blended[..., 3]
+        eye = torch.eye(3, dtype=pivots.dtype, device=pivots.device)
+        return torch.cat([torch.stack(world_rotations, 1) - eye, torch.stack(world_shifts, 1)[..., None]], -1)
 
 
 def _index(kind: str, name: str, known: Sequence[str]) -> int:

@@ -173,21 +173,20 @@ class HeadRenderer(nn.Module):
         normal_of_view = normal.split(pixels.of_view)
         lit = [shading(n, light) for n, light in zip(normal_of_view, appearance.lights(camera), strict=True)]
         mirrored = self.at_pixels(fragments, self._gloss(fragments, normals, appearance), pixels)
+        if still is not None:
+            mirrored = torch.where(still[:, None], mirrored.detach(), mirrored)
         return (albedo * torch.cat(lit) + mirrored) * pixels.per_view(appearance.gain(camera))
 
     def _gloss(self, fragments: Fragments, normals: Tensor, appearance: Appearance) -> Tensor:
-        """What vertices `[B,V,1]` mirror of their surroundings into the cameras.
-
-        Normals are detached: the gloss model is too coarse to inform the shape.
-        """
+        """What vertices `[B,V,1]` mirror of their surroundings into the cameras."""
         shown = torch.zeros_like(normals[..., :1])
         for kind, form in enumerate(appearance.gloss):
             vertices = self.get_buffer(f"glossy{kind}")
-            with torch.no_grad():
-                normal = normals[:, vertices]
-                ray = fragments.v_world[:, vertices] - fragments.centres[:, None]
-                mirrored = ray - 2 * (ray * normal).sum(-1, keepdim=True) * normal
-                mirrored /= torch.linalg.vector_norm(mirrored, dim=-1, keepdim=True).clamp_min(1e-9)
+            normal = normals[:, vertices]
+            ray = fragments.v_world[:, vertices] - fragments.centres[:, None]
+            mirrored = ray - 2 * (ray * normal).sum(-1, keepdim=True) * normal
+            length = torch.linalg.vector_norm(ray, dim=-1, keepdim=True)  # a reflection keeps the length
+            mirrored = mirrored / length.clamp_min(1e-9)
             shown = shown.index_copy(1, vertices, gloss(mirrored, form)[..., None])
         return shown
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from headfit.errors import HeadfitError
 from headfit.sampling import evenly_spaced
 from headfit.view.curves_panel import CurvesPanel
 from headfit.view.frusta import Frusta
@@ -118,7 +120,11 @@ class RunPage(Page):
         run, moment = self._run, self._moment
         if moment[0] == "distance":
             assert run.truth is not None
-            measured = true_distance(run.model, run.truth, frame, posed)
+            try:
+                measured = true_distance(run.model, run.truth, frame, posed)
+            except HeadfitError as error:  # a damaged file
+                print(f"headfit: {error}", file=sys.stderr)
+                measured = np.full(len(posed.vertices), np.nan, np.float32)
         else:
             chosen = evenly_spaced(len(run.cameras), MAX_CAMERAS)
             views = [(run.cameras[camera], run.image(int(camera), frame)) for camera in chosen]

@@ -31,11 +31,12 @@ stages:
     weights: {mask: 1, photometric: 1, temporal: 0.1}
   express:
     frames: windows
+    solver: gauss_newton
     frames_per_step: 2
     steps: 2
     resolution: 64
-    views_per_frame: 1
-    rates: {expression: 0.05}
+    views_per_frame: 2
+    rates: {translation: 0.01, expression: 0.1}
     weights: {mask: 1, temporal: 0.1}
   track:
     frames: each

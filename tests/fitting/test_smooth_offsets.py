@@ -49,6 +49,18 @@ def test_rigid_parts_stay_and_stiff_ones_follow():
     assert offsets(stiffness=stiffness)(field)[40, 0] < 0.1 * offsets()(field)[40, 0]
 
 
+def test_what_is_solved_for_once_follows_the_field_and_its_dtype():
+    module, field = offsets(), torch.nn.Parameter(torch.randn(81, 3))
+    with torch.no_grad():
+        first = module(field)
+        assert module(field) is first, "nothing has changed"
+        field += 1
+        torch.testing.assert_close(module(field), first + 1)
+        field.data = field.data.double()
+        assert module.double()(field).dtype == torch.float64
+    assert module(field).requires_grad
+
+
 def test_bending_is_zero_for_constant_and_positive_for_bent_fields():
     module = offsets()
     assert module.bending(torch.ones(81, 3)) < 1e-10

@@ -21,11 +21,18 @@ STRIDE = 16
 
 def temporal_loss(o: Observation, model: FittedHead, stage: Stage) -> Tensor:
     """`temporal_prior` of the views' frames. Neighbours that the step does not draw are computed without gradient."""
+    cost = temporal_prior(o.v_frames[:, ::STRIDE], *neighbour_points(o, model))
+    return cost[o.frame_of_view].mean()
+
+
+def neighbour_points(o: Observation, model: FittedHead) -> tuple[Tensor, Tensor]:
+    """Every `STRIDE`-th vertex `[N,2,S,3]` of the frames before and after each of the step's, without gradient, and
+    bool `[N,2]`: there is such a frame, and a stage has moved it."""
     frames = sorted({frame for frame, _ in o.batch.pairs})
     beside = neighbours(frames, model.visited_frames)
     missing = sorted({other for pair in beside for other in pair if other is not None} - set(frames))
-    points = o.v_frames[:, ::STRIDE]
-    around, device = points.detach(), points.device
+    around = o.v_frames[:, ::STRIDE].detach()
+    device = around.device
     if missing:
         with torch.no_grad():
             more, _ = model.geometry(torch.tensor(missing).to(device, non_blocking=True))
@@ -33,12 +40,10 @@ def temporal_loss(o: Observation, model: FittedHead, stage: Stage) -> Tensor:
     row = {frame: index for index, frame in enumerate([*frames, *missing])}
     rows = [[index if other is None else row[other] for other in pair] for index, pair in enumerate(beside)]
     exists = [[other is not None for other in pair] for pair in beside]
-    cost = temporal_prior(
-        points,
+    return (
         around[torch.tensor(rows).to(device, non_blocking=True)],
         torch.tensor(exists).to(device, non_blocking=True),
     )
-    return cost[o.frame_of_view].mean()
 
 
 def neighbours(frames: Sequence[int], known: Set[int]) -> list[tuple[int | None, int | None]]:

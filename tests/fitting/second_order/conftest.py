@@ -1,0 +1,37 @@
+"""A fit whose parameters are true, and one frame of it seen by its cameras."""
+
+import pytest
+import torch
+
+from headfit.capture.framing import framings_at
+from headfit.fitting.config import RunArgs
+from headfit.fitting.module import HeadFit
+from headfit.fitting.observation import Observation
+from headfit.fitting.settings import load_config
+from tests.support.true_fit import true_fit
+
+
+@pytest.fixture(scope="package")
+def true_module(capture_path, settings) -> HeadFit:
+    module = true_fit(load_config(settings), RunArgs(capture=str(capture_path), out="unused"))
+    for parameter in module.model.parameters():
+        parameter.requires_grad_(False)
+    return module
+
+
+@pytest.fixture(scope="package")
+def views(true_module):
+    """All views of both frames."""
+    return true_module.data.view_batch(
+        [(frame, camera) for frame in range(2) for camera in range(3)], framings_at(true_module.model.head_windows, 1e4)
+    )
+
+
+@pytest.fixture
+def seen(true_module, views) -> Observation:
+    """Frame 0, a little off: its residuals are not zero."""
+    geometry = true_module.model.geometry
+    before = geometry.translation.clone()
+    geometry.translation[0] += torch.tensor([0.002, -0.001, 0.001])
+    yield true_module.model.observe(views.of_frame(0), crop_blur=0.0)
+    geometry.translation.copy_(before)

@@ -1,0 +1,78 @@
+"""The residuals of points, weighted, have the gradient of the loss terms that they stand for."""
+
+import pytest
+import torch
+
+from headfit.fitting.config import Stage
+from headfit.fitting.second_order.motion import VertexMotion
+from headfit.fitting.second_order.normal_equations import NormalEquations
+from headfit.fitting.second_order.points import landmark_residuals, temporal_residuals
+from headfit.fitting.second_order.residuals import pull_back
+from headfit.fitting.second_order.solver import add_priors
+from headfit.fitting.second_order.unknowns import SOLVED, Columns
+from headfit.fitting.terms import TERMS
+from headfit.fitting.terms.landmark import landmark_weights
+
+STAGE = Stage(rates=dict.fromkeys(SOLVED, 0.1), weights={"expression": 0.3, "joints": 0.7})
+
+
+def gradient_of_term(model, views, name: str, columns: Columns) -> torch.Tensor:
+    """The gradient `[P]` of a loss term by the unknowns of the views' frame."""
+    parameters = [getattr(model.geometry, name) for name in columns.parameter]
+    for parameter in parameters:
+        parameter.requires_grad_(True)
+    with torch.enable_grad():
+        loss = TERMS[name].loss(model.observe(views, crop_blur=0.0), model, STAGE)
+        found = torch.autograd.grad(loss, parameters, allow_unused=True)
+    for parameter in parameters:
+        parameter.requires_grad_(False)
+    frame = int(views.frame[0])
+    rows = [torch.zeros_like(p) if g is None else g for p, g in zip(parameters, found, strict=True)]
+    return torch.cat([row[frame].flatten() for row in rows])
+
+
+@pytest.mark.parametrize("name", ["landmark", "temporal"])
+def test_data_terms(true_module, views, seen, name):
+    model = true_module.model
+    model.geometry.expression[0] += 0.01
+    columns = Columns.of(model.geometry, STAGE.rates)
+    of_frame = views.of_frame(0)
+    o = model.observe(of_frame, crop_blur=0.0)
+    if name == "landmark":
+        residuals = landmark_residuals(o, model, STAGE).times(1 / landmark_weights(o, model, STAGE).sum())
+    else:
+        residuals = temporal_residuals(o, model)
+    motion = VertexMotion(model.geometry, columns)(o.frames[0])
+    ours = NormalEquations.of(residuals, motion).gradient
+    expected = gradient_of_term(model, of_frame, name, columns).double()
+    model.geometry.expression[0] -= 0.01
+    assert expected.abs().max() > 0
+    torch.testing.assert_close(ours, expected, atol=1e-3 * float(expected.abs().max()), rtol=0)
+
+
+@pytest.mark.parametrize("name", ["expression", "joints"])
+def test_priors(true_module, views, name):
+    """Where some units are beyond their range."""
+    model, of_frame = true_module.model, views.of_frame(0)
+    columns, frame = Columns.of(model.geometry, STAGE.rates), torch.tensor(0)
+    before = columns.values(model.geometry, frame)
+    columns.store(model.geometry, frame, torch.linspace(-0.3, 1.2, len(columns)))
+    equations = NormalEquations(torch.zeros(len(columns), len(columns)).double(), torch.zeros(len(columns)).double())
+    stage = Stage(rates=STAGE.rates, weights={name: STAGE.weights[name]})
+    add_priors(equations, columns, columns.values(model.geometry, frame), stage, model.head.expression_lowest)
+    expected = STAGE.weights[name] * gradient_of_term(model, of_frame, name, columns).double()
+    columns.store(model.geometry, frame, before)
+    torch.testing.assert_close(equations.gradient, expected, atol=1e-5, rtol=1e-4)
+    assert (equations.matrix.diagonal()[expected != 0] > 0).all()
+
+
+def test_pulled_back_directions_agree_with_finite_differences(seen):
+    points = seen.v_views[:, 100:110].double()
+    cameras = type(seen.cameras)(
+        seen.cameras.K.double(), seen.cameras.R.double(), seen.cameras.t.double(), None, seen.cameras.size
+    )
+    direction = torch.randn(*points.shape[:2], 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    step = torch.tensor([0.3, -0.2, 0.5], dtype=torch.float64)
+    ends = [(cameras.project(points + sign * 1e-6 * step)[..., :2] * direction).sum(-1) for sign in (1, -1)]
+    expected = (ends[0] - ends[1]) / 2e-6
+    torch.testing.assert_close(pull_back(cameras, points, direction) @ step, expected, rtol=1e-6, atol=1e-6)

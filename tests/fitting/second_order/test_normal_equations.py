@@ -1,0 +1,54 @@
+"""The solution of normal equations within bounds, and samples that stand for all pixels."""
+
+import numpy as np
+import pytest
+import scipy.optimize
+import torch
+
+from headfit.fitting.second_order.normal_equations import NormalEquations
+from headfit.fitting.second_order.residuals import PointResiduals
+from headfit.fitting.second_order.sampling import sample_per_view
+
+
+def equations_of(rows: np.ndarray, right: np.ndarray) -> NormalEquations:
+    return NormalEquations(torch.from_numpy(rows.T @ rows), torch.from_numpy(-rows.T @ right))
+
+
+@pytest.mark.parametrize("bound", [1e6, 0.3])
+def test_steps_are_those_of_bounded_least_squares(bound):
+    """Unknowns of very different units; where some are held, the others make up for it."""
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(60, 6)) * np.array([1, 1e3, 1e-3, 1, 10, 1])
+    right = rng.normal(size=60) * 4
+    limit = bound / np.abs(rows).mean(0)
+    expected = scipy.optimize.lsq_linear(rows, right, (-limit, limit)).x
+    found = equations_of(rows, right).solve(torch.from_numpy(-limit), torch.from_numpy(limit)).numpy()
+    assert (np.abs(found) <= limit * (1 + 1e-9)).all()
+    np.testing.assert_allclose(found / limit, expected / limit, atol=1e-3 * np.abs(expected / limit).max())
+
+
+def test_unknowns_that_nothing_determines_stay_put():
+    rows = np.array([[1.0, 0.0], [2.0, 0.0]])
+    limit = torch.ones(2).double()
+    step = equations_of(rows, np.array([1.0, 1.0])).solve(-limit, limit)
+    assert step[0] == pytest.approx(0.6, rel=1e-3) and step[1] == 0
+
+
+def test_rows_are_the_motion_of_the_point_along_the_direction():
+    rng = torch.Generator().manual_seed(0)
+    motion = torch.randn(7, 3, 5, generator=rng)
+    corners, bary = torch.tensor([[0, 2, 4], [6, 1, 3]]), torch.tensor([[0.2, 0.3, 0.5], [1.0, 0.0, 0.0]])
+    direction = torch.randn(2, 3, generator=rng)
+    residuals = PointResiduals(corners, bary, direction, torch.zeros(2), torch.ones(2))
+    expected = torch.einsum("nc,na,ncap->np", bary, direction, motion[corners])
+    torch.testing.assert_close(residuals.rows(motion), expected)
+
+
+def test_samples_stand_for_all_candidates_of_their_view():
+    candidates = torch.zeros(3, 50, dtype=torch.bool)
+    candidates[0, 10:20] = candidates[2, 5] = True
+    chosen, stand_for = sample_per_view(candidates, 20, torch.Generator().manual_seed(0))
+    assert stand_for.tolist() == [0.5, 0.0, pytest.approx(0.05)]
+    assert set(chosen[0].tolist()) == set(range(10, 20)) and set(chosen[2].tolist()) == {5}
+    few, _ = sample_per_view(candidates, 5, torch.Generator().manual_seed(0))
+    assert len(set(few[0].tolist())) == 5
