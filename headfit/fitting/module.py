@@ -81,8 +81,8 @@ class HeadFit(pl.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         model, optimizer = self.model, self.fit_optimizer
-        if self.chunk.starts_stage and self.stage.weights.get("mask") and not self.stage.blur:
-            self._judge_masks()  # earlier, the mean head disagrees with right masks as well
+        if self.chunk.starts_stage and self.stage.weights.get("mask"):
+            self._judge_masks()
         model.geometry.start_like_nearest(self.chunk.frames, model.visited)
         model.visited[list(self.chunk.frames)] = True
         if self.chunk.starts_stage:

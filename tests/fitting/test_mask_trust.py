@@ -32,7 +32,7 @@ def test_the_worse_a_mask_fits_the_less_it_counts() -> None:
     loss = losses()
     loss[2, 3], loss[4, 0] = 0.3, 1.5
     trust = trust_of(loss)
-    assert trust[4, 0] < 0.001 < trust[2, 3] < 0.5
+    assert trust[4, 0] < 0.01 < trust[2, 3] < 0.9
     assert (trust < 1).sum() == 2
 
 
@@ -46,7 +46,7 @@ def test_what_all_cameras_see_makes_no_mask_wrong_nor_what_one_sees_in_all_frame
 def test_one_frame_is_judged_by_its_cameras_and_few_views_by_nothing() -> None:
     loss = losses(frames=1)
     loss[0, 2] = 1.0
-    assert trust_of(loss)[0, 2] < 0.01 and (trust_of(loss)[0, [0, 1, 3, 4, 5]] == 1).all()
+    assert trust_of(loss)[0, 2] < 0.02 and (trust_of(loss)[0, [0, 1, 3, 4, 5]] == 1).all()
     assert (trust_of(loss[:, 1:3]) == 1).all()
 
 
@@ -68,7 +68,7 @@ def test_a_wrong_mask_of_a_capture_is_found_and_carries_hardly_any_loss(tmp_path
     assert judge_masks(model, CaptureData(capture, model.classes), [0]) == 0
 
     right = capture.mask
-    capture.mask = lambda c, f: right(4, f) if c == 2 else right(c, f)
+    capture.mask = lambda c, f: np.roll(right(c, f), 20 if c == 2 else 0, axis=1)
     data = CaptureData(capture, model.classes)
     stages = (Stage(blur=0.0), Stage(blur=2.0))
     o = model.observe(data.view_batch([(0, 2)], framings_at(model.head_windows, 96)))
