@@ -68,6 +68,13 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="RUN",
         help="run of the same person: its head, texture and light are kept, new frames are fitted (default: none)",
     )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="share a long take between N processes; the default configuration is then configs/take.yaml (default: 0)",
+    )
+    parser.add_argument("--cluster", choices=["slurm"], help="where the workers run (default: on this machine)")
     parser.add_argument("--resume", action="store_true", help="continue from the last checkpoint in RUN (default: off)")
 
 
@@ -75,23 +82,27 @@ def _run(args: argparse.Namespace) -> int | None:
     from headfit.assets import asset_path
     from headfit.fitting.run import fit
     from headfit.fitting.settings import CONFIG, load_settings
+    from headfit.fitting.take import fit_take
     from headfit.head import resolve
 
     # `--hold-out cam02 seed=1`: argparse takes the setting for one more camera.
     hold_out = [word for word in args.hold_out if "=" not in word]
     words = [word for word in args.hold_out if "=" in word] + args.settings + args.unparsed
     saved = args.out / CONFIG
-    packaged = asset_path("configs/track.yaml" if args.init_from else "configs/fit.yaml")
+    shared = "configs/take-known.yaml" if args.init_from else "configs/take.yaml"
+    packaged = asset_path(shared if args.workers else "configs/track.yaml" if args.init_from else "configs/fit.yaml")
     base = saved if args.resume and saved.exists() else packaged
     config, run_args = load_settings(args.config or base, settings_as_dotlist(words))
     # Absolute, so that the run folder can be read from anywhere.
     run_args.capture, run_args.out, run_args.resume = str(args.capture.resolve()), str(args.out), args.resume
     run_args.frames, run_args.cameras = args.frames or run_args.frames, args.cameras or run_args.cameras
+    run_args.workers = run_args.workers if args.workers is None else args.workers
+    run_args.cluster = args.cluster or run_args.cluster
     config.head = resolve(args.head or config.head)
     config.hold_out = hold_out or config.hold_out
     config.init_from = str(args.init_from.resolve()) if args.init_from else config.init_from
     config.use_landmarks = config.use_landmarks and not args.no_landmarks
-    return _judge(fit(config, run_args))
+    return _judge(fit_take(config, run_args) if run_args.workers or run_args.cluster else fit(config, run_args))
 
 
 def _judge(run: Any) -> int | None:
@@ -133,6 +144,7 @@ COMMAND = Command(
     _add_arguments,
     _run,
     usage="headfit fit --capture CAPTURE --out RUN [--head HEAD] [--config YAML] [--hold-out CAMERA ...] "
-    "[--no-landmarks] [--init-from RUN] [--resume] [--help-config] [--debug] [--set KEY=VALUE ...]",
+    "[--no-landmarks] [--init-from RUN] [--workers N] [--cluster slurm] [--resume] [--help-config] [--debug] "
+    "[--set KEY=VALUE ...]",
     takes_settings=True,
 )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import signal
 import threading
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytorch_lightning as pl
 import torch
@@ -22,6 +21,7 @@ from headfit.fitting.lock import RunLock
 from headfit.fitting.module import HeadFit
 from headfit.fitting.pictures import overview, view_rows, view_sheets, write_picture
 from headfit.fitting.summaries import describe_run
+from headfit.fitting.windows import INDEPENDENT
 from headfit.interruption import SIGNALS, Interrupted, raise_if_asked
 
 
@@ -68,13 +68,34 @@ class WholeFileIO(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         """Write a checkpoint. Raises OSError, which names the file."""
-        content = io.BytesIO()
-        torch.save(checkpoint, content)
         try:
             with open(path, "wb") as file:
-                file.write(content.getbuffer())
+                written = _Written(file)
+                torch.save(checkpoint, written)  # type: ignore[arg-type]
+                if written.error:
+                    raise written.error
         except OSError as error:
             raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+class _Written:
+    """A file that keeps its first error, which torch would turn into one that does not say what is wrong."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.error: OSError | None = None
+
+    def write(self, content: bytes) -> int:
+        try:
+            if self.error is None:
+                self._file.write(content)
+        except OSError as error:
+            self.error = error
+        return len(content)
+
+    def flush(self) -> None:
+        if self.error is None:
+            self._file.flush()
 
 
 class KeepLast(Callback):
@@ -137,7 +158,7 @@ class Pictures(Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         fit = fit_of(pl_module)
         step = trainer.global_step
-        end_of_stage = fit.chunk.ends_stage and fit.stage.frames != "windows"
+        end_of_stage = fit.chunk.ends_stage and fit.stage.frames not in ("windows", *INDEPENDENT)
         if not trainer.is_global_zero or not (end_of_stage or step - self._last >= self.every):
             return
         self._last = step

@@ -13,7 +13,7 @@ from headfit.capture.selection import Selection
 #: How a step is found; see `Stage.solver`.
 SOLVERS = ("adam", "gauss_newton")
 #: Which frames a stage goes through; see `Stage.frames`.
-FRAME_CHOICES = ("all", "key", "windows", "each")
+FRAME_CHOICES = ("all", "key", "windows", "each", "apart", "seams")
 
 
 @dataclass
@@ -26,7 +26,10 @@ class Stage:
     key: every step draws from the capture's key frames (see key_frames).
     windows: all frames but the key frames of earlier stages, in temporal order, frames_per_step at a time; a frame
     starts with the expression of the nearest frame that has been fitted.
-    each: every step draws from all frames; skipped when the key frames already cover the capture."""
+    each: every step draws from all frames; skipped when the key frames already cover the capture.
+    apart: windows like those of `windows`, but each is fitted from the key frames alone, so that any number of
+    processes may share them (see workers).
+    seams: the frames around each border between windows, tied to those on both sides; shared like `apart`."""
     solver: str = "adam"
     """How a step finds its way.
     adam: first-order steps of every parameter group, along the gradient of the loss.
@@ -111,6 +114,12 @@ class RunArgs:
     """Whether to continue from the last checkpoint of the run folder."""
     cache_gib: float = 2.0
     """Bound on the memory of decoded views, in GiB, over all processes together."""
+    workers: int = 0
+    """Number of processes that share the stages with frames: apart and seams; 0: this one does them."""
+    cluster: str = ""
+    """Where these processes run: empty for this machine, or slurm."""
+    slurm: dict[str, Any] = field(default_factory=dict)
+    """Options of SLURM's sbatch by their long names, such as partition, time (minutes), mem, cpus_per_task."""
     steps_per_picture: int = 150
     """Number of steps between two pictures in TensorBoard, besides those at the end of a stage."""
     trainer: dict[str, Any] = field(default_factory=lambda: {"accelerator": "auto", "devices": 1})

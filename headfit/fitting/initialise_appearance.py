@@ -21,8 +21,9 @@ from headfit.render.appearance import fill_holes, sh_basis, shading, splat_albed
 
 #: Views that are rendered at once.
 BATCH_VIEWS = 16
-#: Most views that are used; those of a long capture are thinned evenly.
-MAX_VIEWS = 192
+#: Most views that are used, evenly spaced among those of a long capture, and those of them that tell the light: their
+#: pixels are in memory at once.
+MAX_VIEWS, LIGHT_VIEWS = 192, 48
 #: Residual (display-coded colour) at which a pixel counts half in the light's least squares: highlights and shadows.
 LIGHT_SCALE = 0.08
 #: Share of hair in a pixel from which its colour is the hair's.
@@ -53,21 +54,36 @@ def initialise_appearance(model: FittedHead, data: CaptureData, resolution: int)
         data: serves the views.
         resolution: pixels across the head to read at.
     """
-    batches = list(_samples(model, data, resolution))
-    colour, uv, normal, facing, skin = (
-        torch.cat([getattr(b, name) for b in batches]) for name in ("colour", "uv", "normal", "facing", "skin")
-    )
-    appearance = model.appearance
-    background = torch.stack([b.around for b in batches]).sum(0)
+    appearance, size = model.appearance, model.appearance.texture_size
+    mean = _start_light(model, list(_samples(model, data, resolution, LIGHT_VIEWS)))
+    total, weight = appearance.light.new_zeros(1, 3, size, size), appearance.light.new_zeros(1, 1, size, size)
+    background = appearance.light.new_zeros(4)
+    for view in _samples(model, data, resolution, MAX_VIEWS):
+        background += view.around
+        albedo = view.colour / shading(view.normal, appearance.light)
+        sums = splat_albedo(view.uv, albedo, view.facing.square(), size)
+        total += sums[0]
+        weight += sums[1]
     appearance.background.copy_(background[:3] / background[3].clamp_min(1))
+    if weight.sum() > 0:  # else no image is usable: the texture stays grey, and the data module reports why
+        appearance.set_albedo(fill_holes(total, weight, mean))
+
+
+def _start_light(model: FittedHead, samples: list[_Samples]) -> Tensor:
+    """Fit the light to the skin in some views. Returns the median colour `[3]` of the skin, or of the head where no
+    skin is seen."""
+    has_skin = any(bool(sample.skin.any()) for sample in samples)
+    chosen = [sample.skin if has_skin else torch.ones_like(sample.skin) for sample in samples]
+    colour, normal, facing = (
+        torch.cat([getattr(sample, name)[where] for sample, where in zip(samples, chosen, strict=True)])
+        for name in ("colour", "normal", "facing")
+    )
     if not len(colour):
-        return  # no usable image at all: the texture stays grey, and the data module reports why
-    mean = _median(colour[skin] if skin.any() else colour)
-    if skin.any():
-        appearance.light.copy_(_fit_light(colour[skin] / mean.clamp_min(MIN_COLOUR), normal[skin], facing[skin]))
-    albedo = colour / shading(normal, appearance.light)
-    total, weight = splat_albedo(uv, albedo, facing.square(), appearance.texture_size)
-    appearance.set_albedo(fill_holes(total, weight, mean))
+        return colour.new_full((3,), 0.5)
+    mean = _median(colour)
+    if has_skin:
+        model.appearance.light.copy_(_fit_light(colour / mean.clamp_min(MIN_COLOUR), normal, facing))
+    return mean
 
 
 @torch.no_grad()
@@ -81,7 +97,7 @@ def collect_hair_colours(model: FittedHead, data: CaptureData, resolution: int) 
     """
     size = model.hair_texture.shape[-1]
     total, weight = model.hair_texture.new_zeros(1, 3, size, size), model.hair_texture.new_zeros(1, 1, size, size)
-    for batch in _batches(model, data, resolution):
+    for batch in _batches(model, data, resolution, MAX_VIEWS):
         o = model.observe(batch)
         fragments = model.rasterize_hair(o.v_views, o.normals, o.cameras)
         shown = fragments.hair & ((o.target[..., o.hair_class] > ALL_HAIR) | ~o.has_mask) & o.batch.image_valid
@@ -116,15 +132,16 @@ def _fit_light(colour: Tensor, normal: Tensor, facing: Tensor) -> Tensor:
     return light
 
 
-def _samples(model: FittedHead, data: CaptureData, resolution: int) -> Iterator[_Samples]:
-    for batch in _batches(model, data, resolution):
+def _samples(model: FittedHead, data: CaptureData, resolution: int, views: int) -> Iterator[_Samples]:
+    for batch in _batches(model, data, resolution, views):
         yield _sample(model, model.observe(batch))
 
 
-def _batches(model: FittedHead, data: CaptureData, resolution: int) -> Iterator[ViewBatch]:
-    """Batches of views, thinned evenly, of all training cameras and of the frames that a stage has moved."""
-    pairs = [(f, c) for f in model.visited.nonzero()[:, 0].tolist() for c in model.training_cameras]
-    pairs = pairs[:: max(1, -(-len(pairs) // MAX_VIEWS))]
+def _batches(model: FittedHead, data: CaptureData, resolution: int, views: int) -> Iterator[ViewBatch]:
+    """Batches of at most `views` views, spread evenly over the training cameras and the frames that a stage moved."""
+    frames, cameras = sorted(model.visited_frames), model.training_cameras
+    count = min(views, len(frames) * len(cameras))
+    pairs = [(frames[k * len(frames) // count], cameras[k % len(cameras)]) for k in range(count)]
     plan = [pairs[i : i + BATCH_VIEWS] for i in range(0, len(pairs), BATCH_VIEWS)]
     yield from data.batches(plan, framings_at(model.head_windows, resolution))
 

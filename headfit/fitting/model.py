@@ -109,7 +109,7 @@ class FittedHead(nn.Module):
         }.items():
             self.register_buffer(name, values, persistent=False)
         self.register_buffer("hair_texture", torch.full((1, 3, *[config.texture_size // 2] * 2), 0.5))
-        self.register_buffer("landmark_trust", torch.ones(frames, cameras, LANDMARK_COUNT))
+        self.register_buffer("landmark_trust", torch.ones(frames, cameras, LANDMARK_COUNT, dtype=torch.bool))
         self.register_buffer("mask_trust", torch.ones(frames, cameras))
         self.register_buffer("head_window", torch.zeros(cameras, 5, dtype=torch.float64))
         self.register_buffer("visited", torch.zeros(frames, dtype=torch.bool))

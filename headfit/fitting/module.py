@@ -83,7 +83,9 @@ class HeadFit(pl.LightningModule):
         model, optimizer = self.model, self.fit_optimizer
         if self.chunk.starts_stage and self.stage.weights.get("mask"):
             self._judge_masks()
-        model.geometry.start_like_nearest(self.chunk.frames, model.visited)
+        if self.chunk.known is not None:
+            model.visited.zero_()[list(self.chunk.known)] = True
+        model.geometry.start_like_nearest(self.chunk.new, model.visited)
         model.visited[list(self.chunk.frames)] = True
         if self.chunk.starts_stage:
             optimizer.state.clear()
@@ -199,8 +201,8 @@ class HeadFit(pl.LightningModule):
     def on_after_backward(self) -> None:
         all_reduce_gradients(p for group in self.fit_optimizer.param_groups for p in group["params"])
 
-    def on_before_zero_grad(self, optimizer: Any) -> None:
-        self.model.geometry.clamp()
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        self.model.geometry.clamp()  # after every step, the last one included
 
     # ---- checkpoints -------------------------------------------------------------------------------------------
 

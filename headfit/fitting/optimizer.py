@@ -8,12 +8,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from headfit.fitting.rows import moved_rows, zeros
+
 
 class FitAdam(torch.optim.Optimizer):
     """Adam (Kingma & Ba 2015) with two options per parameter group.
 
     rows: the first dimension is the frame. A frame that is not in the batch (its gradient is exactly 0) keeps its
-        values, moments and step count; plain Adam would move it by its old momentum.
+        values, moments and step count; plain Adam would move it by its old momentum. A sparse gradient (see `rows_of`)
+        costs no time and no memory for the other frames.
     isotropic: one second moment for the whole tensor (per row with `rows`), for meshes of vectors: the step keeps the
         gradient's direction, and vertices with small gradients take small steps (Nicolet et al. 2021, "UniformAdam").
 
@@ -44,25 +47,34 @@ class FitAdam(torch.optim.Optimizer):
 
     def _update(self, parameter: Tensor, grad: Tensor, group: dict[str, Any]) -> None:
         state = self.state[parameter]
-        beta1, beta2 = group["betas"]
-        per_row = [1] * parameter.dim()
-        if group["rows"]:
-            per_row[0] = parameter.shape[0]
+        per_row = [parameter.shape[0] if group["rows"] else 1] + [1] * (parameter.dim() - 1)
         if not state:  # not "step", which load_state_dict would leave on the CPU
-            state["steps"] = torch.zeros(per_row, dtype=parameter.dtype, device=parameter.device)
-            state["mean"] = torch.zeros_like(parameter)
+            state["steps"] = torch.zeros(per_row[: parameter.dim()], dtype=parameter.dtype, device=parameter.device)
+            state["mean"] = zeros(parameter.shape) if grad.is_sparse else torch.zeros_like(parameter)
             state["square"] = torch.zeros_like(state["steps"] if group["isotropic"] else parameter)
-        if group["rows"]:
-            active = grad.ne(0).flatten(1).any(1).view(per_row).to(parameter)
-        else:
-            active = torch.ones_like(state["steps"])
-        square = grad.square()
-        if group["isotropic"]:
-            square = square.flatten(1).mean(1).view(per_row) if group["rows"] else square.mean().view(per_row)
-        state["steps"].add_(active)
-        state["mean"].lerp_(grad, active * (1 - beta1))
-        state["square"].lerp_(square, active * (1 - beta2))
-        # In place where possible: a texture of millions of texels is updated here in every step.
-        length = group["lr"] * active / (1 - beta1 ** state["steps"]).clamp_min(1e-12)
-        root = (state["square"] / (1 - beta2 ** state["steps"]).clamp_min(1e-12)).sqrt_().add_(group["eps"])
-        parameter.sub_((state["mean"] * length).div_(root))
+        if not grad.is_sparse:
+            _move(parameter, state, grad, group)
+            return
+        rows, grad = moved_rows(grad)
+        tables = {"parameter": parameter, **state}
+        taken = {name: table.index_select(0, rows) for name, table in tables.items()}
+        _move(taken["parameter"], taken, grad, group)
+        for name, table in tables.items():
+            table.index_copy_(0, rows, taken[name])
+
+
+def _move(parameter: Tensor, state: dict[str, Tensor], grad: Tensor, group: dict[str, Any]) -> None:
+    """One step of a parameter, or of some rows of it, and of its moments, in place."""
+    beta1, beta2 = group["betas"]
+    steps = state["steps"]
+    active = grad.ne(0).flatten(1).any(1).view_as(steps).to(parameter) if group["rows"] else torch.ones_like(steps)
+    square = grad.square()
+    if group["isotropic"]:
+        square = (square.flatten(1).mean(1) if group["rows"] else square.mean()).view_as(steps)
+    steps.add_(active)
+    state["mean"].lerp_(grad, active * (1 - beta1))
+    state["square"].lerp_(square, active * (1 - beta2))
+    # In place where possible: a texture of millions of texels is updated here in every step.
+    length = group["lr"] * active / (1 - beta1**steps).clamp_min(1e-12)
+    root = (state["square"] / (1 - beta2**steps).clamp_min(1e-12)).sqrt_().add_(group["eps"])
+    parameter.sub_((state["mean"] * length).div_(root))

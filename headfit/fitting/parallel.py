@@ -15,6 +15,8 @@ import torch.distributed as dist
 from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor, nn
 
+from headfit.fitting.rows import dense
+
 
 class ManualGradientSync(DDPStrategy):
     """Lightning's processes without its DDP wrapper: the module calls `all_reduce_gradients` itself."""
@@ -43,7 +45,7 @@ def all_reduce_gradients(parameters: Iterable[nn.Parameter]) -> None:
     if not dist.is_initialized():
         return
     moving = [p for p in parameters if p.requires_grad]
-    gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in moving]
+    gradients = [torch.zeros_like(p) if p.grad is None else dense(p.grad) for p in moving]
     flat = torch.cat([gradient.flatten() for gradient in gradients])
     dist.all_reduce(flat)
     for parameter, part in zip(moving, flat.split([p.numel() for p in moving]), strict=True):

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from headfit.fitting.detail import FrameDetail
+from headfit.fitting.rows import rows_of, zeros
 from headfit.fitting.smooth_offsets import SmoothOffsets
 from headfit.head import HeadModel
 from headfit.head.rotation import axis_angle_to_matrix
@@ -64,7 +65,7 @@ class FitParameters(nn.Module):
         )
         self.fine_offset_field = nn.Parameter(torch.zeros(head.cage_count, 3))
         self.frame_detail = FrameDetail(head.mean, head.cage_stiffness, head.cage_rigid_part >= 0, self.smooth)
-        self.detail_mm = nn.Parameter(torch.zeros(frame_count, self.frame_detail.control_point_count, 3))
+        self.detail_mm = nn.Parameter(zeros((frame_count, self.frame_detail.control_point_count, 3)))
         t = TRANSLATION_UNIT
         self.register_buffer("joint_units", torch.tensor([1.0, 1.0, 1.0, t, t, t]), persistent=False)
         self.register_buffer("placement_units", torch.tensor([t, t, t] + [1.0] * 6), persistent=False)
@@ -88,17 +89,17 @@ class FitParameters(nn.Module):
         offsets = self.offsets()
         v_head = self.head(
             self.identity,
-            self.expression[frames],
-            self.joints[frames],
-            offsets=offsets + self.frame_detail(self.detail_mm[frames] * DETAIL_UNIT),
+            rows_of(self.expression, frames),
+            rows_of(self.joints_scaled, frames) * self.joint_units,
+            offsets=offsets + self.frame_detail(rows_of(self.detail_mm, frames) * DETAIL_UNIT),
             placement=self.placement,
         )
         return self.to_world(v_head, frames), offsets
 
     def to_world(self, v_head: Tensor, frames: Tensor) -> Tensor:
         """Head-frame points `[N,V,3]` of frames `[N]` in the world (metres)."""
-        rotation = axis_angle_to_matrix(self.rotation[frames]) @ self.start_rotation[frames]
-        return self.log_scale.exp() * v_head @ rotation.transpose(1, 2) + self.translation[frames][:, None]
+        rotation = axis_angle_to_matrix(rows_of(self.rotation, frames)) @ self.start_rotation[frames]
+        return self.log_scale.exp() * v_head @ rotation.transpose(1, 2) + rows_of(self.translation, frames)[:, None]
 
     @torch.no_grad()
     def rest(self) -> Tensor:
@@ -134,5 +135,4 @@ class FitParameters(nn.Module):
     def clamp(self) -> None:
         """Keep units and joints inside the range for which the head model defines them."""
         for name in ("expression", "joints_scaled"):
-            rows = getattr(self, name)
-            rows.copy_(rows.clamp(*self.range(name)))
+            getattr(self, name).clamp_(*self.range(name))

@@ -15,16 +15,14 @@ from headfit.capture.triangulate import triangulate
 from headfit.head import HeadModel
 from headfit.head.similarity import robust_similarity
 from headfit.sampling import evenly_spaced
-from headfit.types import Float
+from headfit.types import Bool, Float
 
 #: Model points, world points and weights by which a head is placed.
 Correspondences = tuple[Float, Float, Float]
 
 #: The jaw line (iBUG points 0-16) is where each view's outline happens to be, not a point of the skin, so it says
-#: little about where the head is. Later it is compared with the model's outline in each view, along which a detector's
-#: points slide.
+#: little about where the head is.
 LANDMARK_WEIGHT = np.r_[np.full(CONTOUR_COUNT, 0.1), np.ones(LANDMARK_COUNT - CONTOUR_COUNT)]
-OUTLINE_TRUST = 0.2
 #: Fewest landmarks, besides the jaw line, that place a head.
 MIN_LANDMARKS = 6
 #: Regions of masks and model by whose centroids the head is placed where there are no landmarks.
@@ -39,12 +37,12 @@ SIZE_FRAMES = 12
 class Placement:
     """Where one frame shows the head.
 
-    points: the correspondences; None where the frame shows too little. trust: for each camera with landmarks, how far
-    each of them is trusted, `[68]`.
+    points: the correspondences; None where the frame shows too little. trust: for each camera with landmarks, which
+    of them are trusted, bool `[68]`.
     """
 
     points: Correspondences | None
-    trust: dict[int, Float]
+    trust: dict[int, Bool]
 
 
 class Placer:
@@ -88,15 +86,15 @@ class Placer:
         found = [points for frame in frames if (points := self.place(frame).points) is not None]
         return float(np.median([robust_similarity(*points)[0] for points in found])) if found else None
 
-    def _by_landmarks(self, frame: int) -> tuple[Correspondences | None, dict[int, Float]]:
+    def _by_landmarks(self, frame: int) -> tuple[Correspondences | None, dict[int, Bool]]:
         seen = {c: p for c in self.cameras if (p := read_or_none(self.capture.landmarks, c, frame)) is not None}
         if len(seen) < 2:
             return None, {}
         points = np.stack(list(seen.values()))
         world, _, agrees = triangulate([self.capture.cameras[c] for c in seen], points[..., :2], points[..., 2])
-        trust = {camera: agrees[row].astype(np.float64) for row, camera in enumerate(seen)}
+        trust = {camera: agrees[row].copy() for row, camera in enumerate(seen)}
         for values in trust.values():
-            values[:CONTOUR_COUNT] = OUTLINE_TRUST
+            values[:CONTOUR_COUNT] = True  # views need not agree on them
         good = agrees.sum(0) >= 2
         if good[CONTOUR_COUNT:].sum() < MIN_LANDMARKS:
             return None, trust

@@ -7,8 +7,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from shlex import quote
+from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
@@ -23,7 +25,14 @@ from headfit.capture.world import WorldFrame
 from headfit.errors import HeadfitError
 from headfit.files import describe, make_folder, write_atomically
 from headfit.fitting.callbacks import DescribeRun, KeepLast, Pictures, StageProgress, StopWhenAsked, WholeFileIO
-from headfit.fitting.checkpoints import CHECKPOINT, PREVIOUS, checkpoint_step, find_checkpoint, load_checkpoint
+from headfit.fitting.checkpoints import (
+    CHECKPOINT,
+    PREVIOUS,
+    checkpoint_step,
+    find_checkpoint,
+    keep_checkpoint,
+    load_checkpoint,
+)
 from headfit.fitting.config import FitConfig, RunArgs, Stage
 from headfit.fitting.guard import Guard
 from headfit.fitting.initialise_pose import initialise_pose
@@ -33,8 +42,8 @@ from headfit.fitting.model import FittedHead
 from headfit.fitting.module import HeadFit
 from headfit.fitting.notices import without_library_notices
 from headfit.fitting.parallel import ManualGradientSync, is_first_process
-from headfit.fitting.run_folder import ENVIRONMENT, HARMFUL, SKIPPED, TENSORBOARD, Run, environment
-from headfit.fitting.schedule import Plan
+from headfit.fitting.run_folder import ENVIRONMENT, HARMFUL, SKIPPED, TENSORBOARD, Run, environment, model_state
+from headfit.fitting.schedule import Part, Plan
 from headfit.fitting.settings import CONFIG, load_run_settings, save_settings
 from headfit.fitting.terms import TERMS, Term
 from headfit.fitting.validation import device_type, process_count, trainer_devices, validate_args, validate_config
@@ -50,6 +59,8 @@ def fit(
     *,
     terms: Mapping[str, Term] = TERMS,
     callbacks: Sequence[pl.Callback] = (),
+    part: Part = None,
+    person: Path | None = None,
 ) -> Run:
     """Run the whole fit and leave a run folder: settings, checkpoint, TensorBoard events, pictures.
 
@@ -58,6 +69,8 @@ def fit(
         args: where to read, write and compute.
         terms: the loss terms by name.
         callbacks: Lightning callbacks besides those that keep checkpoints and pictures and show the progress.
+        part: what is done of the fit; see `Plan`.
+        person: of a shard: the run folder with the fitted person.
 
     Raises:
         HeadfitError: impossible settings, bad input, evidence that contradicts itself, a folder that already holds
@@ -70,7 +83,7 @@ def fit(
     run = Path(args.out)
     capture = open_capture(args.capture, args.selection)
     _require_training_camera(config, capture)
-    if not args.resume:
+    if not args.resume and not person:
         for oddity in require_consistent(capture, config.use_landmarks):
             print(f"headfit: warning: {oddity}", file=sys.stderr)
     config = inherit_settings(config) if config.init_from else config
@@ -83,8 +96,11 @@ def fit(
         kept = KeepLast(run, checkpoint_step(checkpoint) if checkpoint else 0)
         try:
             guard, pictures = Guard(), Pictures(run, args.steps_per_picture)
-            own = [StageProgress(), guard, kept, DescribeRun(), pictures, StopWhenAsked(lock)]
-            module = _run_stages(config, args, capture, terms, checkpoint, [*own, *callbacks])
+            # A shard moves no person, and its numbers must not depend on its share of the frames: nothing to judge.
+            judged = [] if person else [StageProgress(), guard]
+            own = [*judged, kept, DescribeRun(), pictures, StopWhenAsked(lock)]
+            module = build(config, args, capture, terms, _local_frame(config, args, capture, checkpoint, person), part)
+            _run_stages(module, args, checkpoint, [*own, *callbacks], person)
             if is_first_process():
                 write_atomically(run / HARMFUL, json.dumps([asdict(harm) for harm in guard.harmful], indent=1))
         except Interrupted as stop:
@@ -95,22 +111,24 @@ def fit(
     return Run(run, module.model, args)
 
 
-def _run_stages(
-    config: FitConfig,
-    args: RunArgs,
-    capture: CaptureSource,
-    terms: Mapping[str, Term],
-    checkpoint: Path | None,
-    callbacks: Sequence[pl.Callback],
-) -> HeadFit:
-    """The module after all stages; the run folder is this process's."""
-    run = Path(args.out)
-    # Deterministic mode would fill all new memory, which nothing reads, at a tenth of a step's cost.
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    world = enter_local_frame(capture, config, load_checkpoint(run) if checkpoint else None)
+def _local_frame(
+    config: FitConfig, args: RunArgs, capture: CaptureSource, checkpoint: Path | None, person: Path | None
+) -> WorldFrame:
+    """The local frame of a fit that begins, is continued, or begins with a fitted person."""
+    known = load_checkpoint(Path(args.out)) if checkpoint else load_checkpoint(person) if person else None
+    world = enter_local_frame(capture, config, known)
     if not world.is_identity and is_first_process():
         print(f"{capture.location}: {world}", file=sys.stderr)
-    module = build(config, args, capture, terms, world)
+    return world
+
+
+def _run_stages(
+    module: HeadFit, args: RunArgs, checkpoint: Path | None, callbacks: Sequence[pl.Callback], person: Path | None
+) -> None:
+    """Run all stages of a module; the run folder is this process's."""
+    run, config = Path(args.out), module.model.config
+    # Deterministic mode would fill all new memory, which nothing reads, at a tenth of a step's cost.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     _require_a_view_each(module, process_count(args))
     with without_library_notices():
         trainer = _trainer(module, args, callbacks, first_step=checkpoint_step(checkpoint) if checkpoint else 0)
@@ -118,18 +136,34 @@ def _run_stages(
             save_settings(config, replace(args, resume=False), run)
             write_atomically(run / ENVIRONMENT, json.dumps(environment(), indent=1))
         if checkpoint is None:
-            if config.init_from:
-                print(load_person(module.model), file=sys.stderr)
-            initialise_pose(module.model, capture)
-        trainer.fit(module, ckpt_path=str(checkpoint) if checkpoint else None, weights_only=True)
+            _begin(module, person)
+        if module.plan.chunks:
+            trainer.fit(module, ckpt_path=str(checkpoint) if checkpoint else None, weights_only=True)
+        elif checkpoint is None:  # a known person, whose frames other processes fit
+            keep_checkpoint(run, partial(torch.save, _first_checkpoint(module)))
     if trainer.is_global_zero:
         write_atomically(run / SKIPPED, json.dumps(module.data.skipped, indent=1))
-    return module
+
+
+def _begin(module: HeadFit, person: Path | None) -> None:
+    """Set the initial values: those of a run folder with the fitted person and the initial poses, or new ones."""
+    if person:
+        module.model.load_state_dict(model_state(load_checkpoint(person)))
+        return
+    if module.model.config.init_from:
+        print(load_person(module.model), file=sys.stderr)
+    initialise_pose(module.model, module.data.capture)
+
+
+def _first_checkpoint(module: HeadFit) -> dict[str, Any]:
+    return {"global_step": 0, "state_dict": module.state_dict(), **module.model.identification()}
 
 
 def _how_to_continue(args: RunArgs, step: int) -> str:
     kept = f"The checkpoint of step {step} is kept; the steps after it are lost" if step else "No checkpoint yet"
-    return f"{kept}. Continue with: headfit fit --capture {quote(args.capture)} --out {quote(args.out)} --resume"
+    shared = f" --workers {args.workers}" if args.workers else ""
+    again = f"headfit fit --capture {quote(args.capture)} --out {quote(args.out)} --resume{shared}"
+    return f"{kept}. Continue with: {again}"
 
 
 def build(
@@ -138,8 +172,9 @@ def build(
     capture: CaptureSource,
     terms: Mapping[str, Term] = TERMS,
     world: WorldFrame | None = None,
+    part: Part = None,
 ) -> HeadFit:
-    """The module of a fit with its data, parameters at their initial values.
+    """The module of a fit, or of a part of it, with its data, parameters at their initial values.
 
     `capture` is in the local frame `world` already (see `enter_local_frame`).
 
@@ -156,7 +191,7 @@ def build(
         cache_bytes=int(args.cache_gib * 2**30) // process_count(args),
     )
     stages = {name: stage for name, stage in config.stages.items() if model.has_hair or not _moves_only(stage, "hair")}
-    plan = Plan(stages, config.steps_per_checkpoint, len(capture.frames), config.key_frames)
+    plan = Plan(stages, config.steps_per_checkpoint, len(capture.frames), config.key_frames, part)
     return HeadFit(model, data, plan, terms)
 
 

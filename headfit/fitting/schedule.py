@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
 from headfit.capture.data import Chunk
 from headfit.capture.framing import HeadWindow, framings_at
 from headfit.fitting.config import Stage
+from headfit.fitting.windows import INDEPENDENT, Shard, needed_windows, owned_frames
 from headfit.sampling import evenly_spaced
+
+#: What a process does of a plan; see `Plan`.
+Part = Shard | Literal["person"] | None
+#: Frames and number of steps of a window, and `new` and `known` of its chunks.
+_Window = tuple[Sequence[int], int, Sequence[int], Sequence[int] | None]
 
 
 @dataclass(frozen=True)
@@ -18,7 +25,9 @@ class PlannedChunk:
     """Steps `first .. first + steps - 1` (counted from the start of the fit) of one stage, on some of the frames.
 
     Learning rates decay over the steps of the whole stage, or of the window: `window_first .. window_first +
-    window_steps - 1`. repeat: how often the stage was done before; each time halves the rates.
+    window_steps - 1`. draw: number of the first step for the random choice of views; None: `first`. new: frames that
+    start like the nearest one known. known: frames that the chunk may look at besides its own; None: all that were
+    moved before. repeat: how often the stage was done before; each time halves the rates.
     """
 
     stage: str
@@ -27,6 +36,9 @@ class PlannedChunk:
     steps: int
     window_first: int
     window_steps: int
+    draw: int | None = None
+    new: Sequence[int] = ()
+    known: Sequence[int] | None = None
     starts_stage: bool = False
     ends_stage: bool = False
     repeat: int = 0
@@ -48,27 +60,73 @@ class Plan:
         chunk_steps: maximum number of steps of a chunk.
         frame_count: number of frames of the capture.
         key_frames: number of key frames among them.
+        part: what is done of the plan: all of it (None), the stages before the first independent one ("person"), or a
+            shard's share of the independent stages, which then are the last ones.
     """
 
-    def __init__(self, stages: dict[str, Stage], chunk_steps: int, frame_count: int, key_frames: int) -> None:
+    def __init__(
+        self,
+        stages: dict[str, Stage],
+        chunk_steps: int,
+        frame_count: int,
+        key_frames: int,
+        part: Part = None,
+    ) -> None:
         self.stages = stages
         self.chunks: list[PlannedChunk] = []
+        self.steps = 0
+        self._chunk_steps = chunk_steps
         frames = range(frame_count)
         self.key = evenly_spaced(frame_count, key_frames).tolist()
-        step, fitted = 0, set[int]()
+        fitted = set[int]()
         for name, stage in stages.items():
-            start = len(self.chunks)
-            for frames_of, steps in self._windows(stage, frames, fitted):
-                for done in range(0, steps, chunk_steps):
-                    chunk = PlannedChunk(name, frames_of, step + done, min(chunk_steps, steps - done), step, steps)
-                    self.chunks.append(chunk)
-                step += steps
-            if len(self.chunks) > start:
-                self.chunks[start] = replace(self.chunks[start], starts_stage=True)
-                self.chunks[-1] = replace(self.chunks[-1], ends_stage=True)
+            if stage.frames not in INDEPENDENT:
+                windows = [] if isinstance(part, Shard) else self._windows(stage, frames, fitted)
+                self._add(
+                    name, [(frames_of, steps, frames_of, None) for frames_of, steps in windows], independent=False
+                )
             if stage.frames == "key":
                 fitted.update(self.key)
-        self.steps = step
+        #: The frames that the independent stages answer for.
+        self.owned: list[int] = []
+        if part != "person":
+            self._add_independent([frame for frame in frames if frame not in fitted], sorted(fitted), part)
+
+    def _add_independent(self, rest: list[int], key: list[int], shard: Shard | None) -> None:
+        stages = {name: stage for name, stage in self.stages.items() if stage.frames in INDEPENDENT}
+        if not stages:
+            return
+        self.owned = owned_frames(list(stages.values()), rest, shard or Shard(0, 1))
+        needed = needed_windows(list(stages.values()), rest, self.owned)
+        for number, (name, windows) in enumerate(zip(stages, needed, strict=True)):
+            stage = stages[name]
+            known = sorted({*key, *rest}) if stage.frames == "seams" else key
+            new = [window if number == 0 else [] for window in windows]
+            self._add(name, [(w, stage.steps, n, known) for w, n in zip(windows, new, strict=True)], independent=True)
+
+    def _add(self, name: str, windows: Sequence[_Window], independent: bool) -> None:
+        """Add the chunks of a stage. The views of an independent window are drawn as if it were the first."""
+        start = len(self.chunks)
+        for frames, steps, new, known in windows:
+            for done in range(0, steps, self._chunk_steps):
+                first = self.steps + done
+                chunk = PlannedChunk(
+                    name,
+                    frames,
+                    first,
+                    min(self._chunk_steps, steps - done),
+                    self.steps,
+                    steps,
+                    done if independent else None,
+                    new,
+                    known,
+                )
+                self.chunks.append(chunk)
+                new = ()
+            self.steps += steps
+        if len(self.chunks) > start:
+            self.chunks[start] = replace(self.chunks[start], starts_stage=True)
+            self.chunks[-1] = replace(self.chunks[-1], ends_stage=True)
 
     def repeat(self, stage: str) -> None:
         """Plan a stage once more, after itself and with half the learning rates; what follows comes later."""
@@ -102,7 +160,7 @@ class Plan:
         """The chunk as the data module needs it; `windows`: where the head is in each camera's images."""
         stage = self.stages[chunk.stage]
         return Chunk(
-            first_step=chunk.first,
+            first_step=chunk.first if chunk.draw is None else chunk.draw,
             steps=chunk.steps,
             framings=framings_at(windows, stage.resolution),
             frames_per_step=stage.frames_per_step,

@@ -14,9 +14,10 @@ import torch
 from headfit.capture.labels import ALIASES, LABELS
 from headfit.errors import HeadfitError
 from headfit.fitting.config import FRAME_CHOICES, SOLVERS, FitConfig, RunArgs, Stage
-from headfit.fitting.groups import GROUPS
+from headfit.fitting.groups import GROUPS, STATE
 from headfit.fitting.second_order import SOLVED
 from headfit.fitting.terms import TERMS
+from headfit.fitting.windows import INDEPENDENT
 from headfit.raster.backend import DEVICES
 
 #: A texel of the largest texture is 0.05 mm on the face: no picture shows as much.
@@ -61,7 +62,7 @@ _FIT_RANGES = {
     "steps_per_checkpoint": _COUNT,
     "offset_smoothness": _Range(0, 10**6, above_low=True),
 }
-_ARGS_RANGES = {"cache_gib": _Range(0, 10**6), "steps_per_picture": _COUNT}
+_ARGS_RANGES = {"cache_gib": _Range(0, 10**6), "steps_per_picture": _COUNT, "workers": _Range(0, 10**4)}
 _STAGE_RANGES = {
     "steps": _COUNT,
     "resolution": _Range(MIN_RESOLUTION, 10**5),
@@ -92,6 +93,23 @@ def validate_config(config: FitConfig, where: str) -> None:
     _require_numbers(config.class_weights, f"{where}: class_weights.")
     for name, stage in config.stages.items():
         _validate_stage(stage, config.use_landmarks, f"{where}: stage {name}")
+    _require_independent(config.stages, where)
+
+
+def _require_independent(stages: Mapping[str, Stage], where: str) -> None:
+    """Stages whose windows are independent of each other come last, and move nothing that frames have in common."""
+    of_frames = {entry.group for entry in STATE if entry.scope == "frame"}
+    earlier = ""
+    for name, stage in stages.items():
+        shared = [group for group, rate in stage.rates.items() if rate > 0 and group not in of_frames]
+        if stage.frames in INDEPENDENT and shared:
+            raise HeadfitError(
+                f"{where}: stage {name}: frames: {stage.frames} fits windows apart from each other, so rates."
+                f"{shared[0]} must be 0: all frames share it"
+            )
+        if earlier and stage.frames not in INDEPENDENT:
+            raise HeadfitError(f"{where}: stage {name}: must come before stage {earlier}, which fits windows apart")
+        earlier = name if stage.frames in INDEPENDENT else earlier
 
 
 def _validate_stage(stage: Stage, use_landmarks: bool, where: str) -> None:
@@ -160,6 +178,8 @@ def validate_args(args: RunArgs) -> None:
             there.
     """
     _require_ranges(args, _ARGS_RANGES, "")
+    if args.cluster and not args.workers:
+        raise HeadfitError("--cluster needs a number of workers, such as --workers 8")
     trainer = args.trainer
     for key in trainer:
         if key not in TRAINER_KEYS:

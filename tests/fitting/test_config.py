@@ -38,7 +38,7 @@ def test_dotted_overrides_reach_stages():
         ("stages.rigid.steps=0", "steps must be between 1"),
         ("stages.rigid.solver=newton", "solver must be one of adam, gauss_newton, not 'newton'"),
         ("stages.rigid.solver=gauss_newton", "solver gauss_newton does not move 'scale'; known: rotation"),
-        ("stages.rigid.frames=some", "frames must be one of all, key, windows, each, not 'some'"),
+        ("stages.rigid.frames=some", "frames must be one of all, key, windows, each, apart, seams, not 'some'"),
         ("key_frames=0", "key_frames"),
     ],
 )

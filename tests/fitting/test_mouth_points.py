@@ -5,8 +5,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from headfit.capture.landmark_files import CONTOUR_COUNT
 from headfit.fitting.config import Stage
-from headfit.fitting.terms.landmark import MOUTH, MOUTH_SHARE, landmark_weights
+from headfit.fitting.terms.landmark import MOUTH, MOUTH_SHARE, OUTLINE_SHARE, landmark_weights
 
 
 @pytest.mark.parametrize(("lips", "blur", "expected"), [(True, 0.0, MOUTH_SHARE), (True, 2.0, 1.0), (False, 0.0, 1.0)])
@@ -18,7 +19,10 @@ def test_mouth_points_yield_to_the_masked_lips_of_their_view(lips, blur, expecte
     batch = SimpleNamespace(
         landmark_weight=torch.full((2, 68), 0.5), frame=torch.tensor([0, 0]), camera=torch.tensor([0, 1])
     )
-    model = SimpleNamespace(landmark_trust=torch.ones(1, 2, 68), is_lip=torch.tensor([False, False, True]))
+    model = SimpleNamespace(
+        landmark_trust=torch.ones(1, 2, 68, dtype=torch.bool), is_lip=torch.tensor([False, False, True])
+    )
     weights = landmark_weights(SimpleNamespace(batch=batch, target=target), model, Stage(blur=blur))
-    assert (weights[0, MOUTH:] == 0.5 * expected).all() and (weights[0, :MOUTH] == 0.5).all()
-    assert (weights[1] == 0.5).all(), "this view's mask shows no lips"
+    assert (weights[0, MOUTH:] == 0.5 * expected).all() and (weights[0, CONTOUR_COUNT:MOUTH] == 0.5).all()
+    assert (weights[1, CONTOUR_COUNT:] == 0.5).all(), "this view's mask shows no lips"
+    assert (weights[:, :CONTOUR_COUNT] == 0.5 * OUTLINE_SHARE).all()

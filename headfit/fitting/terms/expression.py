@@ -8,6 +8,7 @@ from torch import Tensor
 from headfit.fitting.config import Stage
 from headfit.fitting.model import FittedHead
 from headfit.fitting.observation import Observation
+from headfit.fitting.rows import rows_of
 from headfit.fitting.terms.term import Term
 
 #: How much more a square outside of the range costs, in addition.
@@ -17,7 +18,7 @@ OUTSIDE = 20.0
 def expression_loss(o: Observation, model: FittedHead, stage: Stage) -> Tensor:
     """`expression_prior` of the views' frames, each as often as it has views: a mean over views splits over
     processes."""
-    return expression_prior(model.geometry.expression[o.batch.frame], model.head.expression_lowest)
+    return expression_prior(rows_of(model.geometry.expression, o.batch.frame), model.head.expression_lowest)
 
 
 def expression_prior(expression: Tensor, lowest: Tensor) -> Tensor:

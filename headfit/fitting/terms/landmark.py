@@ -17,6 +17,8 @@ SCALE = 0.007
 #: The mouth's points are iBUG 48-67. Detectors err there alike in all views (a scream's lower lip by 5 to 10 mm), which
 #: no triangulation shows; the borders of masked lips say it better. Then the points count by this share.
 MOUTH, MOUTH_SHARE = 48, 0.1
+#: Share of the jaw line (iBUG 0-16), which is compared with the model's outline: along it a detector's points slide.
+OUTLINE_SHARE = 0.2
 
 
 def landmark_loss(o: Observation, model: FittedHead, stage: Stage) -> Tensor:
@@ -29,9 +31,10 @@ def landmark_loss(o: Observation, model: FittedHead, stage: Stage) -> Tensor:
 
 
 def landmark_weights(o: Observation, model: FittedHead, stage: Stage) -> Tensor:
-    """The detector's confidence times the trust of the triangulation, `[B,68]`; from the first
+    """The detector's confidence where the triangulation trusts it, `[B,68]`, less for the jaw line; from the first
     stage with sharp masks on, the mouth's points yield to the lips that the view's mask shows."""
     weights = o.batch.landmark_weight * model.landmark_trust[o.batch.frame, o.batch.camera]
+    weights = torch.cat([weights[:, :CONTOUR_COUNT] * OUTLINE_SHARE, weights[:, CONTOUR_COUNT:]], dim=1)
     masked = (o.target @ model.is_lip.to(o.target) > 0).flatten(1).any(1) & (stage.blur == 0)
     share = torch.where(masked, MOUTH_SHARE, 1.0)[:, None]
     return torch.cat([weights[:, :MOUTH], weights[:, MOUTH:] * share], dim=1)
