@@ -66,6 +66,7 @@ STATE = (
     StateEntry("head_window", "capture"),
     StateEntry("visited", "frame"),
     StateEntry("landmark_trust", "view"),
+    StateEntry("mask_trust", "view"),
 )
 #: Names of the parameter groups, each with its unit; `Stage.rates` may move these.
 GROUPS: dict[str, str] = {entry.group: entry.unit for entry in STATE if entry.group}

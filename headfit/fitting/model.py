@@ -76,6 +76,7 @@ class FittedHead(nn.Module):
     is_lip: Tensor
     hair_texture: Tensor
     landmark_trust: Tensor
+    mask_trust: Tensor
     head_window: Tensor
     hair_started: Tensor
     texture_started: Tensor
@@ -109,6 +110,7 @@ class FittedHead(nn.Module):
             self.register_buffer(name, values, persistent=False)
         self.register_buffer("hair_texture", torch.full((1, 3, *[config.texture_size // 2] * 2), 0.5))
         self.register_buffer("landmark_trust", torch.ones(frames, cameras, LANDMARK_COUNT, dtype=torch.bool))
+        self.register_buffer("mask_trust", torch.ones(frames, cameras))
         self.register_buffer("head_window", torch.zeros(cameras, 5, dtype=torch.float64))
         self.register_buffer("visited", torch.zeros(frames, dtype=torch.bool))
         self.register_buffer("hair_started", torch.zeros((), dtype=torch.bool))
@@ -231,6 +233,11 @@ class FittedHead(nn.Module):
     def class_images(self, o: Observation) -> Tensor:
         """One-hot images `[B,H,W,C]` of the label classes, whose gradient moves the borders between them."""
         return self.renderer.label_probabilities(o.fragments, self.class_of_label, len(self.classes))
+
+    def area_by_trust(self, o: Observation) -> Tensor:
+        """By what the mask losses of views are divided, `[B]`: the head's area, the more the less their masks are
+        trusted."""
+        return o.head_area / self.mask_trust[o.batch.frame, o.batch.camera]
 
     def class_of_pixel(self, o: Observation) -> Tensor:
         """Class `[B,H,W]` of the model's face at each head pixel; 0 elsewhere and for labels that are not compared."""

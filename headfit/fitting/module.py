@@ -10,6 +10,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from headfit.capture.data import CaptureData
 from headfit.capture.summary import CaptureSummary
@@ -18,6 +19,7 @@ from headfit.errors import HeadfitError
 from headfit.fitting.config import Stage
 from headfit.fitting.groups import parameter_groups
 from headfit.fitting.initialise_appearance import collect_hair_colours, initialise_appearance
+from headfit.fitting.mask_trust import judge_masks
 from headfit.fitting.model import FittedHead
 from headfit.fitting.observation import Observation
 from headfit.fitting.optimizer import FitAdam
@@ -79,6 +81,8 @@ class HeadFit(pl.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         model, optimizer = self.model, self.fit_optimizer
+        if self.chunk.starts_stage and self.stage.weights.get("mask"):
+            self._judge_masks()
         if self.chunk.known is not None:
             model.visited.zero_()[list(self.chunk.known)] = True
         model.geometry.start_like_nearest(self.chunk.new, model.visited)
@@ -97,6 +101,14 @@ class HeadFit(pl.LightningModule):
             moves = self.stage.rates.get(group["name"], 0.0) > 0
             for parameter in group["params"]:
                 parameter.requires_grad_(moves)
+
+    def _judge_masks(self) -> None:
+        """Find the masks that disagree with what the stages before have fitted, in the frames of this one."""
+        frames = sorted(self.model.visited_frames.intersection(self.chunk.frames))
+        count = judge_masks(self.model, self.data, frames)
+        broadcast_from_rank_zero(self.model)
+        if count and self.trainer.is_global_zero:
+            tqdm.write(f"headfit: stage {self.chunk.stage}: {count} masks disagree with the rest and count less")
 
     # ---- one step ----------------------------------------------------------------------------------------------
 

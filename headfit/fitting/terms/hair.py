@@ -18,7 +18,7 @@ def hair_loss(o: Observation, model: FittedHead, stage: Stage) -> Tensor:
     background, hair = o.target[..., 0], o.target[..., o.hair_class]
     target = torch.stack([background, 1 - background - hair, hair], dim=-1)
     known = (o.batch.label_weight == 255) & ~fragments.below_neck
-    return mean_share_of_head(model.hair_renderer.label_loss(fragments, target) * known, o.head_area)
+    return mean_share_of_head(model.hair_renderer.label_loss(fragments, target) * known, model.area_by_trust(o))
 
 
 TERM = Term("hair", hair_loss, regularises="hair", needs_hair=True, in_progress_bar=True)

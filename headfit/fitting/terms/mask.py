@@ -12,16 +12,17 @@ from headfit.render.filters import gaussian_blur
 
 
 def mask_loss(o: Observation, model: FittedHead, stage: Stage) -> Tensor:
-    """Squared difference of rendered and observed class images, each class by its weight.
+    """Squared difference of rendered and observed class images, each class by its weight and each view by its trust.
 
     A rendered class image is 0 or 1 at a sample while the target is the coverage of the pixel; both have the same
     mean over the sub-pixel position of the border, so the squared loss is unbiased.
     """
     known = o.mask_known.float()
+    area = model.area_by_trust(o)
     if stage.blur:
-        return blurred_mask_loss(model.class_images(o), o.target, known, model.class_weight, o.head_area, stage.blur)
+        return blurred_mask_loss(model.class_images(o), o.target, known, model.class_weight, area, stage.blur)
     wrong = model.renderer.label_loss(o.fragments, model.class_of_label, model.class_weight, o.target)
-    return mean_share_of_head(wrong * known, o.head_area)
+    return mean_share_of_head(wrong * known, area)
 
 
 def blurred_mask_loss(
