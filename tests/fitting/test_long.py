@@ -27,7 +27,7 @@ stages:
     steps: 4
     resolution: 64
     views_per_frame: 2
-    rates: {translation: 0.001, expression: 0.05, texture: 0.01}
+    rates: {translation: 0.0003, expression: 0.01, texture: 0.01}
     weights: {mask: 1, photometric: 1, temporal: 0.1}
   express:
     frames: windows

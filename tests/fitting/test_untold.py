@@ -69,7 +69,7 @@ def gradient(model: FittedHead, known: torch.Tensor, blur: float = 0.0) -> torch
     o = model.observe(random_masks(len(model.classes), known))
     wanted = (model.geometry.translation, model.geometry.identity)
     found = torch.autograd.grad(mask_loss(o, model, Stage(blur=blur)), wanted)
-    return torch.cat([values.flatten() for values in found])
+    return torch.cat([values.to_dense().flatten() for values in found])  # that of per-frame rows is sparse
 
 
 def untold_borders(model: FittedHead) -> torch.Tensor:
