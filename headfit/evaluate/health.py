@@ -22,6 +22,7 @@ from headfit.capture.manifest import camera_entry
 from headfit.capture.source import read_or_none
 from headfit.capture.triangulate import triangulate
 from headfit.capture.views import ViewReader
+from headfit.evaluate.lateness import Lateness, late_by_fractions
 from headfit.evaluate.residuals import ViewResiduals, measure_residuals
 from headfit.evaluate.verdict import Floor, judge_fit, measure_floor
 from headfit.files import write_atomically
@@ -67,7 +68,8 @@ class CameraOffset:
 
     A fit bends the head to please a camera that is off, which hides most of the offset. So `landmarks` says where the
     camera's landmarks lie relative to the other cameras' triangulation (median x, y); None: not measured.
-    corrected: by how much the fit corrected the camera: rms over the head, pixels of its own pictures."""
+    corrected: by how much the fit corrected the camera: rms over the head, pixels of its own pictures.
+    late: how many frames its pictures are late; None: not measured."""
 
     camera: str
     x: float
@@ -77,6 +79,12 @@ class CameraOffset:
     off: bool
     landmarks: tuple[float, float] | None
     corrected: float
+    late: Lateness | None
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether its pictures were taken later or earlier than the others'."""
+        return self.late is not None and self.late.significant
 
 
 @dataclass(frozen=True)
@@ -111,7 +119,7 @@ def examine(run: Run, capture: CaptureSource) -> tuple[Health, ViewResiduals]:
         ignored[kind] = list(dict.fromkeys(ignored.get(kind, []) + files))
     frames, cameras = _high_residuals(run.model, views), _camera_offsets(run.model, capture, views)
     floor = measure_floor(views.head_iou, views.landmark_error)
-    off = sum(camera.off for camera in cameras)
+    off = sum(camera.off or camera.out_of_time for camera in cameras)
     parts = landmark_distances(run.model, capture)
     health = Health(
         verdict=judge_fit(floor, parts, run.harmful, len(frames), off, sum(map(len, ignored.values()))),
@@ -194,6 +202,7 @@ def _median_of_group(values: NDArray, group: NDArray) -> NDArray:
 
 def _camera_offsets(model: FittedHead, capture: CaptureSource, views: ViewResiduals) -> list[CameraOffset]:
     by_landmarks = _landmark_offsets(model, capture)
+    late = late_by_fractions(model, capture, views)
     corrections = model.cameras.corrected(model.capture.cameras)
     points = model.vertices(0)[::CORRECTION_STRIDE].double().cpu().numpy()
     offsets = []
@@ -209,8 +218,8 @@ def _camera_offsets(model: FittedHead, capture: CaptureSource, views: ViewResidu
         x, y = middle.round(2).tolist()
         moved = np.linalg.norm(corrections[index].project(points) - camera.project(points), axis=-1)
         corrected = round(float(np.sqrt((moved**2).mean())), 2)
-        by = by_landmarks.get(index)
-        offsets.append(CameraOffset(camera.id, x, y, round(spread, 2), count, size > allowed, by, corrected))
+        measured = (by_landmarks.get(index), corrected, late.get(index))
+        offsets.append(CameraOffset(camera.id, x, y, round(spread, 2), count, size > allowed, *measured))
     worst = max((math.hypot(o.x, o.y) for o in offsets if o.off), default=0.0)
     return [replace(o, off=o.off and math.hypot(o.x, o.y) >= worst / 2) for o in offsets]
 
@@ -269,6 +278,12 @@ def format_health(health: Health) -> str:
         else []
     )
     lines += [f"  camera {camera.camera}: {_where(camera)}: check its calibration" for camera in off]
+    lines += [
+        f"  camera {camera.camera}: its pictures are {abs(camera.late.frames):.2f} frames "
+        f"{'late' if camera.late.frames > 0 else 'early'} (standard error {camera.late.error:.2f}): check its trigger"
+        for camera in health.cameras
+        if camera.late is not None and camera.late.significant
+    ]
     return "\n".join(lines)
 
 
