@@ -107,7 +107,9 @@ class InThisProcess:
         with pytest.MonkeyPatch.context() as patch:
             if len(self.starts) == self.kill_at:
                 write = shard.write_atomically
-                patch.setattr(shard, "write_atomically", lambda file, steps: write(file, steps) or dies(int(steps) == 3))
+                patch.setattr(
+                    shard, "write_atomically", lambda file, steps: write(file, steps) or dies(int(steps) == 3)
+                )
             shard.track_shard(str(run), index, count)
         return SimpleNamespace(poll=lambda: 0, stop=lambda: None)
 
