@@ -29,7 +29,7 @@ from headfit.render import COLOUR_LOSS, Fragments, HeadRenderer
 
 STAGES = ("rigid", "shape", "fine", "photo", "refine", "polish")
 SHORT = {"shape": 40, "fine": 60, "photo": 60, "refine": 40, "polish": 1}
-REGULARISERS = ("identity", "expression", "joints", "placement", "offsets", "detail", "contact")
+REGULARISERS = ("identity", "expression", "joints", "placement", "offsets", "detail", "appearance", "contact")
 INNER = ("teeth", "upper_teeth", "lower_teeth", "mouth", "tongue")
 
 
@@ -46,6 +46,7 @@ VARIANTS: dict[str, tuple[str, list[str]]] = {
     "masks + photometric, our edges, mouth not compared": ("ours", [f"class_weights.{c}=0" for c in INNER]),
     "the default": ("ours", []),
     "no fine offsets": ("ours", [f"stages.{stage}.rates.fine_offsets=0" for stage in STAGES]),
+    "no camera correction": ("ours", [f"stages.{stage}.rates.cameras=0" for stage in STAGES]),
     "without gloss": ("ours", [f"stages.{stage}.rates.gloss=0" for stage in STAGES]),
     "no landmarks": ("ours", ["use_landmarks=false"]),
     **{f"without the {term} prior": ("ours", weight(term, 0)) for term in REGULARISERS},
