@@ -8,7 +8,7 @@ from pathlib import Path
 from headfit.commands.command import Command, add_run, capture_of
 
 #: Names of the formats in headfit.export, which is imported on use.
-FRAME_FORMATS, TAKE_FORMATS = "npz, ply, obj, glb", "glb-animation, usd, pc2, mdd, curves"
+FRAME_FORMATS, TAKE_FORMATS = "npz, ply, obj, glb", "glb-animation, usd, usd-skeleton, pc2, mdd, curves"
 SCENE_FORMATS = "nerfstudio, gaussianavatars, colmap"
 
 

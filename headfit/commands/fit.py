@@ -92,7 +92,7 @@ def _run(args: argparse.Namespace) -> int | None:
     shared = "configs/take-known.yaml" if args.init_from else "configs/take.yaml"
     packaged = asset_path(shared if args.workers else "configs/track.yaml" if args.init_from else "configs/fit.yaml")
     base = saved if args.resume and saved.exists() else packaged
-    config, run_args = load_settings(args.config or base, settings_as_dotlist(words))
+    config, run_args = load_settings(args.config or base, settings_as_dotlist(words), args.out if args.resume else None)
     # Absolute, so that the run folder can be read from anywhere.
     run_args.capture, run_args.out, run_args.resume = str(args.capture.resolve()), str(args.out), args.resume
     run_args.frames, run_args.cameras = args.frames or run_args.frames, args.cameras or run_args.cameras

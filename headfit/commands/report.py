@@ -22,16 +22,16 @@ def _run(args: argparse.Namespace) -> None:
     from headfit.evaluate.health import HEALTH, report_health
     from headfit.evaluate.report import METRICS
     from headfit.evaluate.residuals import VIEWS
-    from headfit.fitting.run_folder import load_run
+    from headfit.fitting.run_folder import is_current, load_run
     from headfit.report import write_report
 
     runs = [load_run(path) for path in (args.run, args.compare) if path]
     captures = [capture_of(run, args.capture) for run in runs]
     for run, capture in zip(runs, captures, strict=True):
-        if not all(_is_current(run.path, name) for name in (HEALTH, VIEWS)):
+        if not all(is_current(run.path, name) for name in (HEALTH, VIEWS)):
             report_health(run, capture)
         views = len(run.model.capture.frames) * len(run.model.capture.cameras)
-        if _is_current(run.path, METRICS):
+        if is_current(run.path, METRICS):
             continue
         if views <= MAX_SCORED_VIEWS:
             evaluate(run, capture)
@@ -39,14 +39,6 @@ def _run(args: argparse.Namespace) -> None:
             print(f"{run.path / METRICS}: older than the last checkpoint; `headfit evaluate {run.path}` renews it")
     write_report(runs, captures, args.out)
     print(f"wrote {args.out}")
-
-
-def _is_current(run: Path, name: str) -> bool:
-    """Whether a file of a run folder is there, and not older than the last checkpoint."""
-    from headfit.fitting.checkpoints import CHECKPOINT
-
-    file, checkpoint = run / name, run / CHECKPOINT
-    return file.exists() and not (checkpoint.exists() and file.stat().st_mtime_ns < checkpoint.stat().st_mtime_ns)
 
 
 COMMAND = Command(

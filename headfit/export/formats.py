@@ -20,7 +20,7 @@ from headfit.export.normals import unit_normals
 from headfit.export.point_cache import mdd_writer, pc2_writer
 from headfit.export.static_formats import glb_writer, npz_writer, obj_writer, of_each_mesh, ply_writer
 from headfit.export.take import FormatWriter, Take
-from headfit.export.usd import usd_writer
+from headfit.export.usd import usd_skeleton_writer, usd_writer
 from headfit.files import failures_named, make_folder, write_text
 from headfit.fitting.model import FittedHead
 from headfit.render.geometry import VertexNormals
@@ -32,6 +32,7 @@ FORMATS: dict[str, FormatWriter] = {
     "glb": of_each_mesh(glb_writer),
     "glb-animation": glb_animation_writer,
     "usd": usd_writer,
+    "usd-skeleton": usd_skeleton_writer,
     "pc2": pc2_writer,
     "mdd": mdd_writer,
     "curves": curves_writer,

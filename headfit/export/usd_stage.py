@@ -22,13 +22,13 @@ SENSOR_WIDTH = 0.36
 class UsdStage:
     """A stage in memory with all of a take but the frames of its meshes.
 
-    meshes: those of the take, in its order.
+    stage: the stage of USD. meshes: those of the take, in its order.
     """
 
-    def __init__(self, folder: Path, take: Take) -> None:
-        """`folder` gets the textures."""
+    def __init__(self, folder: Path, take: Take, parent: str = "/take") -> None:
+        """`folder` gets the textures; the prim `parent` the meshes."""
         self._origin = take.origin
-        self._stage = stage = Usd.Stage.CreateInMemory()
+        self.stage = stage = Usd.Stage.CreateInMemory()
         UsdGeom.SetStageMetersPerUnit(stage, UsdGeom.LinearUnits.meters)
         UsdGeom.SetStageUpAxis(stage, UsdGeom.Tokens.y)
         stage.SetTimeCodesPerSecond(take.fps)
@@ -39,30 +39,31 @@ class UsdStage:
         root = UsdGeom.Xform.Define(stage, "/take")
         Usd.ModelAPI(root).SetKind(Kind.Tokens.component)
         stage.SetDefaultPrim(root.GetPrim())
-        root.AddTransformOp().Set(_matrix(take.upright(), np.zeros(3)))
-        self.meshes = [_define_mesh(stage, folder, mesh) for mesh in take.meshes]
+        root.AddTransformOp().Set(matrix(take.upright(), np.zeros(3)))
+        self.meshes = [_define_mesh(stage, folder, mesh, parent) for mesh in take.meshes]
         _define_cameras(stage, take)
 
-    def set_frame(self, mesh: Any, frame: int, vertices: np.ndarray, normals: np.ndarray) -> None:
-        """Give a mesh its vertices `[V,3]` (metres, world) and unit normals `[V,3]` at a frame."""
+    def set_frame(self, mesh: Any, frame: int | None, vertices: np.ndarray, normals: np.ndarray) -> None:
+        """Give a mesh its vertices `[V,3]` (metres, world) and unit normals `[V,3]` at a frame, or for all (None)."""
+        time = Usd.TimeCode.Default() if frame is None else frame
         points = (vertices - self._origin).astype(np.float32)
-        mesh.GetPointsAttr().Set(Vt.Vec3fArray.FromNumpy(points), frame)
-        mesh.GetNormalsAttr().Set(Vt.Vec3fArray.FromNumpy(normals.astype(np.float32)), frame)
+        mesh.GetPointsAttr().Set(Vt.Vec3fArray.FromNumpy(points), time)
+        mesh.GetNormalsAttr().Set(Vt.Vec3fArray.FromNumpy(normals.astype(np.float32)), time)
         extent = np.stack([points.min(axis=0), points.max(axis=0)])
-        mesh.GetExtentAttr().Set(Vt.Vec3fArray.FromNumpy(extent), frame)
+        mesh.GetExtentAttr().Set(Vt.Vec3fArray.FromNumpy(extent), time)
 
     def save(self, path: Path) -> None:
         """Write the stage. Raises HeadfitError where that fails."""
         try:
-            self._stage.Export(str(path))
+            self.stage.Export(str(path))
         except Tf.ErrorException as error:
             raise HeadfitError(f"{path}: cannot be written; is the folder writable, and the disk not full?") from error
 
 
-def _define_mesh(stage: Any, folder: Path, sequence: MeshSequence) -> Any:
+def _define_mesh(stage: Any, folder: Path, sequence: MeshSequence, parent: str) -> Any:
     """The mesh of a sequence with everything but its points."""
     topology = sequence.topology
-    mesh = UsdGeom.Mesh.Define(stage, f"/take/{sequence.name}")
+    mesh = UsdGeom.Mesh.Define(stage, f"{parent}/{sequence.name}")
     mesh.CreateFaceVertexCountsAttr(Vt.IntArray.FromNumpy(np.full(len(topology.faces), 3, np.int32)))
     mesh.CreateFaceVertexIndicesAttr(Vt.IntArray.FromNumpy(topology.faces.ravel()))
     mesh.CreateSubdivisionSchemeAttr(UsdGeom.Tokens.none)
@@ -80,7 +81,7 @@ def _define_mesh(stage: Any, folder: Path, sequence: MeshSequence) -> Any:
     for index, part in enumerate(topology.part_names):
         faces = np.flatnonzero(topology.face_parts == index)
         if len(faces):
-            _subset(mesh, f"part_{_identifier(str(part))}", faces, "part")
+            _subset(mesh, f"part_{identifier(str(part))}", faces, "part")
     UsdShade.MaterialBindingAPI.Apply(mesh.GetPrim()).SetMaterialBindSubsetsFamilyType(UsdGeom.Tokens.partition)
     UsdGeom.Subset.SetFamilyType(mesh, "part", UsdGeom.Tokens.partition)
     return mesh
@@ -125,7 +126,7 @@ def _shader(stage: Any, path: str, identifier: str) -> Any:
 def _define_cameras(stage: Any, take: Take) -> None:
     UsdGeom.Scope.Define(stage, "/take/cameras")
     for index, camera in enumerate(take.cameras()):
-        path = f"/take/cameras/{_identifier(camera.id)}"
+        path = f"/take/cameras/{identifier(camera.id)}"
         if stage.GetPrimAtPath(path):  # two ids differ only in what USD allows in no name
             path += f"_{index}"
         _define_camera(UsdGeom.Camera.Define(stage, path), camera, take.origin)
@@ -142,15 +143,15 @@ def _define_camera(usd: Any, camera: Camera, origin: Float) -> None:
     usd.CreateVerticalApertureOffsetAttr(focal * (cy - camera.height / 2) / fy)
     usd.CreateClippingRangeAttr(Gf.Vec2f(0.01, 100.0))
     usd.GetPrim().SetDisplayName(camera.id)
-    usd.AddTransformOp().Set(_matrix(camera.R.T @ np.diag([1.0, -1.0, -1.0]), camera.centre - origin))
+    usd.AddTransformOp().Set(matrix(camera.R.T @ np.diag([1.0, -1.0, -1.0]), camera.centre - origin))
 
 
-def _identifier(name: str) -> str:
+def identifier(name: str) -> str:
     """A name that USD allows: ASCII letters, digits and underscores, no digit first (serial numbers keep theirs)."""
     return Tf.MakeValidIdentifier(f"_{name}" if name[:1].isdigit() else name)
 
 
-def _matrix(rotation: Float, translation: Float) -> Any:
+def matrix(rotation: Float, translation: Float) -> Any:
     """A transform of column vectors as USD's matrix, which transforms row vectors."""
     matrix = np.eye(4)
     matrix[:3, :3], matrix[3, :3] = rotation.T, translation

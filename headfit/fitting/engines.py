@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from headfit.errors import HeadfitError
 from headfit.files import one_line
 from headfit.fitting.config import RunArgs
-from headfit.fitting.shard import DRIVER, SHARDS, shard_folder, track_shard
+from headfit.fitting.shard import SHARDS, shard_folder, track_shard
 from headfit.fitting.windows import Shard
 
 #: Output of a shard's process, in its folder.
@@ -56,10 +56,11 @@ class LocalEngine:
     def start(self, run: Path, index: int, count: int) -> Job:
         log = shard_folder(run, Shard(index, count)) / LOG
         threads = str(max(1, len(os.sched_getaffinity(0)) // count))
-        environment = {"OMP_NUM_THREADS": threads, **os.environ, DRIVER: str(os.getpid())}
+        environment = {"OMP_NUM_THREADS": threads, **os.environ}
         words = [sys.executable, "-m", "headfit.fitting.shard", str(run), str(index), str(count)]
         with log.open("ab") as file:
-            return _LocalJob(subprocess.Popen(words, stdout=file, stderr=file, env=environment), log)
+            pipe = subprocess.PIPE  # never written to: it ends with this process, and the shard with it
+            return _LocalJob(subprocess.Popen(words, stdin=pipe, stdout=file, stderr=file, env=environment), log)
 
 
 class _LocalJob:

@@ -7,7 +7,6 @@ from dataclasses import asdict
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from pytorch_lightning.callbacks import Callback
 from tqdm import tqdm
 
@@ -15,6 +14,7 @@ from headfit.fitting.callbacks import fit_of, writer_of
 from headfit.fitting.face_evidence import FaceEvidence
 from headfit.fitting.harm import Harm, worst_change
 from headfit.fitting.module import HeadFit
+from headfit.fitting.rows import copy_of
 
 #: Entry of a checkpoint.
 KEY = "guard"
@@ -83,7 +83,7 @@ class Guard(Callback):
         if kept is None:  # made by an earlier version: the stage is judged from here on
             return
         self.harmful = [Harm(**harm) for harm in kept["harmful"]]
-        self._start, self._best = kept["start"], kept["best"]
+        self._start, self._best = _copied(kept["start"]), _copied(kept["best"])
         for harm in self.harmful:
             if harm.repeated:
                 _repeat(trainer, fit_of(pl_module), harm.stage)
@@ -110,8 +110,14 @@ class Guard(Callback):
 
 
 def _snapshot(fit: HeadFit, figures: dict[str, float]) -> dict[str, Any]:
-    state: dict[str, torch.Tensor] = fit.model.state_dict()
-    return {"figures": figures, "model": {name: value.detach().clone() for name, value in state.items()}}
+    return _copied({"figures": figures, "model": fit.model.state_dict()})
+
+
+def _copied(snapshot: dict[str, Any]) -> dict[str, Any]:
+    """A snapshot, or none, whose large tables are in files: a long take would fill the memory otherwise."""
+    if not snapshot:
+        return {}
+    return {**snapshot, "model": {name: copy_of(value) for name, value in snapshot["model"].items()}}
 
 
 def _repeat(trainer: pl.Trainer, fit: HeadFit, stage: str) -> None:

@@ -18,13 +18,20 @@ from headfit.raster import backend
 MAX_IN_MEMORY = 4 << 20
 
 
-def zeros(size: Sequence[int]) -> Tensor:
-    """A table of zeros `[F,...]`, float32; a large one is mapped to a temporary file (in TMPDIR) without a name."""
-    if 4 * np.prod(size) <= MAX_IN_MEMORY:
-        return torch.zeros(tuple(size))
+def zeros(size: Sequence[int], dtype: torch.dtype = torch.float32) -> Tensor:
+    """A table of zeros `[F,...]`; a large one is mapped to a temporary file (in TMPDIR) without a name."""
+    count = int(np.prod(size)) * dtype.itemsize
+    if count <= MAX_IN_MEMORY:
+        return torch.zeros(tuple(size), dtype=dtype)
     with TemporaryFile(prefix="headfit-") as file:
-        os.posix_fallocate(file.fileno(), 0, 4 * int(np.prod(size)))  # a full disk is an error here, not a crash later
-        return torch.from_numpy(np.memmap(file, np.float32, "w+", shape=tuple(size)))
+        os.posix_fallocate(file.fileno(), 0, count)  # a full disk is an error here, not a crash later
+        return torch.from_numpy(np.memmap(file, np.uint8, "w+", shape=(count,))).view(dtype).view(tuple(size))
+
+
+def copy_of(table: Tensor) -> Tensor:
+    """A copy without gradient on the same device; of a large table on the CPU in a temporary file, see `zeros`."""
+    table = table.detach()
+    return zeros(table.shape, table.dtype).copy_(table) if table.device.type == "cpu" else table.clone()
 
 
 class _Rows(torch.autograd.Function):

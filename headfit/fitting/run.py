@@ -259,7 +259,7 @@ def _checkpoint_to_continue(run: Path, config: FitConfig, args: RunArgs) -> Path
         HeadfitError: the folder holds a run that is not to be resumed, or one with other settings.
     """
     if args.resume:
-        _require_same_settings(run, config)
+        _require_same_settings(run, config, args)
         checkpoint = find_checkpoint(run)
         if checkpoint == run / PREVIOUS and is_first_process():
             (run / CHECKPOINT).unlink(missing_ok=True)  # damaged: it must not become the previous one
@@ -269,8 +269,13 @@ def _checkpoint_to_continue(run: Path, config: FitConfig, args: RunArgs) -> Path
     return None
 
 
-def _require_same_settings(run: Path, config: FitConfig) -> None:
-    saved = asdict(load_run_settings(run)[0])
+def _require_same_settings(run: Path, config: FitConfig, args: RunArgs) -> None:
+    known, began = load_run_settings(run)
+    if bool(began.workers) != bool(args.workers):
+        began_with = f"with --workers {began.workers}" if began.workers else "without --workers"
+        remedy = "with any number of workers" if began.workers else "without --workers"
+        raise HeadfitError(f"{run}: was begun {began_with}; resume it {remedy}, or start a new run")
+    saved = asdict(known)
     changed = [key for key, value in asdict(config).items() if saved[key] != value]
     if changed:
         raise HeadfitError(

@@ -13,7 +13,7 @@ import torch
 from headfit.capture.summary import CaptureSummary
 from headfit.errors import HeadfitError
 from headfit.files import damage_named, errors_in, read_json
-from headfit.fitting.checkpoints import find_checkpoint, load_checkpoint
+from headfit.fitting.checkpoints import CHECKPOINT, find_checkpoint, load_checkpoint
 from headfit.fitting.config import RunArgs
 from headfit.fitting.harm import Harm
 from headfit.fitting.model import FittedHead
@@ -63,6 +63,12 @@ def load_run(path: str | Path) -> Run:
         except RuntimeError as error:
             raise HeadfitError(f"does not fit this version of headfit; it was made by {made_by}") from error
     return Run(path, model, args)
+
+
+def is_current(run: Path, name: str) -> bool:
+    """Whether a file of a run folder is there, and not older than the last checkpoint."""
+    file, checkpoint = run / name, run / CHECKPOINT
+    return file.exists() and not (checkpoint.exists() and file.stat().st_mtime_ns < checkpoint.stat().st_mtime_ns)
 
 
 def model_state(checkpoint: dict[str, Any]) -> dict[str, torch.Tensor]:

@@ -20,7 +20,9 @@ from headfit.fitting.validation import validate_config
 CONFIG, RUN_ARGS = "config.yaml", "run.yaml"
 
 
-def load_settings(path: str | Path, overrides: Sequence[str] = ()) -> tuple[FitConfig, RunArgs]:
+def load_settings(
+    path: str | Path, overrides: Sequence[str] = (), resumed: Path | None = None
+) -> tuple[FitConfig, RunArgs]:
     """Read a YAML file and apply overrides such as `stages.rigid.steps=20`.
 
     Besides the fields of `FitConfig` and `RunArgs` the file may hold
@@ -28,10 +30,17 @@ def load_settings(path: str | Path, overrides: Sequence[str] = ()) -> tuple[FitC
             only those run, and each inherits from the stage of the same name.
         defaults: fields of a stage that every stage inherits.
 
+    Args:
+        path: the file.
+        overrides: settings by their dotted names.
+        resumed: a run folder, whose `RunArgs` are the defaults.
+
     Raises:
         HeadfitError: the file is missing or not YAML, or a key or value does not fit; the message names it.
     """
     raw = _read(Path(path))
+    if resumed and (resumed / RUN_ARGS).exists():
+        raw = _merged(_read(resumed / RUN_ARGS), raw)
     raw = _merged(raw, _parsed(overrides, raw))
     where = f"{path}" + (f" with {' '.join(overrides)}" if overrides else "")
     config, args = _typed(raw, where)

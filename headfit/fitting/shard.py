@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,8 @@ from headfit.interruption import Interrupted, signals_raise
 
 #: Folder of the shards in the run folder; and in a shard's the number of steps that it has done.
 SHARDS, PROGRESS = "shards", "progress"
-#: Environment variable: the process without which a shard must not go on.
-DRIVER = "HEADFIT_DRIVER"
+#: Exit status of a shard whose driver is gone.
+ORPHANED = 3
 #: A shard draws no pictures for TensorBoard.
 NEVER = 1_000_000
 
@@ -57,22 +58,28 @@ def track_shard(run: str, index: int, count: int) -> None:
 
 
 class _Progress(Callback):
-    """Writes the number of steps that are done, and stops when the driver has died, of which one on the same machine
-    cannot tell its shards."""
+    """Writes the number of steps that are done."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         write_atomically(self.file, str(trainer.global_step))
-        driver = os.environ.get(DRIVER)
-        if driver and os.getppid() != int(driver):
-            raise HeadfitError("the process that started this shard is gone; stopped")
+
+
+def _end_with_driver() -> None:
+    """End this process when its standard input ends: the driver holds the other side of that pipe, which the system
+    closes however the driver dies. As after any kill, the last checkpoint stays."""
+    os.read(sys.stdin.fileno(), 1)  # waits: nothing is ever written
+    print("headfit: the process that started this shard is gone; stopped", file=sys.stderr, flush=True)
+    os._exit(ORPHANED)
 
 
 def main() -> int:
-    """The process of a shard. Returns its exit status."""
+    """The process of a shard; it lives no longer than the one at the other end of its standard input. Returns its exit
+    status."""
     run, index, count = sys.argv[1:]
+    threading.Thread(target=_end_with_driver, name="driver", daemon=True).start()
     try:
         with signals_raise():
             track_shard(run, int(index), int(count))

@@ -128,5 +128,6 @@ def _gather(run: Path, plans: Sequence[Plan]) -> None:
         for name, value in state.items():
             if name.startswith(PREFIX) and entry_of(name.removeprefix(PREFIX)).scope == "frame":
                 value[plan.owned] = of_shard[name][plan.owned]
+        state[f"{PREFIX}visited"][plan.owned] = True  # a shard that ends with a window apart knows only that one
     checkpoint[GATHERED] = len(plans)
     keep_checkpoint(run, partial(torch.save, checkpoint))

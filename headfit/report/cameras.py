@@ -10,8 +10,8 @@ import torch
 from headfit.fitting.model import FittedHead
 from headfit.report.charts import Plot, Series, bar_chart
 from headfit.report.curves import STYLES
-from headfit.report.facts import RunFacts
-from headfit.report.markup import Section, folded, paragraph, row, table
+from headfit.report.facts import RunFacts, old_scores
+from headfit.report.markup import Section, folded, paragraph, row, table, warning
 from headfit.report.summary import text
 from headfit.types import Float
 
@@ -33,7 +33,7 @@ def cameras_section(runs: Sequence[RunFacts]) -> Section:
         series = [Series(f.name, of_run, style) for f, of_run, style in zip(runs, values, STYLES, strict=False)]
         if any(np.isfinite(of_run).any() for of_run in values):
             charts.append(bar_chart(Plot(title, names, series, zero=zero)))
-    return Section("Cameras", [row(charts), *(_table(facts) for facts in runs)])
+    return Section("Cameras", [*map(warning, old_scores(runs)), row(charts), *(_table(facts) for facts in runs)])
 
 
 def _scores(facts: RunFacts, cameras: Sequence[str], score: str) -> Float:

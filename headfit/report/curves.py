@@ -10,8 +10,8 @@ from torch import Tensor
 
 from headfit.export.motion import HeadMotion
 from headfit.report.charts import Plot, Series, line_chart
-from headfit.report.facts import RunFacts
-from headfit.report.markup import Section, paragraph, row
+from headfit.report.facts import RunFacts, old_scores
+from headfit.report.markup import Section, paragraph, row, warning
 from headfit.types import Float
 
 #: Styles of the first and the second run.
@@ -33,7 +33,8 @@ RESIDUALS = (
 def frames_section(runs: Sequence[RunFacts]) -> Section:
     """Residuals of each frame; with one run also those of its worst view, and millimetres where there is truth."""
     frames = runs[0].frames
-    blocks = []
+    blocks: list[str] = []
+    notes: list[str] = []
     for column, title, worst in RESIDUALS:
         medians = [facts.by_frame(column, np.median, frames) for facts in runs]
         curves = [Series(f.name, values, style) for f, values, style in zip(runs, medians, STYLES, strict=False)]
@@ -48,9 +49,11 @@ def frames_section(runs: Sequence[RunFacts]) -> Section:
     if any(np.isfinite(values).any() for values in truth):
         curves = [Series(f.name, values, style) for f, values, style in zip(runs, truth, STYLES, strict=False)]
         blocks.append(line_chart(Plot("distance to the true surface, median, mm", frames, curves)))
+        notes += map(warning, old_scores(runs))
     missing = [frame for facts in runs[1:] for frame in facts.frames if frame not in set(frames)]
-    note = [paragraph(f"{len(missing)} frames are only in {runs[-1].name} and not drawn.")] if missing else []
-    return Section("Frames", [row(blocks), *note])
+    if missing:
+        notes.append(paragraph(f"{len(missing)} frames are only in {runs[-1].name} and not drawn."))
+    return Section("Frames", [row(blocks), *notes])
 
 
 def _distance_by_frame(facts: RunFacts, frames: Sequence[str]) -> Float:

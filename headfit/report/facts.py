@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,7 @@ from headfit.evaluate.health import HEALTH
 from headfit.evaluate.report import METRICS
 from headfit.evaluate.residuals import VIEWS
 from headfit.files import read_json
-from headfit.fitting.run_folder import ENVIRONMENT, TENSORBOARD, Run
+from headfit.fitting.run_folder import ENVIRONMENT, TENSORBOARD, Run, is_current
 from headfit.report.training import StageLog, read_training
 from headfit.types import Float
 
@@ -30,6 +30,7 @@ class RunFacts:
         health: content of health.json.
         views: columns of views.json, see `ViewResiduals.save`.
         scores: content of metrics.json; empty when the run was not scored.
+        has_old_scores: whether these are of an earlier state of the fit than its last checkpoint.
         environment: versions and the state of the source tree.
         stages: what TensorBoard's events say of the stages.
     """
@@ -40,6 +41,7 @@ class RunFacts:
     health: dict[str, Any]
     views: dict[str, list[Any]]
     scores: dict[str, Any]
+    has_old_scores: bool
     environment: dict[str, Any]
     stages: list[StageLog]
 
@@ -53,6 +55,7 @@ class RunFacts:
             health=read_json(run.path / HEALTH),
             views=read_json(run.path / VIEWS),
             scores=_read_if_there(run.path / METRICS),
+            has_old_scores=(run.path / METRICS).exists() and not is_current(run.path, METRICS),
             environment=_read_if_there(run.path / ENVIRONMENT),
             stages=read_training(run.path / TENSORBOARD),
         )
@@ -102,6 +105,16 @@ class RunFacts:
             if value is not None:
                 return float(value)
         return float("nan")
+
+
+def old_scores(runs: Sequence[RunFacts]) -> list[str]:
+    """What to say wherever scores are shown: which runs have old ones."""
+    return [
+        f"{facts.name}: the scores ({METRICS}) are older than the last checkpoint and not those of this fit. "
+        "Run `headfit evaluate` on the run, then make the report again."
+        for facts in runs
+        if facts.has_old_scores
+    ]
 
 
 def _read_if_there(path: Path) -> dict[str, Any]:

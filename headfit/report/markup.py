@@ -37,6 +37,11 @@ def paragraph(text: str) -> str:
     return f"<p>{escape(text)}</p>"
 
 
+def warning(text: str) -> str:
+    """A paragraph of plain text that stands out."""
+    return f'<div class="verdict">{paragraph(text)}</div>'
+
+
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table of plain text; the first column names the rows. "" when there are no rows."""
     body = [

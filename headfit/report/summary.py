@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from headfit.evaluate.health import MAX_LISTED
-from headfit.report.facts import RunFacts
-from headfit.report.markup import Section, listing, paragraph, table
+from headfit.report.facts import RunFacts, old_scores
+from headfit.report.markup import Section, listing, paragraph, table, warning
 
 #: Maximum number of skipped files of a kind that are named.
 MAX_FILES = 200
@@ -34,6 +34,7 @@ def verdict_section(runs: Sequence[RunFacts]) -> Section:
         blocks.append(listing("Frames with high residuals", [_frame(row) for row in health["frames"]], MAX_LISTED))
         off = [_camera(row) for row in health["cameras"] if row["off"]]
         blocks.append(listing("Cameras that look off", off, MAX_LISTED) + "</div>")
+    blocks += map(warning, old_scores(runs))
     blocks.append(table(["", *(facts.name for facts in runs)], _figures(runs)))
     return Section("Verdict", blocks + ([] if all(facts.scores for facts in runs) else [paragraph(HOW_TO_SCORE)]))
 
@@ -109,7 +110,8 @@ def labels_section(runs: Sequence[RunFacts]) -> Section:
             [[part, *(text(rows.get(part, {}).get(c), 2) for c in columns for rows in distances)] for part in parts],
         )
     )
-    return Section("Labels and distances", [block for block in blocks if block])
+    shown = [block for block in blocks if block]
+    return Section("Labels and distances", [*map(warning, old_scores(runs)), *shown] if shown else [])
 
 
 def skipped_section(runs: Sequence[RunFacts]) -> Section:

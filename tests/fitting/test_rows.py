@@ -1,6 +1,7 @@
 """Rows of the tables with one row per frame, their sparse gradients, and the memory of a frame."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import torch
 
@@ -9,6 +10,7 @@ from headfit.capture.summary import CaptureSummary
 from headfit.capture.world import WorldFrame
 from headfit.fitting.config import FitConfig
 from headfit.fitting.groups import entry_of, parameter_groups
+from headfit.fitting.guard import _snapshot
 from headfit.fitting.model import FittedHead
 from headfit.fitting.optimizer import FitAdam
 from headfit.fitting.rows import dense, rows_of, zeros
@@ -73,13 +75,29 @@ def test_the_backward_pass_keeps_nothing_of_frames_that_a_step_does_not_draw():
         assert table.grad is not None and table.grad.is_sparse and table.grad._values().shape[0] == 2
 
 
-def test_a_large_table_is_a_file_and_counts_as_memory_only_where_it_is_used():
-    def anonymous() -> int:
-        text = Path("/proc/self/status").read_text()
-        return 1024 * next(int(line.split()[1]) for line in text.splitlines() if line.startswith("RssAnon"))
+def anonymous() -> int:
+    """Bytes of memory of this process that are no pages of files."""
+    text = Path("/proc/self/status").read_text()
+    return 1024 * next(int(line.split()[1]) for line in text.splitlines() if line.startswith("RssAnon"))
 
+
+def test_a_large_table_is_a_file_and_counts_as_memory_only_where_it_is_used():
     before = anonymous()
     table = zeros((10000, 200, 3))
     assert (table == 0).all() and table.nbytes == 24_000_000
     table[77] = 1.0
     assert table.sum() == 600 and anonymous() - before < 12_000_000
+    flags = zeros((10000, 1000), torch.bool)
+    flags[7, 5] = True
+    assert flags.shape == (10000, 1000) and flags.sum() == 1
+
+
+def test_the_state_that_a_guard_keeps_of_a_long_take_is_in_files():
+    model = model_of(10_000)
+    before = anonymous()
+    kept = _snapshot(SimpleNamespace(model=model), {})["model"]
+    assert anonymous() - before < 10_000_000 < sum(value.nbytes for value in kept.values()) / 2
+    assert all(torch.equal(value, kept[name]) for name, value in model.state_dict().items())
+    with torch.no_grad():
+        model.geometry.detail_mm[5] = 1.0
+    assert not kept["geometry.detail_mm"].any()

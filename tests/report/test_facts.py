@@ -1,5 +1,6 @@
 """What a report reads from a run folder, on made-up files."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,6 +9,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from headfit.report.curves import frames_section
 from headfit.report.facts import RunFacts
+from headfit.report.summary import labels_section, verdict_section
 from headfit.report.training import read_training
 
 VIEWS = {
@@ -21,9 +23,19 @@ VIEWS = {
 
 
 def facts(frames: str, name: str = "run", **scores) -> RunFacts:
-    capture = SimpleNamespace(frames=list(frames))
-    run = SimpleNamespace(model=SimpleNamespace(capture=capture))
-    return RunFacts(name, False, run, health={}, views=VIEWS, scores=scores, environment={}, stages=[])
+    capture = SimpleNamespace(frames=list(frames), cameras=[])
+    run = SimpleNamespace(model=SimpleNamespace(capture=capture, config=SimpleNamespace(hold_out=[])))
+    floor = {"head_iou": 0.9, "landmark_error": 0.01}
+    health = {"verdict": "good", "floor": floor, "views": 4, "frames": [], "cameras": []}
+    kept = {
+        "health": health,
+        "views": VIEWS,
+        "scores": scores,
+        "has_old_scores": False,
+        "environment": {},
+        "stages": [],
+    }
+    return RunFacts(name, False, run, **kept)
 
 
 def test_residuals_are_reduced_over_the_views_of_a_frame_and_of_a_camera():
@@ -41,6 +53,14 @@ def test_a_second_run_is_drawn_at_the_frames_of_the_first():
     html = frames_section([facts("ab", "one"), facts("abcd", "two")]).html()
     assert "2 frames are only in two and not drawn." in html
     assert ">b\none: -\ntwo: -</title>" in html and "\ntwo: 0.7" not in html
+
+
+@pytest.mark.parametrize("section", [verdict_section, labels_section, frames_section])
+def test_old_scores_are_marked_wherever_they_are_shown(section):
+    scores = {"iou": {"lips": 0.9}, "distances": {"all": {"median_mm": 0.3, "by_frame_mm": {"a": 0.3}}}}
+    new, mark = facts("ab", "new", **scores), "the scores (metrics.json) are older than the last checkpoint"
+    html = section([new, replace(new, name="old", has_old_scores=True)]).html()
+    assert f"old: {mark}" in html and f"new: {mark}" not in html
 
 
 def test_the_score_of_a_camera_is_found_among_held_out_and_trained_ones():

@@ -1,6 +1,7 @@
 """`headfit report`: one file, with everything in it, of one run or of two."""
 
 import json
+import os
 import re
 import shutil
 from dataclasses import replace
@@ -13,6 +14,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from headfit.cli import main
 from headfit.evaluate.health import HEALTH
+from headfit.evaluate.report import METRICS
+from headfit.fitting.checkpoints import CHECKPOINT
 from headfit.fitting.config import RunArgs
 from headfit.fitting.run_folder import load_run
 from headfit.fitting.summaries import FIGURES
@@ -163,6 +166,14 @@ def test_the_worst_view_is_where_the_head_is_off(both, runs):
     assert views[0].frame == "000002" and views[0].why.startswith("wrong labels 0.") and "highest" in views[0].why
     assert len({(view.frame, view.camera) for view in views}) == len(views)
     assert facts.by_frame("wrong_labels", max, facts.frames).argmax() == 2
+
+
+def test_scores_from_before_the_last_checkpoint_are_known_to_be_old(both, runs):
+    metrics = runs[1] / METRICS
+    for age, is_old in ((0, False), (3600 * 10**9, True)):
+        time = (runs[1] / CHECKPOINT).stat().st_mtime_ns - age
+        os.utime(metrics, ns=(time, time))
+        assert RunFacts.read(load_run(runs[1]), "off", is_compared=False).has_old_scores == is_old
 
 
 def test_a_capture_that_is_gone_is_named(runs, tmp_path, capsys):

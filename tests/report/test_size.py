@@ -65,6 +65,7 @@ def made_up_run(folder: Path) -> RunFacts:
             "pictures": {"training": {**score, "cameras": dict.fromkeys(ids, score)}},
             "distances": {"all": {"by_frame_mm": dict(zip(frames, RNG.uniform(0.3, 0.5, FRAMES), strict=True))}},
         },
+        has_old_scores=True,
         environment={},
         stages=[
             StageLog(stage, list(range(STEPS)), 1e4, {term: RNG.uniform(size=STEPS) for term in TERMS})
