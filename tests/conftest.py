@@ -21,6 +21,14 @@ def no_deterministic_mode() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
+def small_head(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A head file for fits whose time matters and whose numbers do not: it halves that of a tiny fit."""
+    from tests.support.small_head import write_small_head
+
+    return write_small_head(tmp_path_factory.mktemp("head") / "small.npz")
+
+
+@pytest.fixture(scope="session")
 def real_capture() -> Path:
     """The capture `ict_talk_a` of $HEADFIT_CAPTURES, or of ../shared/captures; skips where it is not."""
     beside = Path(__file__).parents[2] / "shared" / "captures"

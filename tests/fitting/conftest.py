@@ -1,4 +1,4 @@
-"""A tiny synthetic capture, and settings that run through every kind of stage in seconds."""
+"""A tiny synthetic capture of a small head, and settings that run through every kind of stage in seconds."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ import pytest
 
 from headfit.fitting.config import FitConfig, RunArgs
 from headfit.fitting.settings import load_config
+from headfit.head import load
 from headfit.synth import synthesize
 
 SETTINGS = """
@@ -31,16 +32,16 @@ stages:
 
 
 @pytest.fixture(scope="session")
-def capture_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def capture_path(small_head: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("synth") / "capture"
-    synthesize(out, cameras=3, frames=2, width=60, height=80, seed=1)
+    synthesize(out, cameras=3, frames=2, width=60, height=80, seed=1, head=load(small_head))
     return out
 
 
 @pytest.fixture(scope="session")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def settings(small_head: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("config") / "tiny.yaml"
-    path.write_text(SETTINGS)
+    path.write_text(f"head: {small_head}\n{SETTINGS}")
     return path
 
 

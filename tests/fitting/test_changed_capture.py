@@ -88,12 +88,12 @@ def test_a_run_is_not_resumed_on_another_capture(moved, change, told):
     edit(capture, change)
     args = RunArgs(capture=str(capture), out=str(run), resume=True)
     with pytest.raises(HeadfitError, match=f"has changed since the run began: .*{told}"):
-        fit(load_run(run).model.config, args)
+        fit(load_config(run / "config.yaml"), args)
 
 
 def test_a_run_is_resumed_on_a_capture_that_moved(moved):
     run, capture = moved
-    config = load_run(run).model.config
+    config = load_config(run / "config.yaml")
     assert fit(config, RunArgs(capture=str(capture), out=str(run), resume=True)).path == run
 
 

@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -13,9 +14,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from headfit import cli
 from headfit.errors import HeadfitError
+from headfit.files import describe
 from headfit.fitting.callbacks import KeepLast, WholeFileIO
 from headfit.fitting.checkpoints import CHECKPOINT, checkpoint_step
 from headfit.fitting.lock import LOCK, locked
@@ -23,13 +26,8 @@ from headfit.fitting.module import HeadFit
 from headfit.fitting.run import fit
 from headfit.fitting.run_folder import load_run
 from headfit.interruption import Interrupted, raise_if_asked, signals_raise
+from tests.support.slow_fit import FROM, SLOW_FIT
 
-#: `headfit` with slow steps, so that a signal falls between two checkpoints.
-SLOW = (
-    "import time, sys; from headfit.fitting.module import HeadFit; from headfit.cli import main\n"
-    "HeadFit.on_before_zero_grad = lambda self, _: (self.model.geometry.clamp(), time.sleep(0.3))\n"
-    "sys.exit(main(sys.argv[1:]))"
-)
 #: The progress bar, before its first step and later.
 PROGRESS = re.compile(r"^(fit: \w+: +|health: +|) *\d+%\|.*\| \d+/\d+ \[.*\] *$")
 
@@ -48,7 +46,7 @@ def logged_steps(run: Path) -> list[int]:
 def test_a_signal_ends_a_fit_with_a_message_and_a_good_checkpoint(args, settings, capture_path, signum, status, name):
     words = ["--capture", str(capture_path), "--out", args.out]
     process = subprocess.Popen(
-        [sys.executable, "-c", SLOW, "fit", *words, "--config", str(settings)],
+        [sys.executable, "-c", SLOW_FIT, "fit", *words, "--config", str(settings)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -57,7 +55,7 @@ def test_a_signal_ends_a_fit_with_a_message_and_a_good_checkpoint(args, settings
     run = Path(args.out)
     deadline = time.monotonic() + 120
     while process.poll() is None and time.monotonic() < deadline:
-        if (run / CHECKPOINT).exists() and checkpoint_step(run / CHECKPOINT) == 6:
+        if (run / CHECKPOINT).exists() and checkpoint_step(run / CHECKPOINT) == FROM:
             break
         time.sleep(0.05)
     time.sleep(0.45)  # into the next chunk
@@ -67,7 +65,7 @@ def test_a_signal_ends_a_fit_with_a_message_and_a_good_checkpoint(args, settings
     message = err.replace("\r", "\n").splitlines()[-1]
     assert process.returncode == status, err
     assert "Traceback" not in err and "fitted" not in out
-    assert message.startswith(f"headfit: error: stopped by {name}. The checkpoint of step 6 is kept")
+    assert message.startswith(f"headfit: error: stopped by {name}. The checkpoint of step {FROM} is kept")
     assert message.endswith(f"Continue with: headfit fit --capture {capture_path} --out {run} --resume")
     assert not (run / LOCK).exists() and load_run(run)
     assert cli.main(["fit", *words, "--resume"]) == 0
@@ -128,16 +126,16 @@ def test_a_full_disk_stops_a_fit_that_can_be_resumed(config, args, monkeypatch):
     assert logged_steps(fit(config, replace(args, resume=True)).path) == list(range(10))
 
 
-def test_checkpoints_are_limited_by_the_system_and_the_file_is_named(tmp_path):
-    script = (
-        "import resource, torch; from pathlib import Path; from headfit.fitting.callbacks import WholeFileIO\n"
-        "from headfit.files import describe\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (10000, 10000))\n"
-        "try: WholeFileIO().save_checkpoint({'x': torch.zeros(10000)}, Path('big.ckpt'))\n"
-        "except OSError as error: print(describe(error))"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, timeout=120)
-    assert done.stdout.startswith("big.ckpt: File too large; "), done.stderr
+def test_checkpoints_are_limited_by_the_system_and_the_file_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
+    try:
+        with pytest.raises(OSError) as stopped:
+            WholeFileIO().save_checkpoint({"x": torch.zeros(10_000)}, Path("big.ckpt"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert describe(stopped.value).startswith("big.ckpt: File too large; ")
 
 
 def test_a_second_fit_in_the_folder_is_refused(config, args, monkeypatch):

@@ -21,10 +21,10 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def head_yaml(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The outside of the default head as a plain OBJ: landmarks, eyes and lips by name, one joint without effect."""
+def head_yaml(small_head: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The outside of the small head as a plain OBJ: landmarks, eyes and lips by name, one joint without effect."""
     folder = tmp_path_factory.mktemp("head")
-    ours = load("default")
+    ours = load(small_head)
     with torch.no_grad():
         vertices = ours(
             torch.zeros(len(ours.identity_basis)),

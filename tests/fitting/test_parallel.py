@@ -10,19 +10,17 @@ import torch
 from headfit.capture.sampler import share_of
 from headfit.errors import HeadfitError
 from headfit.fitting.checkpoints import CHECKPOINT
+from headfit.fitting.config import RunArgs
 from headfit.fitting.run import fit
-from headfit.fitting.settings import load_settings
+from headfit.fitting.settings import load_config, load_settings
 
 pytestmark = pytest.mark.slow
 
 
-def run(capture: Path, settings: Path, out: Path, *words: str) -> dict[str, torch.Tensor]:
-    """The parameters after `headfit fit`, in a process of its own; its children are Lightning's."""
-    command = [sys.executable, "-m", "headfit.cli", "fit", "--capture", str(capture), "--out", str(out)]
-    done = subprocess.run([*command, "--config", str(settings), *words], capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.count("fitted:") == done.stdout.count("health:") == 1
-    return torch.load(out / CHECKPOINT, weights_only=False)["state_dict"]
+def parameters(out: Path) -> dict[str, torch.Tensor]:
+    """The parameters after a fit."""
+    state: dict[str, torch.Tensor] = torch.load(out / CHECKPOINT, weights_only=False)["state_dict"]
+    return state
 
 
 def losses(out: Path) -> dict[str, list[float]]:
@@ -35,9 +33,14 @@ def losses(out: Path) -> dict[str, list[float]]:
 
 def test_two_processes_make_the_steps_of_one(capture_path, settings, tmp_path):
     """The first stage has two frames of two views; the second has one frame of three views, shared unevenly."""
-    words = ["stages.photo.frames_per_step=1", "stages.photo.views_per_frame=3"]
-    one = run(capture_path, settings, tmp_path / "one", *words)
-    two = run(capture_path, settings, tmp_path / "two", *words, "--trainer.devices", "2")
+    overrides = ["head=default", "stages.photo.frames_per_step=1", "stages.photo.views_per_frame=3"]
+    fit(load_config(settings, overrides), RunArgs(capture=str(capture_path), out=str(tmp_path / "one")))
+    words = ["--capture", str(capture_path), "--out", str(tmp_path / "two"), "--config", str(settings), *overrides]
+    command = [sys.executable, "-m", "headfit.cli", "fit", *words, "--trainer.devices", "2"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.count("fitted:") == done.stdout.count("health:") == 1
+    one, two = parameters(tmp_path / "one"), parameters(tmp_path / "two")
     expected, found = losses(tmp_path / "one"), losses(tmp_path / "two")
     assert expected.keys() == found.keys()
     for tag, values in expected.items():

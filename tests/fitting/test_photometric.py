@@ -1,7 +1,5 @@
 """Parameters that the photometric term moves, and those that it must not move."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 
@@ -19,7 +17,7 @@ pytestmark = pytest.mark.slow
 def module(tmp_path_factory, settings):
     folder = tmp_path_factory.mktemp("photometric")
     synthesize(folder / "capture", cameras=3, frames=3, width=144, height=192, seed=2)
-    config = replace(load_config(settings), texture_size=512)
+    config = load_config(settings, ["head=default", "texture_size=512"])
     return true_fit(config, RunArgs(capture=str(folder / "capture"), out=str(folder / "run")))
 
 

@@ -18,10 +18,12 @@ from headfit.capture import open_capture
 from headfit.errors import HeadfitError
 from headfit.evaluate.health import report_health
 from headfit.fitting.checkpoints import CHECKPOINT, PREVIOUS
+from headfit.fitting.config import FitConfig
 from headfit.fitting.module import HeadFit
 from headfit.fitting.run import fit
 from headfit.fitting.run_folder import load_run
 from headfit.fitting.terms import TERMS
+from tests.support.slow_fit import FROM, SLOW_FIT
 
 pytestmark = pytest.mark.slow
 
@@ -37,6 +39,18 @@ def last_losses(run: Path) -> dict[str, float]:
 
 def saved_state(run: Path) -> dict[str, torch.Tensor]:
     return torch.load(run / CHECKPOINT, weights_only=False)["state_dict"]
+
+
+def assert_equal(run: Path, other: Path) -> None:
+    """Two run folders hold the same numbers, to the bit."""
+    assert last_losses(run) == last_losses(other)
+    one, two = saved_state(run), saved_state(other)
+    assert [name for name in one if not torch.equal(one[name], two[name])] == []
+
+
+def as_finished(config: FitConfig) -> FitConfig:
+    """The settings of the run `finished`."""
+    return replace(config, hold_out=["cam01"])
 
 
 def test_a_run_leaves_what_the_readme_names(finished):
@@ -83,50 +97,40 @@ def test_a_checkpoint_of_another_version_is_named(finished, tmp_path):
         load_run(other)
 
 
-def test_a_killed_run_resumes_to_the_same_numbers(config, args, settings, capture_path):
+def test_a_killed_run_resumes_to_the_same_numbers(config, args, settings, capture_path, finished):
     """Killed with SIGKILL inside the second stage, then resumed, and compared with an uninterrupted run."""
-    whole = fit(config, replace(args, out=args.out + "-whole"))
-    words = ["--capture", str(capture_path), "--out", args.out]
+    words = ["--capture", str(capture_path), "--out", args.out, "--hold-out", "cam01"]
     log = Path(args.out + ".log")
-    script = (  # slow steps, so that the kill falls between two checkpoints
-        "import time, sys; from headfit.fitting.module import HeadFit; from headfit.cli import main\n"
-        "HeadFit.on_before_zero_grad = lambda self, _: (self.model.geometry.clamp(), time.sleep(0.3))\n"
-        "main(sys.argv[1:])"
-    )
     with open(log, "w") as stderr:
         process = subprocess.Popen(
-            [sys.executable, "-c", script, "fit", *words, "--config", str(settings)],
+            [sys.executable, "-c", SLOW_FIT, "fit", *words, "--config", str(settings)],
             stderr=stderr,
             start_new_session=True,
         )
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline and process.poll() is None:
-            if (Path(args.out) / CHECKPOINT).exists() and _step(Path(args.out)) == 6:
+            if (Path(args.out) / CHECKPOINT).exists() and _step(Path(args.out)) == FROM:
                 time.sleep(0.4)  # into the next chunk
                 break
             time.sleep(0.05)
         assert process.poll() is None, log.read_text()
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    assert _step(Path(args.out)) == 6, "killed in the middle of the stage of steps 4 to 9"
-    resumed = fit(config, replace(args, resume=True))
-    assert last_losses(resumed.path) == last_losses(whole.path)
-    expected, found = saved_state(whole.path), saved_state(resumed.path)
-    assert [name for name in expected if not torch.equal(expected[name], found[name])] == []
+    assert _step(Path(args.out)) == FROM, "killed in the middle of the stage of steps 4 to 9"
+    resumed = fit(as_finished(config), replace(args, resume=True))
+    assert_equal(resumed.path, finished)
 
 
-def test_a_torn_checkpoint_gives_way_to_the_one_before_it(config, args, capsys):
-    whole = fit(config, replace(args, out=args.out + "-whole"))
-    torn = fit(config, args)
-    last = torn.path / CHECKPOINT
+def test_a_torn_checkpoint_gives_way_to_the_one_before_it(config, args, finished, capsys):
+    torn, config = Path(args.out), as_finished(config)
+    shutil.copytree(finished, torn)
+    last = torn / CHECKPOINT
     last.write_bytes(last.read_bytes()[: last.stat().st_size // 2])
     resumed = fit(config, replace(args, resume=True))
     assert "last.ckpt is damaged" in capsys.readouterr().err
-    assert last_losses(resumed.path) == last_losses(whole.path)
-    expected, found = saved_state(whole.path), saved_state(resumed.path)
-    assert [name for name in expected if not torch.equal(expected[name], found[name])] == []
+    assert_equal(resumed.path, finished)
     for name in (CHECKPOINT, PREVIOUS):
-        (torn.path / name).write_bytes(b"PK")
+        (torn / name).write_bytes(b"PK")
     with pytest.raises(HeadfitError, match="no intact checkpoint before it"):
         fit(config, replace(args, resume=True))
 
@@ -211,7 +215,5 @@ def test_a_capture_that_does_not_show_where_the_head_is(config, args, capture_pa
         fit(config, replace(args, capture=str(bare)))
 
 
-def test_two_runs_of_one_seed_are_bit_identical(config, args):
-    first, second = (fit(config, replace(args, out=f"{args.out}-{number}")) for number in (1, 2))
-    one, two = saved_state(first.path), saved_state(second.path)
-    assert [name for name in one if not torch.equal(one[name], two[name])] == []
+def test_two_runs_of_one_seed_are_bit_identical(config, args, finished):
+    assert_equal(fit(as_finished(config), args).path, finished)

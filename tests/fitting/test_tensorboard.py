@@ -45,14 +45,14 @@ def test_the_pictures_of_a_fit_are_the_steps_of_one_tag(events):
 
 
 @pytest.mark.slow
-def test_settings_are_the_hyperparameters(events, finished):
+def test_settings_are_the_hyperparameters(events, small_head):
     (text,) = events.Tensors("settings/text_summary")
     assert "stages.photo.rates.texture: 0.01" in text.tensor_proto.string_val[0].decode()
     tags = (metadata.SESSION_START_INFO_TAG, metadata.EXPERIMENT_TAG)
     start, experiment = (events.SummaryMetadata(tag).plugin_data.content for tag in tags)
     hparams = metadata.parse_session_start_info_plugin_data(start).hparams
     assert hparams["seed"].number_value == 0 and hparams["stages.photo.weights.mask"].number_value == 1
-    assert hparams["hold_out"].string_value == "cam01" and hparams["head"].string_value == "default"
+    assert hparams["hold_out"].string_value == "cam01" and hparams["head"].string_value == str(small_head)
     known = {info.name.tag for info in metadata.parse_experiment_plugin_data(experiment).metric_infos}
     assert known == set(FIGURES)
 

@@ -33,7 +33,7 @@ def open_mouth(settings: Path) -> FittedHead:
     K = np.array([[320.0, 0, SIZE / 2], [0, 320, SIZE / 2], [0, 0, 1]])
     camera = Camera("front", SIZE, SIZE, K, R, -R @ (lips + np.array([0, 0, 0.4])))
     summary = CaptureSummary("", ["0"], 25.0, [camera], {}, WorldFrame.identity())
-    model = FittedHead.build(load_config(settings), summary)
+    model = FittedHead.build(load_config(settings, ["head=default"]), summary)
     with torch.no_grad():
         model.geometry.joints_scaled[0, head.joint_names.index("jaw"), 0] = 0.4
     return model

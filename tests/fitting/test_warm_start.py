@@ -44,7 +44,7 @@ def captures(tmp_path_factory) -> tuple[Path, Path]:
 def true_person(captures, settings, tmp_path_factory) -> Path:
     """A run folder whose parameters are those that the capture was made with."""
     run = tmp_path_factory.mktemp("person") / "run"
-    model = fit(load_config(settings), RunArgs(capture=str(captures[0]), out=str(run))).model
+    model = fit(load_config(settings, ["head=default"]), RunArgs(capture=str(captures[0]), out=str(run))).model
     p = model.geometry
     with torch.no_grad():
         for parameter in (p.placement_scaled, p.offset_field, p.log_scale):

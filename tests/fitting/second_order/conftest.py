@@ -8,12 +8,16 @@ from headfit.fitting.config import RunArgs
 from headfit.fitting.module import HeadFit
 from headfit.fitting.observation import Observation
 from headfit.fitting.settings import load_config
+from headfit.synth import synthesize
 from tests.support.true_fit import true_fit
 
 
 @pytest.fixture(scope="package")
-def true_module(capture_path, settings) -> HeadFit:
-    module = true_fit(load_config(settings), RunArgs(capture=str(capture_path), out="unused"))
+def true_module(settings, tmp_path_factory) -> HeadFit:
+    """Of the default head: gloss differs between a vertex and a pixel by the size of a face."""
+    capture = tmp_path_factory.mktemp("second_order") / "capture"
+    synthesize(capture, cameras=3, frames=2, width=60, height=80, seed=1)
+    module = true_fit(load_config(settings, ["head=default"]), RunArgs(capture=str(capture), out="unused"))
     for parameter in module.model.parameters():
         parameter.requires_grad_(False)
     return module
