@@ -14,6 +14,7 @@ from headfit.evaluate.residuals import VIEWS
 from headfit.fitting.config import FitConfig, RunArgs
 from headfit.fitting.run_folder import Run
 from headfit.fitting.settings import load_config
+from headfit.head import load
 from headfit.synth import synthesize
 from tests.support.true_fit import true_fit
 
@@ -40,13 +41,15 @@ stages:
 
 
 @pytest.fixture(scope="module")
-def capture(tmp_path_factory) -> Path:
+def capture(small_head, tmp_path_factory) -> Path:
+    """A capture, and settings in its folder."""
     out = tmp_path_factory.mktemp("health") / "capture"
-    synthesize(out, cameras=5, frames=3, width=96, height=128, seed=3)
+    synthesize(out, cameras=5, frames=3, width=96, height=128, seed=3, head=load(small_head))
     # 44 steps find the head by its whole outline, so its painted hair counts as skin.
     manifest = json.loads((out / "capture.json").read_text())
     manifest["classes"] = {k: "skin" if name == "hair" else name for k, name in manifest["classes"].items()}
     (out / "capture.json").write_text(json.dumps(manifest))
+    (out / "stages.yaml").write_text(f"head: {small_head}\n{STAGES}")
     return out
 
 
@@ -57,8 +60,7 @@ def copy(capture, tmp_path) -> Path:
 
 
 def settings(capture: Path, folder: Path) -> tuple[FitConfig, RunArgs]:
-    (folder / "stages.yaml").write_text(STAGES)
-    return load_config(folder / "stages.yaml"), RunArgs(capture=str(capture), out=str(folder / "run"))
+    return load_config(capture / "stages.yaml"), RunArgs(capture=str(capture), out=str(folder / "run"))
 
 
 def true_health(capture: Path, folder: Path, shift: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> Health:
@@ -124,9 +126,8 @@ def test_a_fit_with_a_wrong_camera_and_a_torn_image_says_so(copy, tmp_path, caps
     move_principal_point(copy, 1, 4.0)
     torn = copy / "images/cam04/000002.png"
     torn.write_bytes(torn.read_bytes()[:300])
-    (tmp_path / "stages.yaml").write_text(STAGES)
     run = tmp_path / "run"
-    words = ["--capture", str(copy), "--out", str(run), "--config", str(tmp_path / "stages.yaml")]
+    words = ["--capture", str(copy), "--out", str(run), "--config", str(copy / "stages.yaml")]
     assert main(["fit", *words]) == 0
     saved = json.loads((run / HEALTH).read_text())
     assert set(saved) == set(Health.__dataclass_fields__)

@@ -34,6 +34,7 @@ from headfit.fitting.run_folder import Run, load_run
 from headfit.fitting.settings import load_config
 from headfit.fitting.smooth_offsets import block_of_inverse
 from headfit.fitting.warm_start import inherit_settings, load_person
+from headfit.head import load
 from headfit.synth import synthesize
 from tests.support.pretended_device import DEVICE, DeviceTensor, PretendedDevice
 from tests.support.pretended_trainer import TRAINER, pretended_gpu
@@ -92,10 +93,10 @@ def as_on_a_gpu() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(small_head: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("device")
-    (folder / "settings.yaml").write_text(SETTINGS)
-    synthesize(folder / "capture", cameras=3, frames=3, width=60, height=80, seed=1)
+    (folder / "settings.yaml").write_text(f"head: {small_head}\n{SETTINGS}")
+    synthesize(folder / "capture", cameras=3, frames=3, width=60, height=80, seed=1, head=load(small_head))
     return folder
 
 

@@ -12,6 +12,7 @@ from headfit.fitting.config import FitConfig, RunArgs
 from headfit.fitting.run import fit
 from headfit.fitting.schedule import Plan
 from headfit.fitting.settings import load_config
+from headfit.head import load
 from headfit.synth import synthesize
 
 pytestmark = pytest.mark.slow
@@ -60,9 +61,9 @@ class StopAfterChunks(pl.Callback):
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> tuple[FitConfig, RunArgs]:
-    synthesize(tmp_path / "capture", cameras=3, frames=5, width=48, height=64, seed=2)
-    (tmp_path / "long.yaml").write_text(SETTINGS)
+def settings(small_head: Path, tmp_path: Path) -> tuple[FitConfig, RunArgs]:
+    synthesize(tmp_path / "capture", cameras=3, frames=5, width=48, height=64, seed=2, head=load(small_head))
+    (tmp_path / "long.yaml").write_text(f"head: {small_head}\n{SETTINGS}")
     args = RunArgs(capture=str(tmp_path / "capture"), out=str(tmp_path / "run"))
     return load_config(tmp_path / "long.yaml"), args
 

@@ -17,6 +17,7 @@ from headfit.fitting.run_folder import Run, load_run
 from headfit.fitting.settings import load_config
 from headfit.fitting.shard import PROGRESS, shard_folder, track_shard
 from headfit.fitting.windows import Shard
+from headfit.head import load
 from headfit.synth import synthesize
 
 SETTINGS = """
@@ -36,10 +37,10 @@ FRAMES = 11
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(small_head: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("take")
-    synthesize(folder / "capture", cameras=2, frames=FRAMES, width=48, height=64, seed=1)
-    (folder / "take.yaml").write_text(SETTINGS)
+    synthesize(folder / "capture", cameras=2, frames=FRAMES, width=48, height=64, seed=1, head=load(small_head))
+    (folder / "take.yaml").write_text(f"head: {small_head}\n{SETTINGS}")
     return folder
 
 

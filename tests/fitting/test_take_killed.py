@@ -21,6 +21,7 @@ from headfit.fitting.config import FitConfig, RunArgs
 from headfit.fitting.run import fit
 from headfit.fitting.settings import load_config, save_settings
 from headfit.fitting.windows import Shard
+from headfit.head import load
 from headfit.synth import synthesize
 
 SETTINGS = """
@@ -122,10 +123,10 @@ def dies(now: bool) -> None:
 
 
 @pytest.fixture(scope="module")
-def settings_of_take(tmp_path_factory: pytest.TempPathFactory) -> tuple[FitConfig, RunArgs]:
+def settings_of_take(small_head: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[FitConfig, RunArgs]:
     folder = tmp_path_factory.mktemp("killed")
-    synthesize(folder / "capture", cameras=3, frames=6, width=48, height=64, seed=2)
-    (folder / "take.yaml").write_text(SETTINGS)
+    synthesize(folder / "capture", cameras=3, frames=6, width=48, height=64, seed=2, head=load(small_head))
+    (folder / "take.yaml").write_text(f"head: {small_head}\n{SETTINGS}")
     args = RunArgs(capture=str(folder / "capture"), out=str(folder / "run"), workers=1)
     return load_config(folder / "take.yaml"), args
 

@@ -19,6 +19,7 @@ from headfit.fitting.checkpoints import CHECKPOINT
 from headfit.fitting.config import RunArgs
 from headfit.fitting.run_folder import load_run
 from headfit.fitting.summaries import FIGURES
+from headfit.head import load
 from headfit.report.facts import RunFacts
 from headfit.report.views import choose_views
 from headfit.synth import synthesize
@@ -66,17 +67,17 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def capture(tmp_path_factory) -> Path:
+def capture(small_head, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("report") / "capture"
-    synthesize(out, cameras=3, frames=3, width=60, height=80, seed=1)
+    synthesize(out, cameras=3, frames=3, width=60, height=80, seed=1, head=load(small_head))
     return out
 
 
 @pytest.fixture(scope="module")
-def runs(capture, tmp_path_factory) -> tuple[Path, Path]:
+def runs(small_head, capture, tmp_path_factory) -> tuple[Path, Path]:
     """Two runs: one with the true parameters, and one whose head lies 4 mm aside in its last frame."""
     folder = tmp_path_factory.mktemp("runs")
-    config = replace(stages(translation=0.01), hold_out=["cam01"])
+    config = replace(stages(translation=0.01), hold_out=["cam01"], head=str(small_head))
     model = true_fit(config, RunArgs(capture=str(capture))).model
     good = save_run(model, RunArgs(capture=str(capture), out=str(folder / "good")))
     with torch.no_grad():

@@ -31,11 +31,12 @@ def camera(index: int) -> Camera:
     return Camera(f"cam{index:03d}", 384, 512, K, np.eye(3), np.array([np.cos(angle) / 10, np.sin(angle) / 10, 1.0]))
 
 
-def made_up_run(folder: Path) -> RunFacts:
+def made_up_run(folder: Path, head: Path) -> RunFacts:
     """A run of random numbers, which no curve shortens."""
     frames, cameras = [f"frame_{i:06d}" for i in range(FRAMES)], [camera(i) for i in range(CAMERAS)]
     summary = CaptureSummary("long", frames, 30.0, cameras, {}, WorldFrame.identity())
-    model = FittedHead.build(replace(stages(), texture_size=1024, hold_out=["cam003", "cam050"]), summary)
+    config = replace(stages(), head=str(head), texture_size=1024, hold_out=["cam003", "cam050"])
+    model = FittedHead.build(config, summary)
     model.texture_started.fill_(True)
     for values in (model.geometry.expression, model.geometry.joints_scaled, model.appearance.levels[-1]):
         values.data.uniform_(0, 0.5)
@@ -75,8 +76,8 @@ def made_up_run(folder: Path) -> RunFacts:
 
 
 @pytest.mark.slow
-def test_the_report_of_two_runs_of_1000_frames_and_80_cameras_can_be_mailed(tmp_path):
-    one = made_up_run(tmp_path / "one")
+def test_the_report_of_two_runs_of_1000_frames_and_80_cameras_can_be_mailed(small_head, tmp_path):
+    one = made_up_run(tmp_path / "one", small_head)
     noise = RNG.integers(0, 256, (512, 384, 3)).astype(np.uint8)  # which JPEG cannot compress
     capture = SimpleNamespace(
         frames=one.frames,
