@@ -111,6 +111,7 @@ def test_fit_passes_options_and_overrides_to_the_configuration(monkeypatch, caps
     seen = []
     monkeypatch.setattr("headfit.fitting.run.fit", lambda *given: seen.append(given))
     monkeypatch.setattr("headfit.commands.fit._judge", lambda run: None)
+    monkeypatch.setattr("headfit.commands.fit._packaged", lambda args: "configs/fit.yaml")
     code, _, err = run(
         capsys, "fit", "--capture", "in", "--out", "run", "--hold-out", "cam1", "cam2", "seed=3",
         "--hold-out", "cam3", "--no-landmarks", "--set", "key_frames=7", "--texture_size", "256", "--resume",
@@ -122,7 +123,21 @@ def test_fit_passes_options_and_overrides_to_the_configuration(monkeypatch, caps
     assert (config.seed, config.texture_size, config.use_landmarks, config.key_frames) == (3, 256, False, 7)
 
 
-def test_fit_names_an_override_that_does_not_exist(capsys):
+@pytest.mark.parametrize(("masks", "identity"), [(True, 2e-3), (False, 1e-2)])
+def test_a_fit_without_masks_has_its_own_configuration(monkeypatch, capsys, tmp_path, masks, identity):
+    seen = []
+    monkeypatch.setattr("headfit.fitting.run.fit", lambda *given: seen.append(given))
+    monkeypatch.setattr("headfit.commands.fit._judge", lambda run: None)
+    monkeypatch.setattr("headfit.capture.open_capture", lambda path, selection: selection)
+    monkeypatch.setattr("headfit.capture.source.has_masks", lambda capture: masks)
+    code, out, err = run(capsys, "fit", "--capture", "in", "--out", str(tmp_path / "run"))
+    assert code == 0, err
+    assert seen[0][0].stages["photo"].weights["identity"] == identity
+    assert ("no masks; using configs/no-masks.yaml" in out) == (not masks)
+
+
+def test_fit_names_an_override_that_does_not_exist(monkeypatch, capsys):
+    monkeypatch.setattr("headfit.commands.fit._packaged", lambda args: "configs/fit.yaml")
     code, _, err = run(capsys, "fit", "--capture", "in", "--out", "run", "--sed", "3")
     assert code == 2
     assert "sed" in err and err.count("\n") == 1

@@ -124,3 +124,9 @@ def read_or_none(
     except DamagedFile as damage:
         on_damage(damage)
         return None
+
+
+def has_masks(capture: CaptureSource) -> bool:
+    """Whether any view has a mask."""
+    views = ((camera, frame) for frame in range(len(capture.frames)) for camera in range(len(capture.cameras)))
+    return bool(capture.label_names) and any(capture.has_mask(camera, frame) for camera, frame in views)

@@ -35,8 +35,8 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         "--config",
         type=Path,
         metavar="YAML",
-        help="configuration (default: the packaged configs/fit.yaml; with --init-from, configs/track.yaml; with "
-        "--resume, the run's own)",
+        help="configuration (default: the packaged configs/fit.yaml; where the capture has no masks, "
+        "configs/no-masks.yaml; with --init-from, configs/track.yaml; with --resume, the run's own)",
     )
     parser.add_argument(
         "--set",
@@ -89,10 +89,9 @@ def _run(args: argparse.Namespace) -> int | None:
     hold_out = [word for word in args.hold_out if "=" not in word]
     words = [word for word in args.hold_out if "=" in word] + args.settings + args.unparsed
     saved = args.out / CONFIG
-    shared = "configs/take-known.yaml" if args.init_from else "configs/take.yaml"
-    packaged = asset_path(shared if args.workers else "configs/track.yaml" if args.init_from else "configs/fit.yaml")
-    base = saved if args.resume and saved.exists() else packaged
-    config, run_args = load_settings(args.config or base, settings_as_dotlist(words), args.out if args.resume else None)
+    resumed = saved if args.resume and saved.exists() else None
+    base = args.config or resumed or asset_path(_packaged(args))
+    config, run_args = load_settings(base, settings_as_dotlist(words), args.out if args.resume else None)
     # Absolute, so that the run folder can be read from anywhere.
     run_args.capture, run_args.out, run_args.resume = str(args.capture.resolve()), str(args.out), args.resume
     run_args.frames, run_args.cameras = args.frames or run_args.frames, args.cameras or run_args.cameras
@@ -103,6 +102,22 @@ def _run(args: argparse.Namespace) -> int | None:
     config.init_from = str(args.init_from.resolve()) if args.init_from else config.init_from
     config.use_landmarks = config.use_landmarks and not args.no_landmarks
     return _judge(fit_take(config, run_args) if run_args.workers or run_args.cluster else fit(config, run_args))
+
+
+def _packaged(args: argparse.Namespace) -> str:
+    """The packaged configuration that suits the arguments."""
+    from headfit.capture import open_capture
+    from headfit.capture.selection import Selection
+    from headfit.capture.source import has_masks
+
+    if args.workers:
+        return "configs/take-known.yaml" if args.init_from else "configs/take.yaml"
+    if args.init_from:
+        return "configs/track.yaml"
+    if has_masks(open_capture(args.capture, Selection(args.frames, args.cameras))):
+        return "configs/fit.yaml"
+    print(f"{args.capture}: no masks; using configs/no-masks.yaml")
+    return "configs/no-masks.yaml"
 
 
 def _judge(run: Any) -> int | None:

@@ -6,7 +6,7 @@ import pytest
 from headfit.capture import Camera, CaptureSource, DamagedFile, label_classes
 from headfit.capture.centroids import label_centroids
 from headfit.capture.framing import Framing
-from headfit.capture.source import read_or_none
+from headfit.capture.source import has_masks, read_or_none
 from headfit.capture.views import ViewReader
 from headfit.errors import HeadfitError
 from headfit.types import Float
@@ -78,3 +78,14 @@ def test_a_damaged_file_is_none_and_told_on_request() -> None:
     assert read_or_none(source.image, 1, 0, told.append) is None
     assert [str(damage) for damage in told] == ["r.zip/a.png: is truncated"]
     assert read_or_none(source.image, 1, 1, told.append) is not None and len(told) == 1
+
+
+def test_one_mask_is_enough_to_have_masks(monkeypatch) -> None:
+    source = InMemory()
+    monkeypatch.setattr(source, "has_mask", lambda camera, frame: (camera, frame) == (1, 1))
+    assert has_masks(source)
+    source.label_names = {}
+    assert not has_masks(source)
+    source.label_names = {1: "skin"}
+    monkeypatch.setattr(source, "has_mask", lambda camera, frame: False)
+    assert not has_masks(source)

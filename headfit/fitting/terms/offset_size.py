@@ -1,4 +1,4 @@
-"""Prior of the free offsets where no mask holds the outline: small ones."""
+"""Prior of the free offsets: small ones. For captures without masks, where nothing else ends scalp and neck."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ OFFSET = 0.003
 
 
 def offset_size_loss(o: Observation, model: FittedHead, stage: Stage) -> Tensor:
-    """Mean squared offset in units of `OFFSET` where none of the step's views has a mask, else 0: without one a texture
-    explains whatever is beside the head, and scalp and neck grow over it."""
-    return (~o.has_mask).all() * o.offsets.square().sum(-1).mean() / OFFSET**2
+    """Mean squared offset in units of `OFFSET`."""
+    return o.offsets.square().sum(-1).mean() / OFFSET**2
 
 
 TERM = Term("offset_size", offset_size_loss, regularises="offsets")
