@@ -59,12 +59,13 @@ def late_by_fractions(model: FittedHead, capture: CaptureSource, views: ViewResi
     if len(frames) < MIN_FRAMES:
         return {}
     heads = [_heads(model, frames + step) for step in (-1, 0, 1)]
+    inner = [_numpy(model.head.landmarks(v)[:, CONTOUR_COUNT:]) for v in heads] if model.use_landmarks else []
+    sparse = [_numpy(v[:, ::STRIDE]) for v in heads]
     found = {}
-    for camera in range(len(capture.cameras)):
-        measured = [
-            _by_landmarks(model, capture, camera, frames, heads),
-            _by_shift(model, views, camera, frames, heads),
-        ]
+    for camera, at in enumerate(model.corrected_cameras()):
+        measured = [_by_shift(views, camera, frames, [at.project(points).mean(1, keepdims=True) for points in sparse])]
+        if inner:
+            measured.append(_by_landmarks(capture, camera, frames, [at.project(points) for points in inner]))
         known = [estimate for estimate in measured if estimate is not None]
         if known:
             found[camera] = min(known, key=lambda estimate: estimate.error)
@@ -104,37 +105,33 @@ def _heads(model: FittedHead, frames: np.ndarray) -> torch.Tensor:
     return torch.stack([model.vertices(int(frame)) for frame in frames])
 
 
+def _numpy(points: torch.Tensor) -> Float:
+    return points.double().cpu().numpy()
+
+
 def _motion(points: list[Float]) -> Float:
     """Pixels a frame from projections before, at and after each frame, each `[F,N,2]`: `[N,F,2]`."""
     return (points[2] - points[0]).swapaxes(0, 1) / 2
 
 
-def _by_landmarks(
-    model: FittedHead, capture: CaptureSource, camera: int, frames: np.ndarray, heads: list[torch.Tensor]
-) -> Lateness | None:
-    """From the landmarks but for the jaw line, whose points are not fixed on the skin."""
-    if not model.use_landmarks:
-        return None
+def _by_landmarks(capture: CaptureSource, camera: int, frames: np.ndarray, shown: list[Float]) -> Lateness | None:
+    """From the landmarks but for the jaw line, whose points are not fixed on the skin; the model's, `shown`, are those
+    before, at and after each frame, each `[F,51,2]`."""
     seen = np.full((len(frames), LANDMARK_COUNT - CONTOUR_COUNT, 2), np.nan)
     for row, frame in enumerate(frames):
         points = read_or_none(capture.landmarks, camera, int(frame))
         if points is not None:
             inner = points[CONTOUR_COUNT:]
             seen[row] = np.where(inner[:, 2:] > 0, inner[:, :2], np.nan)
-    at = model.corrected_cameras()[camera]
-    shown = [at.project(model.head.landmarks(v)[:, CONTOUR_COUNT:].double().cpu().numpy()) for v in heads]
     return lateness((seen - shown[1]).swapaxes(0, 1), _motion(shown))
 
 
-def _by_shift(
-    model: FittedHead, views: ViewResiduals, camera: int, frames: np.ndarray, heads: list[torch.Tensor]
-) -> Lateness | None:
-    """From the shift of whole pictures, against the mean motion of the head."""
+def _by_shift(views: ViewResiduals, camera: int, frames: np.ndarray, shown: list[Float]) -> Lateness | None:
+    """From the shift of whole pictures; the model's mean point, `shown`, is that before, at and after each frame, each
+    `[F,1,2]`."""
     shift = np.full((1, len(frames), 2), np.nan)
     for row, frame in enumerate(frames):
         where = (views.camera == camera) & (views.frame == frame)
         if where.any():
             shift[0, row] = views.shift[where][0]
-    at = model.corrected_cameras()[camera]
-    shown = [at.project(v[:, ::STRIDE].double().cpu().numpy()).mean(1, keepdims=True) for v in heads]
     return lateness(shift, _motion(shown))
