@@ -21,6 +21,7 @@ struct Cpu {
 
     static int64_t rasterize_bytes(int64_t, int, int) { return 0; }
     static int64_t deterministic_bytes(int64_t) { return 0; }  // sums on the CPU always are
+    static int64_t shade_sums(int, int) { return 1; }
 
     // queue: the number of threads.
     class Call {
@@ -37,6 +38,7 @@ struct Cpu {
 
 NB_MODULE(_C, m) {
     m.attr("NEAR") = headfit::kNear;
+    m.attr("LEAST_SHADING") = headfit::kLeastShading;
     nb::list names;
     for (const char* name : headfit::kPenaltyNames) names.append(name);
     m.attr("PENALTIES") = nb::tuple(names);

@@ -17,6 +17,7 @@
 #include <string>
 
 #include "core/pair.h"
+#include "core/shade.h"
 #include "core/texture.h"
 
 namespace headfit {
@@ -144,6 +145,33 @@ class Operators {
                                 data(grad_uv), call.run());
     }
 
+    static ShadedView<T> shaded_view_of(const Array<const T, 4>& albedo, const Array<const T, 4>& surface,
+                                        const Array<const T, 3>& light, const Array<const T, 2>& gain,
+                                        const Index& index_img) {
+        const Sizes sizes{int64_t(index_img.shape(0)), 0, 0, int(index_img.shape(1)), int(index_img.shape(2))};
+        return {sizes, data(albedo), data(surface), data(light), data(gain), data(index_img)};
+    }
+
+    static void shade_(const Array<const T, 4>& albedo, const Array<const T, 4>& surface,
+                       const Array<const T, 3>& light, const Array<const T, 2>& gain, const Index& index_img,
+                       const Array<T, 4>& image, const Bytes& workspace, uint64_t queue) {
+        const Call call(workspace, queue);
+        shade(shaded_view_of(albedo, surface, light, gain, index_img), data(image), call.run());
+    }
+
+    // sums: [B,kShadeSums,P], with P by Backend::shade_sums.
+    static void shade_backward_(const Array<const T, 4>& albedo, const Array<const T, 4>& surface,
+                                const Array<const T, 3>& light, const Array<const T, 2>& gain, const Index& index_img,
+                                const std::optional<Array<const bool, 3>>& still, const Array<const T, 4>& grad_image,
+                                const std::optional<Array<T, 4>>& grad_albedo,
+                                const std::optional<Array<T, 4>>& grad_surface,
+                                const std::optional<Array<T, 3>>& sums, const Bytes& workspace, uint64_t queue) {
+        const Call call(workspace, queue);
+        const ShadeGradients<T> out{data(grad_albedo), data(grad_surface), data(sums)};
+        shade_backward(shaded_view_of(albedo, surface, light, gain, index_img), data(still), data(grad_image), out,
+                       call.run());
+    }
+
   public:
     // Defines the operators for T. Arrays are never converted: a converted output would be lost.
     static void define(nb::module_& m) {
@@ -170,6 +198,11 @@ class Operators {
         m.def("sample_texture_backward", &sample_texture_backward_, array("pyramid"), "height"_a, "width"_a, "levels"_a,
               array("uv"), array("level"), array("grad_image"), optional("grad_pyramid"), optional("grad_uv"),
               array("workspace"), "queue"_a, unlocked);
+        m.def("shade", &shade_, array("albedo"), array("surface"), array("light"), array("gain"), array("index_img"),
+              array("image"), array("workspace"), "queue"_a, unlocked);
+        m.def("shade_backward", &shade_backward_, array("albedo"), array("surface"), array("light"), array("gain"),
+              array("index_img"), optional("still"), array("grad_image"), optional("grad_albedo"),
+              optional("grad_surface"), optional("sums"), array("workspace"), "queue"_a, unlocked);
     }
 };
 
@@ -181,6 +214,7 @@ void define_backend(nb::module_& m) {
     Operators<Backend, double>::define(m);
     m.def("rasterize_bytes", &Backend::rasterize_bytes, "images"_a, "height"_a, "width"_a);
     m.def("deterministic_bytes", &Backend::deterministic_bytes, "count"_a);
+    m.def("shade_sums", &Backend::shade_sums, "height"_a, "width"_a);
 }
 
 }  // namespace headfit

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "core/pair.h"
+#include "core/shade.h"
 #include "core/texture.h"
 
 namespace headfit {
@@ -40,5 +41,14 @@ void sample_texture(const TextureView<T>& view, const Attributes<T>& pyramid, T*
 template <class T>
 void sample_texture_backward(const TextureView<T>& view, const Attributes<T>& pyramid, const T* level,
                              const T* grad_image, T* grad_pyramid, T* grad_uv, int threads);
+
+// image [B,H,W,3], 0 where index_img is negative.
+template <class T>
+void shade(const ShadedView<T>& view, T* image, int threads);
+
+// still: [B,H,W], pixels whose surface gets no gradient, or null. P of out.sums is 1.
+template <class T>
+void shade_backward(const ShadedView<T>& view, const bool* still, const T* grad_image, const ShadeGradients<T>& out,
+                    int threads);
 
 }  // namespace headfit

@@ -29,6 +29,7 @@ struct Cuda {
         return headfit::cuda::rasterize_bytes({images, 0, 0, height, width});
     }
     static int64_t deterministic_bytes(int64_t count) { return headfit::cuda::deterministic_bytes(count); }
+    static int64_t shade_sums(int height, int width) { return headfit::cuda::shade_sums(height, width); }
 
     // queue: the handle of a stream on the workspace's device, which becomes the current device during the call.
     class Call {

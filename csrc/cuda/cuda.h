@@ -4,6 +4,7 @@
 #pragma once
 
 #include "core/pair.h"
+#include "core/shade.h"
 #include "core/texture.h"
 #include "cuda/launch.h"
 
@@ -41,6 +42,16 @@ void sample_texture(const TextureView<T>& view, const Attributes<T>& pyramid, T*
 template <class T>
 void sample_texture_backward(const TextureView<T>& view, const Attributes<T>& pyramid, const T* level,
                              const T* grad_image, T* grad_pyramid, T* grad_uv, const Queue& queue);
+
+// P of ShadeGradients::sums: a thread adds up the pixels of a part of a column.
+int64_t shade_sums(int height, int width);
+
+template <class T>
+void shade(const ShadedView<T>& view, T* image, const Queue& queue);
+
+template <class T>
+void shade_backward(const ShadedView<T>& view, const bool* still, const T* grad_image, const ShadeGradients<T>& out,
+                    const Queue& queue);
 
 }  // namespace cuda
 }  // namespace headfit

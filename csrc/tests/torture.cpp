@@ -152,6 +152,32 @@ bool sample_and_back(Random& random, const Sizes& sizes, const std::vector<int32
     return all_finite(image) && all_finite(level) && all_finite(grad_pyramid) && all_finite(grad_uv);
 }
 
+// Shades pixels whose numbers are anything, some of them NaN. Returns whether what has to be is finite.
+template <class T>
+bool shade_and_back(Random& random, const Sizes& sizes, const std::vector<int32_t>& index_img, int threads) {
+    const bool broken = random.below(2) == 0;
+    const auto noise = [&](size_t n) {
+        std::vector<T> result(n);
+        for (T& x : result)
+            x = broken && random.below(50) == 0 ? std::numeric_limits<T>::quiet_NaN() : T(random.uniform(-1, 1));
+        return result;
+    };
+    const size_t pixels = index_img.size();
+    const auto albedo = noise(3 * pixels), surface = noise(4 * pixels), light = noise(27 * sizes.images),
+               gain = noise(3 * sizes.images), grad_image = noise(3 * pixels);
+    std::vector<uint8_t> rests(pixels);
+    for (uint8_t& r : rests) r = uint8_t(random.below(2));
+    const bool* still = random.below(2) == 0 ? reinterpret_cast<const bool*>(rests.data()) : nullptr;
+    const headfit::ShadedView<T> view{sizes,        albedo.data(), surface.data(),
+                                      light.data(), gain.data(),   index_img.data()};
+    std::vector<T> image(3 * pixels), grad_albedo(3 * pixels), grad_surface(4 * pixels);
+    std::vector<T> sums(headfit::kShadeSums * sizes.images);
+    headfit::shade(view, image.data(), threads);
+    headfit::shade_backward(view, still, grad_image.data(), {grad_albedo.data(), grad_surface.data(), sums.data()},
+                            threads);
+    return broken || (all_finite(image) && all_finite(grad_albedo) && all_finite(grad_surface) && all_finite(sums));
+}
+
 template <class T>
 bool run(Random& random, Kind kind) {
     const Mesh<T> mesh = make_mesh<T>(random, kind);
@@ -201,6 +227,7 @@ bool run(Random& random, Kind kind) {
     headfit::edge_grad_backward(scene, by_penalty, grad_v.data(), threads);
     finite = finite && all_finite(grad_v) && all_finite(image) && all_finite(grad_attributes);
     finite = sample_and_back<T>(random, sizes, index_img, group, bary, threads) && finite;
+    finite = shade_and_back<T>(random, sizes, index_img, threads) && finite;
     if (!in_range) std::printf("a face index out of range\n");
     if (!finite && kind != Kind::extreme && kind != Kind::near_plane) {
         std::printf("a value is not finite\n");

@@ -16,8 +16,9 @@ from headfit.capture.framing import framings_at
 from headfit.capture.views import ViewBatch
 from headfit.fitting.model import FittedHead
 from headfit.fitting.observation import Observation
+from headfit.raster import sh_basis, shading
 from headfit.render import Pixels
-from headfit.render.appearance import fill_holes, sh_basis, shading, splat_albedo
+from headfit.render.appearance import fill_holes, splat_albedo
 
 #: Views that are rendered at once.
 BATCH_VIEWS = 16

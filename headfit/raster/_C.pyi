@@ -1,6 +1,7 @@
 from torch import Tensor
 
 NEAR: float
+LEAST_SHADING: float
 PENALTIES: tuple[str, ...]
 
 class Kernels:
@@ -10,6 +11,8 @@ class Kernels:
     def rasterize_bytes(images: int, height: int, width: int) -> int: ...
     @staticmethod
     def deterministic_bytes(count: int) -> int: ...
+    @staticmethod
+    def shade_sums(height: int, width: int) -> int: ...
     @staticmethod
     def rasterize(
         v_pix: Tensor, faces: Tensor, index_img: Tensor, bary: Tensor, depth: Tensor, workspace: Tensor, queue: int
@@ -91,6 +94,32 @@ class Kernels:
         grad_image: Tensor,
         grad_pyramid: Tensor | None,
         grad_uv: Tensor | None,
+        workspace: Tensor,
+        queue: int,
+    ) -> None: ...
+    @staticmethod
+    def shade(
+        albedo: Tensor,
+        surface: Tensor,
+        light: Tensor,
+        gain: Tensor,
+        index_img: Tensor,
+        image: Tensor,
+        workspace: Tensor,
+        queue: int,
+    ) -> None: ...
+    @staticmethod
+    def shade_backward(
+        albedo: Tensor,
+        surface: Tensor,
+        light: Tensor,
+        gain: Tensor,
+        index_img: Tensor,
+        still: Tensor | None,
+        grad_image: Tensor,
+        grad_albedo: Tensor | None,
+        grad_surface: Tensor | None,
+        sums: Tensor | None,
         workspace: Tensor,
         queue: int,
     ) -> None: ...

@@ -14,6 +14,7 @@ from headfit.raster.api import (
     rasterize,
     skipped_faces,
 )
+from headfit.raster.lighting import SH_COUNT, sh_basis, shade_pixels, shading
 from headfit.raster.texture import sample_texture
 from headfit.raster.topology import Topology
 
@@ -21,6 +22,7 @@ backend.keep_freed_memory()
 
 __all__ = [
     "NEAR",
+    "SH_COUNT",
     "PixelLossKind",
     "Topology",
     "edge_grad",
@@ -29,5 +31,8 @@ __all__ = [
     "pixel_loss",
     "rasterize",
     "sample_texture",
+    "sh_basis",
+    "shade_pixels",
+    "shading",
     "skipped_faces",
 ]

@@ -76,7 +76,7 @@ def interpolate(
         ValueError: shapes, types or devices do not fit, or an index is out of range.
     """
     attributes, bary = single(attributes), single(bary)
-    _check_index_img(index_img)
+    check_index_img(index_img)
     if attributes.ndim not in (2, 3):
         raise ValueError(f"attributes: expected [B,V,C] or [V,C], got {list(attributes.shape)}")
     _check_faces(faces, attributes)
@@ -227,7 +227,7 @@ def _check_edges(
     """Checks the arguments of `edge_grad`; returns group as int32, and topology, with their defaults filled in."""
     _check_v_pix(v_pix)
     _check_faces(faces, v_pix)
-    _check_index_img(index_img)
+    check_index_img(index_img)
     if image.ndim != 4 or image.shape[:3] != index_img.shape:
         raise ValueError(f"image: expected {[*index_img.shape, 'C']}, as index_img, got {list(image.shape)}")
     if image.dtype != v_pix.dtype:
@@ -267,7 +267,7 @@ def _check_faces(faces: Tensor, vertices: Tensor) -> None:
         check_vertex_ids(faces, vertices.shape[-2])
 
 
-def _check_index_img(index_img: Tensor) -> None:
+def check_index_img(index_img: Tensor) -> None:
     if index_img.ndim != 3 or index_img.dtype != torch.int32:
         raise ValueError(f"index_img: expected int32 [B,H,W], got {index_img.dtype} {list(index_img.shape)}")
 

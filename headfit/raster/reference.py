@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from headfit.raster._C import NEAR
+from headfit.raster.lighting import shading
 
 
 def rasterize(v_pix: Tensor, faces: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
@@ -77,6 +78,18 @@ def interpolate(
     corners = torch.stack([a[ids] for a, ids in zip(attributes, corner_ids, strict=True)])
     behind = bary.new_zeros(()) if background is None else background
     return torch.where((index_img >= 0)[..., None], (bary[..., None] * corners).sum(-2), behind)
+
+
+def shade_pixels(
+    albedo: Tensor, surface: Tensor, light: Tensor, gain: Tensor, index_img: Tensor, still: Tensor | None = None
+) -> Tensor:
+    """See `headfit.raster.lighting`."""
+    if still is not None:
+        surface = torch.where(still[..., None], surface.detach(), surface)
+    normal = torch.nn.functional.normalize(surface[..., :3], dim=-1, eps=1e-12)
+    lit = shading(normal.flatten(1, 2), light).view_as(albedo)
+    colours = (albedo * lit + surface[..., 3:]) * gain[:, None, None]
+    return torch.where((index_img >= 0)[..., None], colours, 0.0)
 
 
 def sample_texture(

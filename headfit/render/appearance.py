@@ -12,12 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from headfit.raster import sample_texture
+from headfit.raster import SH_COUNT, sample_texture, sh_basis
 from headfit.render.filters import double
 
-#: Real spherical harmonics up to degree 2 (Ramamoorthi & Hanrahan 2001), as polynomials of a unit normal; each scaled
-#: so that its largest value on the sphere is near 1, so one learning rate suits all coefficients.
-SH_COUNT = 9
 #: Kinds of glossy surface, by labels. The inner mouth reflects too little of the surroundings to be one.
 GLOSSY = (
     ("skin", "nose", "ears", "neck", "brows", "hair", "upper_lip", "lower_lip", "lips"),
@@ -29,22 +26,11 @@ GLOSSY = (
 ROW = 512
 
 
-def sh_basis(normal: Tensor) -> Tensor:
-    """`[...,9]` harmonics of unit normals `[...,3]` (world frame)."""
-    x, y, z = normal.unbind(-1)
-    return torch.stack([torch.ones_like(x), x, y, z, x * y, y * z, z * x, x * x - y * y, 1.5 * z * z - 0.5], dim=-1)
-
-
 def gloss(mirrored: Tensor, form: Tensor) -> Tensor:
     """Gloss `[...]` in unit directions `[...,3]` (world frame): the harmonics' quadratic form `[9,9]`, so a polynomial
     of degree 4."""
     basis = sh_basis(mirrored)
     return ((basis @ form) * basis).sum(-1)
-
-
-def shading(normal: Tensor, light: Tensor) -> Tensor:
-    """Shading `[N,3]` of unit normals `[N,3]` by light `[9,3]`, at least 0.05."""
-    return (sh_basis(normal) @ light).clamp_min(0.05)
 
 
 class Appearance(nn.Module):

@@ -11,7 +11,7 @@ import torch
 from headfit.export import MeshTopology
 from headfit.fitting.model import FittedHead
 from headfit.fitting.pictures import ERROR_RANGE
-from headfit.render.appearance import shading
+from headfit.raster import shading
 from headfit.view import colours, tone
 from headfit.view.colours import Colours
 from headfit.view.drawn import HAIR, DrawnSurface

@@ -55,6 +55,12 @@ KERNELS: dict[str, tuple[int, float]] = {
     "to_uv": (256, (2 + 1 + CHANNELS + 2) * WORD + TEXELS * CHANNELS * WORD),
     # Additions of neighbouring pixels to the same texel are combined in the cache.
     "to_texels": (256, (2 + 1 + CHANNELS) * WORD + TEXELS * CHANNELS * ATOMIC),
+    # Index, albedo, normal and gloss in, image out.
+    "shade_points": (256, (1 + 3 + 4 + 3) * WORD),
+    # The gradient of the image in, too, and which pixels rest; the gradients of albedo, normal and gloss out.
+    "to_points": (256, (1 + 3 + 4 + 3 + 3 + 4) * WORD + 1),
+    # For 16 pixels, the 30 sums of a thread out.
+    "to_light": (256, (1 + 3 + 4 + 3) * WORD + 30 * WORD / 16),
     # 64-bit sums in, gradient out; only with deterministic sums, for which the other kernels run twice.
     "finish_sums": (256, VERTICES * 3 * 3 * WORD / PIXELS),
 }

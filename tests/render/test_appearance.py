@@ -2,15 +2,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from headfit.render.appearance import (
-    Appearance,
-    fill_holes,
-    gloss,
-    sample_albedo,
-    sh_basis,
-    shading,
-    splat_albedo,
-)
+from headfit.raster import sh_basis, shading
+from headfit.render.appearance import Appearance, fill_holes, gloss, sample_albedo, splat_albedo
 
 
 def test_set_albedo_is_read_back():

@@ -10,8 +10,9 @@ from headfit.fitting.model import FittedHead
 from headfit.fitting.observation import Observation
 from headfit.fitting.second_order.residuals import PointResiduals, image_residuals
 from headfit.fitting.second_order.sampling import sample_per_view
+from headfit.raster import shading
 from headfit.render import COLOUR_LOSS
-from headfit.render.appearance import gloss, sample_albedo, shading
+from headfit.render.appearance import gloss, sample_albedo
 
 #: Pixels of each view whose colour is compared.
 SAMPLES = 512
