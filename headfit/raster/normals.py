@@ -76,9 +76,7 @@ def normals_of(vertices: Tensor, first: Tensor, edges: Tensor) -> tuple[Tensor, 
     """The normals `[B,V,3]`, and the lengths `[B,V]` of the sums of which they are the directions."""
     normals, lengths = _outputs(vertices)
     with backend.backend_of(vertices) as b:
-        b.kernels.vertex_normals(
-            plain(vertices), plain(first), plain(edges), normals, lengths, b.workspace(0), b.queue
-        )
+        b.kernels.vertex_normals(plain(vertices), plain(first), plain(edges), normals, lengths, b.workspace(0), b.queue)
     return normals, lengths
 
 
@@ -97,7 +95,7 @@ def normals_backward(
 ) -> Tensor:
     """The gradient of vertices `[B,V,3]` from that of their normals."""
     grad_vertices, grad_sums = vertices.new_empty(vertices.shape), vertices.new_empty(vertices.shape)
-    inputs = [plain(x) for x in (vertices, first, edges, normals, lengths, grad)]
+    inputs = plain(vertices), plain(first), plain(edges), plain(normals), plain(lengths), plain(grad)
     with backend.backend_of(vertices) as b:
         b.kernels.vertex_normals_backward(*inputs, grad_sums, grad_vertices, b.workspace(0), b.queue)
     return grad_vertices
