@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "core/normals.h"
 #include "core/pair.h"
 #include "core/shade.h"
 #include "core/texture.h"
@@ -50,5 +51,16 @@ void shade(const ShadedView<T>& view, T* image, int threads);
 template <class T>
 void shade_backward(const ShadedView<T>& view, const bool* still, const T* grad_image, const ShadeGradients<T>& out,
                     int threads);
+
+// out: normals [B,V,3] and lengths [B,V] from vertices [B,V,3].
+template <class T>
+void vertex_normals(int64_t images, const OppositeEdges& opposite, const T* vertices, const Normals<T>& out,
+                    int threads);
+
+// grad_vertices [B,V,3] from grad_normals [B,V,3] and what vertex_normals found. grad_sums [B,V,3]: workspace.
+template <class T>
+void vertex_normals_backward(int64_t images, const OppositeEdges& opposite, const T* vertices,
+                             const Normals<const T>& known, const T* grad_normals, T* grad_sums, T* grad_vertices,
+                             int threads);
 
 }  // namespace headfit

@@ -3,6 +3,7 @@
 // beforehand.
 #pragma once
 
+#include "core/normals.h"
 #include "core/pair.h"
 #include "core/shade.h"
 #include "core/texture.h"
@@ -52,6 +53,15 @@ void shade(const ShadedView<T>& view, T* image, const Queue& queue);
 template <class T>
 void shade_backward(const ShadedView<T>& view, const bool* still, const T* grad_image, const ShadeGradients<T>& out,
                     const Queue& queue);
+
+template <class T>
+void vertex_normals(int64_t images, const OppositeEdges& opposite, const T* vertices, const Normals<T>& out,
+                    const Queue& queue);
+
+template <class T>
+void vertex_normals_backward(int64_t images, const OppositeEdges& opposite, const T* vertices,
+                             const Normals<const T>& known, const T* grad_normals, T* grad_sums, T* grad_vertices,
+                             const Queue& queue);
 
 }  // namespace cuda
 }  // namespace headfit

@@ -98,6 +98,29 @@ class Kernels:
         queue: int,
     ) -> None: ...
     @staticmethod
+    def vertex_normals(
+        vertices: Tensor,
+        first: Tensor,
+        edges: Tensor,
+        normals: Tensor,
+        lengths: Tensor,
+        workspace: Tensor,
+        queue: int,
+    ) -> None: ...
+    @staticmethod
+    def vertex_normals_backward(
+        vertices: Tensor,
+        first: Tensor,
+        edges: Tensor,
+        normals: Tensor,
+        lengths: Tensor,
+        grad_normals: Tensor,
+        grad_sums: Tensor,
+        grad_vertices: Tensor,
+        workspace: Tensor,
+        queue: int,
+    ) -> None: ...
+    @staticmethod
     def shade(
         albedo: Tensor,
         surface: Tensor,

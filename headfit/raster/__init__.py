@@ -15,6 +15,7 @@ from headfit.raster.api import (
     skipped_faces,
 )
 from headfit.raster.lighting import SH_COUNT, sh_basis, shade_pixels, shading
+from headfit.raster.normals import OppositeEdges, vertex_normals
 from headfit.raster.texture import sample_texture
 from headfit.raster.topology import Topology
 
@@ -23,6 +24,7 @@ backend.keep_freed_memory()
 __all__ = [
     "NEAR",
     "SH_COUNT",
+    "OppositeEdges",
     "PixelLossKind",
     "Topology",
     "edge_grad",
@@ -35,4 +37,5 @@ __all__ = [
     "shade_pixels",
     "shading",
     "skipped_faces",
+    "vertex_normals",
 ]
