@@ -45,16 +45,23 @@ TURNING_CLASSES = ("left_eye", "right_eye", "eyes")
 
 @dataclass(frozen=True)
 class ComparedColours:
-    """Images `[B,H,W,3]` of some views; their render without gradients, the image itself where nothing is compared;
-    bool `[B,H,W]`: where colours are compared, and where colour and borders may move the geometry. And of pixels that
-    hold all compared ones: the rendered colours `[N,3]`."""
+    """Images `[B,H,W,3]` of some views, and the rendered colours where they are compared, 0 elsewhere; bool `[B,H,W]`:
+    where they are, and where colour and borders may move the geometry."""
 
     image: Tensor
-    rendered: Tensor
+    colours: Tensor
     compared: Tensor
     lit: Tensor
-    pixels: Pixels
-    colours: Tensor
+
+    @property
+    def texture_only(self) -> Tensor:
+        """Bool `[B,H,W]`: where the compared colours move no edges."""
+        return self.compared & ~self.lit
+
+    @property
+    def rendered(self) -> Tensor:
+        """The render `[B,H,W,3]` without gradients; the image itself where nothing is compared."""
+        return torch.where(self.compared[..., None], self.colours.detach(), self.image)
 
 
 class FittedHead(nn.Module):
@@ -247,15 +254,15 @@ class FittedHead(nn.Module):
     def compare_colours(self, o: Observation) -> ComparedColours:
         """Render the colours of the views where they can be compared with the images."""
         image = o.batch.image.float() / 255
-        of_model = self.class_of_pixel(o)
-        lit, turning = (
-            o.on_head & kind[of_model] & o.agrees(kind) for kind in (self.photometric_class, self.turning_class)
-        )
-        pixels = Pixels.at_least(o.on_head)
-        still = pixels.take(~(lit | turning))
-        colours = self.renderer.shade(o.fragments, o.normals, self.appearance, o.batch.camera, pixels, still)
-        rendered = pixels.put(image, colours.detach(), o.on_head)
-        return ComparedColours(image, rendered, o.on_head, lit, pixels, colours)
+        index_img = o.fragments.index_at(o.on_head)
+        kinds = torch.stack([self.photometric_class, self.turning_class], dim=-1)
+        of_face = kinds[self.class_of_label[self.renderer.face_labels].clamp_min(0)]
+        # Index -1 picks the last entry: neither kind.
+        of_model = torch.nn.functional.pad(of_face, (0, 0, 0, 1))[index_img.long()]
+        lit, turning = (of_model & o.agrees(kinds)).unbind(-1)
+        still = ~(lit | turning)
+        colours = self.renderer.shade(o.fragments, o.normals, self.appearance, o.batch.camera, index_img, still)
+        return ComparedColours(image, colours, o.on_head, lit)
 
     # ---- results -----------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from headfit.raster._C import NEAR
 from headfit.raster.api import (
     PixelLossKind,
     edge_grad,
+    edges_of_loss,
     interpolate,
     loss_of_pixels,
     pixel_loss,
@@ -28,6 +29,7 @@ __all__ = [
     "PixelLossKind",
     "Topology",
     "edge_grad",
+    "edges_of_loss",
     "interpolate",
     "loss_of_pixels",
     "pixel_loss",

@@ -178,20 +178,69 @@ def pixel_loss(
         ValueError: shapes, types or devices do not fit, an index is out of range, or scale is missing.
     """
     image, target, v_pix = single(image), single(target), single(v_pix)
+    _check_target(target, image)
+    _check_kind(kind, scale)
+    loss = loss_of_pixels(image, target.detach(), kind, scale or 0.0)
+    return edges_of_loss(
+        loss, image, target, v_pix, faces, index_img, kind=kind, scale=scale, group=group, topology=topology
+    )
+
+
+def edges_of_loss(
+    loss: Tensor,
+    image: Tensor,
+    target: Tensor,
+    v_pix: Tensor,
+    faces: Tensor,
+    index_img: Tensor,
+    *,
+    kind: PixelLossKind,
+    scale: float | None = None,
+    group: Tensor | None = None,
+    topology: Topology | None = None,
+) -> Tensor:
+    """Returns `loss`; in the backward pass, the jumps of `image` give a gradient to the vertices causing them.
+
+    The part of `pixel_loss` that moves edges, for an image that has values where the loss is weighted with 0.
+
+    Args:
+        loss: `[B,H,W]`, `loss_of_pixels` wherever it gets a gradient.
+        image: as for `pixel_loss`, like the other arguments; gets no gradient.
+        target: `[B,H,W,C]`.
+        v_pix: `[B,V,3]`.
+        faces: `[F,3]`.
+        index_img: `[B,H,W]`.
+        kind: the penalty.
+        scale: for charbonnier and huber.
+        group: `[F]`.
+        topology: of these faces.
+
+    Returns:
+        loss, unchanged, carrying the gradient with respect to v_pix.
+
+    Raises:
+        ValueError: as `pixel_loss`, or loss does not fit image.
+    """
+    image, target, v_pix = single(image), single(target), single(v_pix)
     group, topology = _check_edges(image, v_pix, faces, index_img, group, topology)
-    if target.shape != image.shape or target.dtype != image.dtype:
+    _check_target(target, image)
+    _check_kind(kind, scale)
+    if loss.shape != image.shape[:3] or loss.dtype != image.dtype:
         raise ValueError(
-            f"target: expected {image.dtype} {list(image.shape)}, as image, got {target.dtype} {list(target.shape)}"
+            f"loss: expected {image.dtype} {list(image.shape[:3])}, as image, got {loss.dtype} {list(loss.shape)}"
         )
-    check_device(image, target=target)
-    if kind not in get_args(PixelLossKind):
-        raise ValueError(f"kind: expected one of {', '.join(get_args(PixelLossKind))}, got {kind!r}")
-    if kind in ("charbonnier", "huber") and not (scale is not None and scale > 0):
-        raise ValueError(f"scale: {kind} needs one above 0, in units of the image, got {scale}")
-    target, scale = target.detach(), scale or 0.0
-    loss = loss_of_pixels(image, target, kind, scale)
+    check_device(image, loss=loss)
     return ops.EdgeGrad.apply(
-        loss, image.detach(), target, v_pix, faces, topology.adjacency, group, index_img, kind, scale
+        loss,
+        image.detach(),
+        target.detach(),
+        v_pix,
+        faces,
+        topology.adjacency,
+        group,
+        index_img,
+        kind,
+        scale or 0.0,
     )
 
 
@@ -219,6 +268,21 @@ def skipped_faces(v_pix: Tensor, faces: Tensor) -> Tensor:
     """
     usable = v_pix.isfinite().all(-1) & (v_pix[..., 2] != 0)
     return (~usable[:, faces.long()]).any(-1).sum(-1)
+
+
+def _check_target(target: Tensor, image: Tensor) -> None:
+    if target.shape != image.shape or target.dtype != image.dtype:
+        raise ValueError(
+            f"target: expected {image.dtype} {list(image.shape)}, as image, got {target.dtype} {list(target.shape)}"
+        )
+    check_device(image, target=target)
+
+
+def _check_kind(kind: str, scale: float | None) -> None:
+    if kind not in get_args(PixelLossKind):
+        raise ValueError(f"kind: expected one of {', '.join(get_args(PixelLossKind))}, got {kind!r}")
+    if kind in ("charbonnier", "huber") and not (scale is not None and scale > 0):
+        raise ValueError(f"scale: {kind} needs one above 0, in units of the image, got {scale}")
 
 
 def _check_edges(

@@ -80,9 +80,7 @@ def shade(
 
 
 @shade.register_fake
-def _(
-    albedo: Tensor, surface: Tensor, light: Tensor, gain: Tensor, index_img: Tensor, still: Tensor | None
-) -> Tensor:
+def _(albedo: Tensor, surface: Tensor, light: Tensor, gain: Tensor, index_img: Tensor, still: Tensor | None) -> Tensor:
     return albedo.new_empty(albedo.shape)
 
 

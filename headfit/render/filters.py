@@ -61,6 +61,24 @@ class _Double(torch.autograd.Function):
         return grad
 
 
+def without_gradient_at(image: Tensor, pixels: Tensor) -> Tensor:
+    """`image [B,H,W,C]`, unchanged; its gradient is 0 at `pixels`, bool `[B,H,W]`."""
+    held: Tensor = _WithoutGradientAt.apply(image, pixels)
+    return held
+
+
+class _WithoutGradientAt(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, image: Tensor, pixels: Tensor) -> Tensor:
+        ctx.save_for_backward(pixels)
+        return image.view_as(image)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        (pixels,) = ctx.saved_tensors
+        return grad.masked_fill(pixels[..., None], 0.0), None
+
+
 def extend_by_one_pixel(image: Tensor, valid: Tensor) -> Tensor:
     """Colours for the pixels outside of `valid [B,H,W]`: the mean of those of their eight neighbours in
     `image [B,H,W,3]` that are valid, 0 where none is."""

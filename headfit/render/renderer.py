@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from headfit import raster
 from headfit.head import HeadModel
 from headfit.raster import PixelLossKind, Topology
-from headfit.render.appearance import GLOSSY, Appearance, gloss, sample_albedo, shading
+from headfit.render.appearance import GLOSSY, Appearance, gloss
 from headfit.render.cameras import CameraBatch
+from headfit.render.filters import without_gradient_at
 from headfit.render.geometry import VertexNormals
 from headfit.render.pixels import Pixels
 from headfit.render.torso import Torso
@@ -46,7 +47,11 @@ class Fragments:
     @property
     def head_index(self) -> Tensor:
         """`index_img` with the below-neck region counted as background."""
-        return torch.where(self.head, self.index_img, -1)
+        return self.index_at(self.head)
+
+    def index_at(self, pixels: Tensor) -> Tensor:
+        """`index_img` at `pixels`, bool `[B,H,W]`; -1 elsewhere."""
+        return torch.where(pixels, self.index_img, -1)
 
     @property
     def below_neck(self) -> Tensor:
@@ -131,11 +136,12 @@ class HeadRenderer(nn.Module):
         row_of_face = torch.cat([group, group.new_zeros(1)]) % len(of_class)
         return torch.nn.functional.embedding(row_of_face.take(fragments.index_img.long()), of_class), group
 
-    def colour_loss(self, image: Tensor, target: Tensor, fragments: Fragments) -> Tensor:
-        """Charbonnier difference `[B,H,W]` of colours `[B,H,W,3]`; its gradient also moves the edges at which one
-        surface occludes another."""
+    def colour_edges(self, loss: Tensor, image: Tensor, target: Tensor, fragments: Fragments) -> Tensor:
+        """`loss [B,H,W]`, the `COLOUR_LOSS` of colours; its gradient also moves the edges at which one surface occludes
+        another, by the jumps of `image [B,H,W,3]`, which is compared with `target [B,H,W,3]`."""
         kind, scale = COLOUR_LOSS
-        return raster.pixel_loss(
+        return raster.edges_of_loss(
+            loss,
             image,
             target,
             fragments.v_pix,
@@ -152,30 +158,27 @@ class HeadRenderer(nn.Module):
         normals: Tensor,
         appearance: Appearance,
         camera: Tensor,
-        pixels: Pixels,
+        index_img: Tensor,
         still: Tensor | None = None,
     ) -> Tensor:
-        """Colours `[N,3]` of pixels; those that are not on the head get some colour.
+        """Colours `[B,H,W,3]` of the head, 0 elsewhere.
 
         Args:
             fragments: visibility from `rasterize`.
             normals: unit vertex normals `[B,V,3]` of the same heads, world frame.
             appearance: texture, light, gloss, gains.
-            camera: `[B]` camera index of each view, for its gain.
-            pixels: N of the views' pixels.
-            still: bool `[N]`: pixels whose colour does not move the geometry.
+            camera: `[B]` camera index of each view, for its light and gain.
+            index_img: `fragments.head_index`, or `fragments.index_at` those pixels of the head that need a colour.
+            still: bool `[B,H,W]`: pixels whose colour does not move the geometry.
         """
-        uv, normal = self.surface(fragments, normals, pixels)
+        uv = raster.interpolate(self.uvs, self.faces_uv, index_img, fragments.bary)
         if still is not None:
-            uv = torch.where(still[:, None], uv.detach(), uv)
-            normal = torch.where(still[:, None], normal.detach(), normal)
-        albedo = sample_albedo(appearance.albedo(), uv)
-        normal_of_view = normal.split(pixels.of_view)
-        lit = [shading(n, light) for n, light in zip(normal_of_view, appearance.lights(camera), strict=True)]
-        mirrored = self.at_pixels(fragments, self._gloss(fragments, normals, appearance), pixels)
-        if still is not None:
-            mirrored = torch.where(still[:, None], mirrored.detach(), mirrored)
-        return (albedo * torch.cat(lit) + mirrored) * pixels.per_view(appearance.gain(camera))
+            uv = without_gradient_at(uv, still)
+        albedo = raster.sample_texture(appearance.albedo()[0].permute(1, 2, 0), uv, index_img, mips=1)
+        of_vertices = torch.cat([normals, self._gloss(fragments, normals, appearance)], dim=-1)
+        surface = raster.interpolate(of_vertices, self.head_faces, index_img, fragments.bary)
+        light, gain = appearance.lights(camera), appearance.gain(camera)
+        return raster.shade_pixels(albedo, surface, light, gain, index_img, still)
 
     def _gloss(self, fragments: Fragments, normals: Tensor, appearance: Appearance) -> Tensor:
         """What vertices `[B,V,1]` mirror of their surroundings into the cameras."""
@@ -200,11 +203,9 @@ class HeadRenderer(nn.Module):
             outside), normal `[B,H,W,3]` (unit, world frame, 0 outside), below_neck bool `[B,H,W]`.
         """
         normals = self.normals(fragments.v_world)
-        pixels = Pixels.where(fragments.head)
-        shown = self.shade(fragments, normals, appearance, camera, pixels).clamp(0, 1)
-        rgb = pixels.put(appearance.background.expand_as(fragments.bary), shown, fragments.head)
-        facing = self.surface(fragments, normals, pixels)[1]
-        normal = pixels.put(torch.zeros_like(fragments.bary), facing, fragments.head)
+        shown = self.shade(fragments, normals, appearance, camera, fragments.head_index).clamp(0, 1)
+        rgb = torch.where(fragments.head[..., None], shown, appearance.background)
+        normal = raster.interpolate(normals, self.head_faces, fragments.head_index, fragments.bary)
         label = torch.where(
             fragments.head, self.face_labels[fragments.index_img.long().clamp(0, self.face_count - 1)], -1
         )
@@ -213,7 +214,7 @@ class HeadRenderer(nn.Module):
             "alpha": fragments.head.to(rgb),
             "label": label,
             "depth": torch.where(fragments.head, fragments.depth, 0.0),
-            "normal": normal,
+            "normal": torch.nn.functional.normalize(normal, dim=-1, eps=1e-12),
             "below_neck": fragments.below_neck,
         }
 

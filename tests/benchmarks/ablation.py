@@ -90,8 +90,9 @@ def terms_with(edges: str) -> dict[str, Term]:
     def photometric_loss(o: Observation, model: FittedHead, stage: Stage) -> Tensor:
         shown = model.compare_colours(o)
         image = with_edges(model.renderer, photometric.without_edges_to_the_unknown(shown), o.fragments)
+        difference = loss_of_pixels(shown.colours, shown.image, *COLOUR_LOSS)
         moving = loss_of_pixels(image, shown.image, *COLOUR_LOSS) * shown.lit
-        return mean_share_of_head(moving, o.head_area) + photometric.texture_only(shown, o.head_area)
+        return mean_share_of_head(moving + difference * shown.texture_only, o.head_area)
 
     changed = {"mask": mask_loss, "photometric": photometric_loss}
     return {name: replace(term, loss=changed.get(name, term.loss)) for name, term in TERMS.items()}

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from headfit.raster import reference, shade_pixels
 from headfit.raster import lighting as module
+from headfit.raster import reference, shade_pixels
 
 F32, F64 = torch.float32, torch.float64
 NAMES = ("albedo", "surface", "light", "gain")

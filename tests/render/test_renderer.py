@@ -8,7 +8,7 @@ import torch
 
 from headfit.capture import Camera
 from headfit.head import load
-from headfit.render import Appearance, CameraBatch, HeadRenderer, Pixels
+from headfit.render import Appearance, CameraBatch, HeadRenderer
 
 
 @pytest.fixture(scope="module")
@@ -95,11 +95,10 @@ def test_colours_pull_the_texture_the_light_and_the_smooth_surface(scene):
         appearance.light[1:4] = 0.2
     v = v.clone().requires_grad_()
     seen = renderer.rasterize(v, cameras)
-    pixels = Pixels.where(seen.head)
-    half = torch.arange(int(seen.head.sum())) % 2 == 0
+    half = (torch.arange(seen.head.shape[2]) % 2 == 0).expand_as(seen.head)
 
     def gradient(still):
-        colours = renderer.shade(seen, renderer.normals(v), appearance, torch.tensor([0]), pixels, still)
+        colours = renderer.shade(seen, renderer.normals(v), appearance, torch.tensor([0]), seen.head_index, still)
         return torch.autograd.grad(
             colours.square().sum(), [v, appearance.light, appearance.levels[0]], retain_graph=True
         )
@@ -121,7 +120,7 @@ def test_skin_and_eyes_mirror_what_lies_in_the_mirrored_direction(scene, axis):
         appearance.gloss[0, 0, 1 + axis] = 1.0
         appearance.gloss[1, 0, 1 + axis] = -1.0
     seen = renderer.rasterize(v, cameras)
-    colours = renderer.shade(seen, renderer.normals(v), appearance, torch.tensor([0]), Pixels.where(seen.head))
+    colours = renderer.shade(seen, renderer.normals(v), appearance, torch.tensor([0]), seen.head_index)[seen.head]
 
     layers = renderer.layers(renderer.rasterize(v, cameras), appearance, torch.tensor([0]))
     pixels = seen.head.flatten().nonzero()[:, 0]
@@ -148,7 +147,7 @@ def test_gradient_of_the_mirrored_light_agrees_with_finite_differences(scene, mo
     with torch.no_grad():
         appearance.gloss.normal_()
     seen = renderer.rasterize(v, cameras)
-    weight = torch.rand(int(seen.head.sum()), 3)
+    weight = torch.rand(*seen.head.shape, 3)
     start = {"normals": renderer.normals(v), "v_world": seen.v_world, "centres": seen.centres}
     towards = torch.zeros(3)
     towards[axis] = 1.0
@@ -156,7 +155,7 @@ def test_gradient_of_the_mirrored_light_agrees_with_finite_differences(scene, mo
     def total(step):
         at = {**start, moved: start[moved] + step * towards}
         held = dataclasses.replace(seen, v_world=at["v_world"], centres=at["centres"])
-        colours = renderer.shade(held, at["normals"], appearance, torch.tensor([0]), Pixels.where(seen.head))
+        colours = renderer.shade(held, at["normals"], appearance, torch.tensor([0]), seen.head_index)
         return (colours * weight).sum()
 
     step = torch.zeros((), requires_grad=True)

@@ -8,7 +8,6 @@ from headfit.fitting.config import Stage
 from headfit.fitting.second_order.colours import colour_residuals, colours_at
 from headfit.fitting.second_order.solver import GaussNewton
 from headfit.fitting.second_order.unknowns import SOLVED
-from headfit.render.pixels import Pixels
 
 WEIGHTS = {"mask": 1.0, "photometric": 3.0, "landmark": 50.0, "expression": 1e-3, "joints": 1e-2, "temporal": 0.1}
 RATES = {"rotation": 0.2, "translation": 0.05, "expression": 0.5, "joints": 0.3}
@@ -19,12 +18,13 @@ def test_colours_are_those_of_the_renderer(true_module, seen):
     """Which interpolates gloss from the vertices: at most pixels a difference of a grey level."""
     model, renderer = true_module.model, true_module.model.renderer
     pixels = seen.on_head[0].flatten().nonzero()[::7, 0]
-    of_first = Pixels(pixels, [len(pixels)] + [0] * (len(seen.v_views) - 1), seen.on_head[0].numel())
+    index_img = seen.fragments.head_index
     lit = model.photometric_class[model.class_of_pixel(seen)[0].flatten()[pixels]]
     assert lit.sum() > 20
     for strength, share in ((0.0, 1.0), (0.02, 0.9)):
         model.appearance.gloss.fill_(strength)
-        expected = renderer.shade(seen.fragments, seen.normals, model.appearance, seen.batch.camera, of_first)
+        shown = renderer.shade(seen.fragments, seen.normals, model.appearance, seen.batch.camera, index_img)
+        expected = shown[0].flatten(0, 1)[pixels]
         found = colours_at(seen, model, pixels.expand(len(seen.v_views), -1))[0]
         model.appearance.gloss.zero_()
         off = (found - expected)[lit].abs().amax(-1)
