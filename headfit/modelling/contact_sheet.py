@@ -159,7 +159,7 @@ class Sheet:
             eye = torch.isin(face, self.head.faces_of(*EYES))
             albedo[eye] = self.renderer.at_pixels(seen, self.eyes[None], pixels)[eye]
         shaded = albedo * _light(normal, torch.from_numpy(camera.R).float())[:, None]
-        image = pixels.put(torch.full_like(seen.bary, BACKGROUND), shaded, seen.head)
+        image = pixels.put(torch.full_like(seen.bary, BACKGROUND), shaded)
         small = F.avg_pool2d(image.permute(0, 3, 1, 2), SUPERSAMPLING)[0].permute(1, 2, 0)
         return (small.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
 

@@ -7,7 +7,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from headfit.raster import NEAR, Topology, edge_grad, interpolate, ops, pixel_loss, rasterize, sample_texture
+from headfit.raster import (
+    NEAR,
+    Topology,
+    edge_grad,
+    edges_of_loss,
+    interpolate,
+    ops,
+    pixel_loss,
+    rasterize,
+    sample_texture,
+)
 from headfit.raster.topology import face_components
 from headfit.render.geometry import VertexNormals
 
@@ -186,6 +196,8 @@ def test_pixel_loss_says_what_is_wrong() -> None:
         pixel_loss(image, image, v, QUAD, index_img, kind="huber")
     with pytest.raises(ValueError, match="kind: expected one of squared, charbonnier, huber, l1, cross_entropy"):
         pixel_loss(image, image, v, QUAD, index_img, kind="l3")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"loss: expected torch.float32 \[1, 4, 4\], as image"):
+        edges_of_loss(image, image, image, v, QUAD, index_img, kind="l1")
 
 
 def test_any_number_of_threads_gives_the_same_bits(restore_threads: None) -> None:

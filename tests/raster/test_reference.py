@@ -141,3 +141,19 @@ def test_pixel_loss(scene: Scene, kind: PixelLossKind) -> None:
     )
     assert float(want.norm()) > 0
     assert float((got - want).norm()) <= 1e-12 * float(want.norm())
+
+
+def test_edges_of_a_loss_are_those_of_another_image(scene: Scene) -> None:
+    """The loss keeps its own value and gradient, and only the other image's jumps move vertices."""
+    v, faces = scene[0].clone().requires_grad_(), scene[1]
+    index_img, bary, _ = raster.rasterize(v.detach(), faces, SIZE)
+    image = raster.interpolate(random((v.shape[1], 4), v.dtype), faces, index_img, bary)
+    target, loss = random(image.shape, v.dtype), random(index_img.shape, v.dtype).requires_grad_()
+    weight = random(index_img.shape, v.dtype).clamp(min=0)
+    arguments = (target, v, faces, index_img)
+    moving = raster.edges_of_loss(loss, image.requires_grad_(), *arguments, kind="charbonnier", scale=0.3)
+    assert torch.equal(moving, loss)
+    own, of_image, got = torch.autograd.grad(moving, [loss, image, v], weight, allow_unused=True)
+    assert torch.equal(own, weight) and of_image is None
+    whole = raster.pixel_loss(image, *arguments, kind="charbonnier", scale=0.3)
+    assert torch.equal(got, torch.autograd.grad(whole, v, weight)[0]) and got.any()
