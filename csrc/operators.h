@@ -16,6 +16,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "core/normals.h"
 #include "core/pair.h"
 #include "core/texture.h"
 
@@ -144,6 +145,28 @@ class Operators {
                                 data(grad_uv), call.run());
     }
 
+    static OppositeEdges opposite_of(const Groups& first, const Faces& edges) {
+        return {int64_t(first.shape(0)) - 1, int64_t(edges.shape(0)), data(first), data(edges)};
+    }
+
+    static void vertex_normals_(const Array<const T, 3>& vertices, const Groups& first, const Faces& edges,
+                                const Array<T, 3>& normals, const Array<T, 2>& lengths, const Bytes& workspace,
+                                uint64_t queue) {
+        const Call call(workspace, queue);
+        vertex_normals(int64_t(vertices.shape(0)), opposite_of(first, edges), data(vertices),
+                       Normals<T>{data(normals), data(lengths)}, call.run());
+    }
+
+    static void vertex_normals_backward_(const Array<const T, 3>& vertices, const Groups& first, const Faces& edges,
+                                         const Array<const T, 3>& normals, const Array<const T, 2>& lengths,
+                                         const Array<const T, 3>& grad_normals, const Array<T, 3>& grad_sums,
+                                         const Array<T, 3>& grad_vertices, const Bytes& workspace, uint64_t queue) {
+        const Call call(workspace, queue);
+        const Normals<const T> known{data(normals), data(lengths)};
+        vertex_normals_backward(int64_t(vertices.shape(0)), opposite_of(first, edges), data(vertices), known,
+                                data(grad_normals), data(grad_sums), data(grad_vertices), call.run());
+    }
+
   public:
     // Defines the operators for T. Arrays are never converted: a converted output would be lost.
     static void define(nb::module_& m) {
@@ -169,6 +192,11 @@ class Operators {
               "queue"_a, unlocked);
         m.def("sample_texture_backward", &sample_texture_backward_, array("pyramid"), "height"_a, "width"_a, "levels"_a,
               array("uv"), array("level"), array("grad_image"), optional("grad_pyramid"), optional("grad_uv"),
+              array("workspace"), "queue"_a, unlocked);
+        m.def("vertex_normals", &vertex_normals_, array("vertices"), array("first"), array("edges"), array("normals"),
+              array("lengths"), array("workspace"), "queue"_a, unlocked);
+        m.def("vertex_normals_backward", &vertex_normals_backward_, array("vertices"), array("first"), array("edges"),
+              array("normals"), array("lengths"), array("grad_normals"), array("grad_sums"), array("grad_vertices"),
               array("workspace"), "queue"_a, unlocked);
     }
 };

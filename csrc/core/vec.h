@@ -2,6 +2,8 @@
 // nvcc, HEADFIT_HD compiles it for the GPU as well.
 #pragma once
 
+#include <cstdint>
+
 #ifndef HEADFIT_HD
 #ifdef __CUDACC__
 #define HEADFIT_HD __host__ __device__
@@ -52,6 +54,44 @@ HEADFIT_HD inline T dot(Vec2<T> a, Vec2<T> b) {
 template <class T>
 HEADFIT_HD inline T cross(Vec2<T> a, Vec2<T> b) {
     return a.x * b.y - a.y * b.x;
+}
+
+template <class T>
+HEADFIT_HD inline Vec3<T> operator-(Vec3<T> a, Vec3<T> b) {
+    return {a.x - b.x, a.y - b.y, a.z - b.z};
+}
+
+template <class T>
+HEADFIT_HD inline Vec3<T> operator+(Vec3<T> a, Vec3<T> b) {
+    return {a.x + b.x, a.y + b.y, a.z + b.z};
+}
+
+template <class T>
+HEADFIT_HD inline Vec3<T> operator*(T s, Vec3<T> a) {
+    return {s * a.x, s * a.y, s * a.z};
+}
+
+template <class T>
+HEADFIT_HD inline T dot(Vec3<T> a, Vec3<T> b) {
+    return a.x * b.x + a.y * b.y + a.z * b.z;
+}
+
+template <class T>
+HEADFIT_HD inline Vec3<T> cross(Vec3<T> a, Vec3<T> b) {
+    return {a.y * b.z - a.z * b.y, a.z * b.x - a.x * b.z, a.x * b.y - a.y * b.x};
+}
+
+// Rows of arrays [N,3].
+template <class T>
+HEADFIT_HD inline Vec3<T> row_of(const T* rows, int64_t i) {
+    return {rows[3 * i], rows[3 * i + 1], rows[3 * i + 2]};
+}
+
+template <class T>
+HEADFIT_HD inline void store(T* rows, int64_t i, Vec3<T> value) {
+    rows[3 * i] = value.x;
+    rows[3 * i + 1] = value.y;
+    rows[3 * i + 2] = value.z;
 }
 
 template <class T>

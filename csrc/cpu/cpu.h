@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "core/normals.h"
 #include "core/pair.h"
 #include "core/texture.h"
 
@@ -40,5 +41,16 @@ void sample_texture(const TextureView<T>& view, const Attributes<T>& pyramid, T*
 template <class T>
 void sample_texture_backward(const TextureView<T>& view, const Attributes<T>& pyramid, const T* level,
                              const T* grad_image, T* grad_pyramid, T* grad_uv, int threads);
+
+// out: normals [B,V,3] and lengths [B,V] from vertices [B,V,3].
+template <class T>
+void vertex_normals(int64_t images, const OppositeEdges& opposite, const T* vertices, const Normals<T>& out,
+                    int threads);
+
+// grad_vertices [B,V,3] from grad_normals [B,V,3] and what vertex_normals found. grad_sums [B,V,3]: workspace.
+template <class T>
+void vertex_normals_backward(int64_t images, const OppositeEdges& opposite, const T* vertices,
+                             const Normals<const T>& known, const T* grad_normals, T* grad_sums, T* grad_vertices,
+                             int threads);
 
 }  // namespace headfit

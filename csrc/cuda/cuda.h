@@ -3,6 +3,7 @@
 // beforehand.
 #pragma once
 
+#include "core/normals.h"
 #include "core/pair.h"
 #include "core/texture.h"
 #include "cuda/launch.h"
@@ -41,6 +42,15 @@ void sample_texture(const TextureView<T>& view, const Attributes<T>& pyramid, T*
 template <class T>
 void sample_texture_backward(const TextureView<T>& view, const Attributes<T>& pyramid, const T* level,
                              const T* grad_image, T* grad_pyramid, T* grad_uv, const Queue& queue);
+
+template <class T>
+void vertex_normals(int64_t images, const OppositeEdges& opposite, const T* vertices, const Normals<T>& out,
+                    const Queue& queue);
+
+template <class T>
+void vertex_normals_backward(int64_t images, const OppositeEdges& opposite, const T* vertices,
+                             const Normals<const T>& known, const T* grad_normals, T* grad_sums, T* grad_vertices,
+                             const Queue& queue);
 
 }  // namespace cuda
 }  // namespace headfit

@@ -152,6 +152,26 @@ bool sample_and_back(Random& random, const Sizes& sizes, const std::vector<int32
     return all_finite(image) && all_finite(level) && all_finite(grad_pyramid) && all_finite(grad_uv);
 }
 
+// Normals of the mesh's vertices and their gradient. Returns whether both are finite.
+template <class T>
+bool normals_and_back(const Mesh<T>& mesh, int threads) {
+    const int64_t vertices = mesh.sizes.vertices;
+    std::vector<std::vector<int32_t>> of_vertex(vertices);
+    for (size_t i = 0; i < mesh.faces.size(); ++i)
+        for (const size_t step : {1, 2}) of_vertex[mesh.faces[i]].push_back(mesh.faces[i / 3 * 3 + (i + step) % 3]);
+    std::vector<int32_t> first{0}, edges;
+    for (const std::vector<int32_t>& ends : of_vertex) {
+        edges.insert(edges.end(), ends.begin(), ends.end());
+        first.push_back(int32_t(edges.size() / 2));
+    }
+    const headfit::OppositeEdges opposite{vertices, int64_t(edges.size() / 2), first.data(), edges.data()};
+    std::vector<T> normals(mesh.v_pix.size()), lengths(mesh.v_pix.size() / 3), sums(normals.size()), grad(normals.size());
+    headfit::vertex_normals<T>(mesh.sizes.images, opposite, mesh.v_pix.data(), {normals.data(), lengths.data()}, threads);
+    headfit::vertex_normals_backward<T>(mesh.sizes.images, opposite, mesh.v_pix.data(), {normals.data(), lengths.data()},
+                                        mesh.v_pix.data(), sums.data(), grad.data(), threads);
+    return all_finite(normals) && all_finite(grad);
+}
+
 template <class T>
 bool run(Random& random, Kind kind) {
     const Mesh<T> mesh = make_mesh<T>(random, kind);
@@ -201,6 +221,7 @@ bool run(Random& random, Kind kind) {
     headfit::edge_grad_backward(scene, by_penalty, grad_v.data(), threads);
     finite = finite && all_finite(grad_v) && all_finite(image) && all_finite(grad_attributes);
     finite = sample_and_back<T>(random, sizes, index_img, group, bary, threads) && finite;
+    finite = (normals_and_back(mesh, threads) || kind == Kind::not_finite) && finite;
     if (!in_range) std::printf("a face index out of range\n");
     if (!finite && kind != Kind::extreme && kind != Kind::near_plane) {
         std::printf("a value is not finite\n");

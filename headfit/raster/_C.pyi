@@ -94,6 +94,29 @@ class Kernels:
         workspace: Tensor,
         queue: int,
     ) -> None: ...
+    @staticmethod
+    def vertex_normals(
+        vertices: Tensor,
+        first: Tensor,
+        edges: Tensor,
+        normals: Tensor,
+        lengths: Tensor,
+        workspace: Tensor,
+        queue: int,
+    ) -> None: ...
+    @staticmethod
+    def vertex_normals_backward(
+        vertices: Tensor,
+        first: Tensor,
+        edges: Tensor,
+        normals: Tensor,
+        lengths: Tensor,
+        grad_normals: Tensor,
+        grad_sums: Tensor,
+        grad_vertices: Tensor,
+        workspace: Tensor,
+        queue: int,
+    ) -> None: ...
 
 cpu: type[Kernels]
 cuda: type[Kernels]  # missing in a build without CUDA

@@ -14,6 +14,7 @@ from headfit.raster.api import (
     rasterize,
     skipped_faces,
 )
+from headfit.raster.normals import OppositeEdges, vertex_normals
 from headfit.raster.texture import sample_texture
 from headfit.raster.topology import Topology
 
@@ -21,6 +22,7 @@ backend.keep_freed_memory()
 
 __all__ = [
     "NEAR",
+    "OppositeEdges",
     "PixelLossKind",
     "Topology",
     "edge_grad",
@@ -30,4 +32,5 @@ __all__ = [
     "rasterize",
     "sample_texture",
     "skipped_faces",
+    "vertex_normals",
 ]

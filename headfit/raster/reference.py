@@ -117,3 +117,16 @@ def mip_level(
         shortest = torch.minimum(*distances)
         longest = torch.maximum(longest, torch.where(shortest.isinf(), 0.0, shortest))
     return longest.clamp(min=1).log2().clamp(max=mips - 1)
+
+
+def vertex_normals(vertices: Tensor, faces: Tensor) -> Tensor:
+    """Unit normals `[B,V,3]`; see `headfit.raster.normals`."""
+    a, b, c = (vertices[:, corner] for corner in faces.long().unbind(-1))
+    of_face = torch.linalg.cross(b - a, c - a, dim=-1)
+    total = torch.zeros_like(vertices)
+    for corner in faces.long().unbind(-1):
+        total = total.index_add(1, corner, of_face)
+    # Squared, so that no gradient of a root at 0 is computed.
+    square = total.square().sum(-1, keepdim=True)
+    enough = square >= 1e-24
+    return torch.where(enough, total / torch.where(enough, square, 1.0).sqrt(), 0.0)

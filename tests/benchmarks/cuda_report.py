@@ -55,6 +55,12 @@ KERNELS: dict[str, tuple[int, float]] = {
     "to_uv": (256, (2 + 1 + CHANNELS + 2) * WORD + TEXELS * CHANNELS * WORD),
     # Additions of neighbouring pixels to the same texel are combined in the cache.
     "to_texels": (256, (2 + 1 + CHANNELS) * WORD + TEXELS * CHANNELS * ATOMIC),
+    # Vertices and the edges opposite each in, normals and lengths out.
+    "find_normals": (256, (6 * FACES + (1 + 3 + 3 + 1) * VERTICES) * WORD / PIXELS),
+    # Normals, lengths and their gradient in, gradients of the sums out.
+    "to_sums": (256, (3 + 1 + 3 + 3) * VERTICES * WORD / PIXELS),
+    # Vertices, the edges and the gradients of the sums in, gradient out.
+    "to_vertices": (256, (6 * FACES + (1 + 3 + 3 + 3) * VERTICES) * WORD / PIXELS),
     # 64-bit sums in, gradient out; only with deterministic sums, for which the other kernels run twice.
     "finish_sums": (256, VERTICES * 3 * 3 * WORD / PIXELS),
 }
