@@ -30,9 +30,9 @@ from headfit.fitting.terms import TERMS, Term
 from headfit.fitting.terms.landmark import landmark_weights
 from headfit.raster import backend
 
-#: Steps between two looks at the losses on a GPU, which has to be waited for. The last step of a chunk is always looked
-#: at, so that no checkpoint is written after a loss that is not finite.
-STEPS_PER_READ = 10
+#: Steps between two entries of the losses in the log, each of which costs a twentieth of a step. The last step of a
+#: chunk is always an entry.
+STEPS_PER_ENTRY = 10
 
 
 class HeadFit(pl.LightningModule):
@@ -172,16 +172,19 @@ class HeadFit(pl.LightningModule):
         return {"views": share[0], "landmarks": share[1]}
 
     def _log(self, total: Tensor, values: dict[str, Tensor]) -> None:
-        """Remember the losses of a step, and every so often read and log them: reading waits for a GPU."""
+        """Check that the losses of a step are finite, and every so often log them. On a GPU, which has to be waited
+        for, they are checked only then, and so before every checkpoint."""
         self._unread.append(all_reduce_sum(torch.stack([total, *values.values()]).detach()))
-        every = STEPS_PER_READ if backend.is_asynchronous(total.device) else 1
         chunk, step = self.chunk, self.global_step
-        if (step + 1) % every and step + 1 < chunk.first + chunk.steps:
+        is_entry = (step + 1) % STEPS_PER_ENTRY == 0 or step + 1 == chunk.first + chunk.steps
+        if not is_entry and backend.is_asynchronous(total.device):
             return
         rows = torch.stack(self._unread).tolist()
         self._unread.clear()
         for at, row in enumerate(rows, start=step + 1 - len(rows)):
             self._require_finite(at, row, list(values))
+        if not is_entry:
+            return
         numbers = dict(zip(values, rows[-1][1:], strict=True))
         self.latest = {name: number for name, number in numbers.items() if self.terms[name].in_progress_bar}
         self.log_dict({f"loss/{chunk.stage}/{name}": number for name, number in numbers.items()})

@@ -76,6 +76,11 @@ class Observation:
         return (self.batch.label_weight > 0).flatten(1).any(1)[:, None, None]
 
     @cached_property
+    def shown_classes(self) -> Tensor:
+        """Bool `[B,C]`: the view's mask shows the class."""
+        return self.batch.label_prob.flatten(1, 2).amax(1) > 0
+
+    @cached_property
     def on_head(self) -> Tensor:
         """Bool `[B,H,W]`: an image pixel that shows the head by the model and, where there is a mask, by the mask."""
         background = self.target[..., 0]

@@ -99,7 +99,9 @@ class FitParameters(nn.Module):
     def to_world(self, v_head: Tensor, frames: Tensor) -> Tensor:
         """Head-frame points `[N,V,3]` of frames `[N]` in the world (metres)."""
         rotation = axis_angle_to_matrix(rows_of(self.rotation, frames)) @ self.start_rotation[frames]
-        return self.log_scale.exp() * v_head @ rotation.transpose(1, 2) + rows_of(self.translation, frames)[:, None]
+        translation = rows_of(self.translation, frames)[..., None]
+        # Points as columns, as in `CameraBatch.project`.
+        return torch.baddbmm(translation, self.log_scale.exp() * rotation, v_head.transpose(1, 2)).transpose(1, 2)
 
     @torch.no_grad()
     def rest(self) -> Tensor:

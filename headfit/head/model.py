@@ -272,8 +272,12 @@ class HeadModel(nn.Module):
             return cage
         if len(self.pose_correctives):
             cage = cage + torch.tensordot(self.corrective_weights(joints), self.pose_correctives, 1)
-        blended = torch.einsum("vj,bjrc->bvrc", self.skinning_weights[:, 1:], self.joint_motions(pivots, joints))
-        return cage + (blended[..., :3] @ cage[..., None])[..., 0] + blended[..., 3]
+        # Points as columns [B,4,Vc], times the weights of every joint, times the joints' motions [B,3,J*4]: several
+        # times faster than a matrix for each vertex.
+        points = torch.nn.functional.pad(cage.transpose(1, 2), (0, 0, 0, 1), value=1.0)
+        weighted = (self.skinning_weights[:, 1:].T[:, None] * points[:, None]).flatten(1, 2)
+        motions = self.joint_motions(pivots, joints).transpose(1, 2).flatten(2)
+        return cage + (motions @ weighted).transpose(1, 2)
 
     def corrective_weights(self, joints: Tensor) -> Tensor:
         """Weights `[B,K]` of the pose correctives for joints `[B,J,6]`."""

@@ -22,7 +22,8 @@ def test_mouth_points_yield_to_the_masked_lips_of_their_view(lips, blur, expecte
     model = SimpleNamespace(
         landmark_trust=torch.ones(1, 2, 68, dtype=torch.bool), is_lip=torch.tensor([False, False, True])
     )
-    weights = landmark_weights(SimpleNamespace(batch=batch, target=target), model, Stage(blur=blur))
+    shown = SimpleNamespace(batch=batch, shown_classes=(target > 0).flatten(1, 2).any(1))
+    weights = landmark_weights(shown, model, Stage(blur=blur))
     assert (weights[0, MOUTH:] == 0.5 * expected).all() and (weights[0, CONTOUR_COUNT:MOUTH] == 0.5).all()
     assert (weights[1, CONTOUR_COUNT:] == 0.5).all(), "this view's mask shows no lips"
     assert (weights[:, :CONTOUR_COUNT] == 0.5 * OUTLINE_SHARE).all()

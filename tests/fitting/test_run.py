@@ -70,7 +70,7 @@ def test_tensorboard_holds_losses_and_pictures(finished):
     tags = events.Tags()
     assert {"loss/rigid/mask", "loss/rigid/landmark", "loss/photo/photometric", "rate/texture"} <= set(tags["scalars"])
     assert {"texture", "views"} <= set(tags["images"])
-    assert [event.step for event in events.Scalars("loss/photo/mask")] == [4, 5, 6, 7, 8, 9]
+    assert [event.step for event in events.Scalars("loss/photo/mask")] == [5, 7, 9], "the last of each chunk"
 
 
 def test_a_run_folder_is_read_back(finished):

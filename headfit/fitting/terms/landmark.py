@@ -35,7 +35,9 @@ def landmark_weights(o: Observation, model: FittedHead, stage: Stage) -> Tensor:
     stage with sharp masks on, the mouth's points yield to the lips that the view's mask shows."""
     weights = o.batch.landmark_weight * model.landmark_trust[o.batch.frame, o.batch.camera]
     weights = torch.cat([weights[:, :CONTOUR_COUNT] * OUTLINE_SHARE, weights[:, CONTOUR_COUNT:]], dim=1)
-    masked = (o.target @ model.is_lip.to(o.target) > 0).flatten(1).any(1) & (stage.blur == 0)
+    if stage.blur:
+        return weights
+    masked = (o.shown_classes & model.is_lip).any(1)
     share = torch.where(masked, MOUTH_SHARE, 1.0)[:, None]
     return torch.cat([weights[:, :MOUTH], weights[:, MOUTH:] * share], dim=1)
 
