@@ -41,6 +41,7 @@ NB_MODULE(_C, m) {
     m.attr("LEAST_SHADING") = headfit::kLeastShading;
     nb::list names;
     for (const char* name : headfit::kPenaltyNames) names.append(name);
+    m.attr("GLOSS_PART") = headfit::kGlossPart;
     m.attr("PENALTIES") = nb::tuple(names);
     nb::module_ cpu = m.def_submodule("cpu");
     headfit::define_backend<Cpu>(cpu);

@@ -16,6 +16,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "core/gloss.h"
 #include "core/normals.h"
 #include "core/pair.h"
 #include "core/shade.h"
@@ -195,6 +196,30 @@ class Operators {
                                 data(grad_normals), data(grad_sums), data(grad_vertices), call.run());
     }
 
+    static GlossyView<T> glossy_view_of(const Array<const T, 3>& vertices, const Array<const T, 3>& normals,
+                                        const Array<const T, 2>& centres, const Array<const T, 3>& forms,
+                                        const Groups& kind) {
+        return {int64_t(vertices.shape(0)), int64_t(vertices.shape(1)), int64_t(forms.shape(0)), data(vertices),
+                data(normals), data(centres), data(forms), data(kind)};
+    }
+
+    static void gloss_(const Array<const T, 3>& vertices, const Array<const T, 3>& normals,
+                       const Array<const T, 2>& centres, const Array<const T, 3>& forms, const Groups& kind,
+                       const Array<T, 2>& out, const Bytes& workspace, uint64_t queue) {
+        const Call call(workspace, queue);
+        gloss(glossy_view_of(vertices, normals, centres, forms, kind), data(out), call.run());
+    }
+
+    static void gloss_backward_(const Array<const T, 3>& vertices, const Array<const T, 3>& normals,
+                                const Array<const T, 2>& centres, const Array<const T, 3>& forms, const Groups& kind,
+                                const Array<const T, 2>& grad, const Array<T, 3>& grad_vertices,
+                                const Array<T, 3>& grad_normals, const Array<T, 4>& grad_forms, const Bytes& workspace,
+                                uint64_t queue) {
+        const Call call(workspace, queue);
+        gloss_backward(glossy_view_of(vertices, normals, centres, forms, kind), data(grad),
+                       GlossGradients<T>{data(grad_vertices), data(grad_normals), data(grad_forms)}, call.run());
+    }
+
   public:
     // Defines the operators for T. Arrays are never converted: a converted output would be lost.
     static void define(nb::module_& m) {
@@ -230,6 +255,11 @@ class Operators {
               array("lengths"), array("workspace"), "queue"_a, unlocked);
         m.def("vertex_normals_backward", &vertex_normals_backward_, array("vertices"), array("first"), array("edges"),
               array("normals"), array("lengths"), array("grad_normals"), array("grad_sums"), array("grad_vertices"),
+              array("workspace"), "queue"_a, unlocked);
+        m.def("gloss", &gloss_, array("vertices"), array("normals"), array("centres"), array("forms"), array("kind"),
+              array("out"), array("workspace"), "queue"_a, unlocked);
+        m.def("gloss_backward", &gloss_backward_, array("vertices"), array("normals"), array("centres"), array("forms"),
+              array("kind"), array("grad"), array("grad_vertices"), array("grad_normals"), array("grad_forms"),
               array("workspace"), "queue"_a, unlocked);
     }
 };

@@ -82,13 +82,19 @@ HEADFIT_HD inline T received(const Harmonics<T>& of, const T* light) {
            h[6] * light[18] + h[7] * light[21] + h[8] * light[24];
 }
 
-// The gradient of n from those of the light received in each channel.
-template <class T>
-HEADFIT_HD inline Vec3<T> to_unit_normal(Vec3<T> n, const T* light, Vec3<T> g) {
-    const auto to = [&](int k) { return light[3 * k] * g.x + light[3 * k + 1] * g.y + light[3 * k + 2] * g.z; };
+// The gradient of n from those of its harmonics; to(k): that of number k.
+template <class T, class To>
+HEADFIT_HD inline Vec3<T> harmonics_backward(Vec3<T> n, const To& to) {
     const T xy = to(4), yz = to(5), zx = to(6), squares = T(2) * to(7);
     return {to(1) + n.y * xy + n.z * zx + n.x * squares, to(2) + n.x * xy + n.z * yz - n.y * squares,
             to(3) + n.y * yz + n.x * zx + T(3) * n.z * to(8)};
+}
+
+// The gradient of n from those of the light received in each channel.
+template <class T>
+HEADFIT_HD inline Vec3<T> to_unit_normal(Vec3<T> n, const T* light, Vec3<T> g) {
+    return harmonics_backward(
+        n, [&](int k) { return light[3 * k] * g.x + light[3 * k + 1] * g.y + light[3 * k + 2] * g.z; });
 }
 
 // NaN stays NaN.

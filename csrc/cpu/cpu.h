@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "core/gloss.h"
 #include "core/normals.h"
 #include "core/pair.h"
 #include "core/shade.h"
@@ -62,5 +63,13 @@ template <class T>
 void vertex_normals_backward(int64_t images, const OppositeEdges& opposite, const T* vertices,
                              const Normals<const T>& known, const T* grad_normals, T* grad_sums, T* grad_vertices,
                              int threads);
+
+// out [B,V]: what vertices mirror; forms must be symmetric.
+template <class T>
+void gloss(const GlossyView<T>& view, T* out, int threads);
+
+// grad: of gloss, [B,V].
+template <class T>
+void gloss_backward(const GlossyView<T>& view, const T* grad, const GlossGradients<T>& out, int threads);
 
 }  // namespace headfit

@@ -3,6 +3,7 @@
 // beforehand.
 #pragma once
 
+#include "core/gloss.h"
 #include "core/normals.h"
 #include "core/pair.h"
 #include "core/shade.h"
@@ -62,6 +63,12 @@ template <class T>
 void vertex_normals_backward(int64_t images, const OppositeEdges& opposite, const T* vertices,
                              const Normals<const T>& known, const T* grad_normals, T* grad_sums, T* grad_vertices,
                              const Queue& queue);
+
+template <class T>
+void gloss(const GlossyView<T>& view, T* out, const Queue& queue);
+
+template <class T>
+void gloss_backward(const GlossyView<T>& view, const T* grad, const GlossGradients<T>& out, const Queue& queue);
 
 }  // namespace cuda
 }  // namespace headfit

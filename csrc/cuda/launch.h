@@ -94,5 +94,11 @@ inline dim3 grid_of(int64_t columns, int64_t rows, int64_t images, int rows_per_
     return dim3(blocks_for(columns, kBlockX), blocks_for(rows, rows_per_block), unsigned(images * layers_per_image));
 }
 
+// The grid of blocks of kBlock threads for one thread per vertex of each image.
+inline dim3 grid_of_rows(int64_t rows) {
+    check_limit(rows, int64_t(std::numeric_limits<int32_t>::max()) * kBlock, "vertices of all images");
+    return dim3(blocks_for(rows, kBlock));
+}
+
 }  // namespace cuda
 }  // namespace headfit

@@ -39,11 +39,6 @@ __global__ void __launch_bounds__(kBlock)
         store(grad_vertices, at.row, gradient_of_vertex<T>(opposite, vertices, grad_sums, at.image, at.vertex));
 }
 
-dim3 grid_of_rows(int64_t rows) {
-    check_limit(rows, int64_t(std::numeric_limits<int32_t>::max()) * kBlock, "vertices of all images");
-    return dim3(blocks_for(rows, kBlock));
-}
-
 }  // namespace
 
 template <class T>

@@ -198,6 +198,23 @@ bool normals_and_back(const Mesh<T>& mesh, int threads) {
     return all_finite(normals) && all_finite(grad);
 }
 
+// Gloss of the mesh's vertices, with their positions as normals, and its gradient. Returns whether both are finite.
+template <class T>
+bool gloss_and_back(Random& random, const Mesh<T>& mesh, int threads) {
+    const int64_t kinds = random.below(3), images = mesh.sizes.images, vertices = mesh.sizes.vertices;
+    std::vector<int32_t> kind(vertices);
+    for (int32_t& k : kind) k = random.below(5) - 1;
+    const std::vector<T> forms(81 * kinds, T(0.1)), centres(3 * images, T(0.5));
+    const headfit::GlossyView<T> view{images,        vertices,     kinds,      mesh.v_pix.data(), mesh.v_pix.data(),
+                                      centres.data(), forms.data(), kind.data()};
+    std::vector<T> out(images * vertices), grad_vertices(3 * out.size()), grad_normals(3 * out.size());
+    std::vector<T> grad_forms(81 * kinds * images * view.parts());
+    headfit::gloss(view, out.data(), threads);
+    headfit::gloss_backward(view, mesh.v_pix.data(), {grad_vertices.data(), grad_normals.data(), grad_forms.data()},
+                            threads);
+    return all_finite(out) && all_finite(grad_vertices) && all_finite(grad_normals) && all_finite(grad_forms);
+}
+
 template <class T>
 bool run(Random& random, Kind kind) {
     const Mesh<T> mesh = make_mesh<T>(random, kind);
@@ -248,6 +265,7 @@ bool run(Random& random, Kind kind) {
     finite = finite && all_finite(grad_v) && all_finite(image) && all_finite(grad_attributes);
     finite = sample_and_back<T>(random, sizes, index_img, group, bary, threads) && finite;
     finite = shade_and_back<T>(random, sizes, index_img, threads) && finite;
+    finite = (gloss_and_back(random, mesh, threads) || kind == Kind::not_finite) && finite;
     finite = (normals_and_back(mesh, threads) || kind == Kind::not_finite) && finite;
     if (!in_range) std::printf("a face index out of range\n");
     if (!finite && kind != Kind::extreme && kind != Kind::near_plane) {

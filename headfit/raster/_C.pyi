@@ -1,6 +1,7 @@
 from torch import Tensor
 
 NEAR: float
+GLOSS_PART: int
 LEAST_SHADING: float
 PENALTIES: tuple[str, ...]
 
@@ -143,6 +144,31 @@ class Kernels:
         grad_albedo: Tensor | None,
         grad_surface: Tensor | None,
         sums: Tensor | None,
+        workspace: Tensor,
+        queue: int,
+    ) -> None: ...
+    @staticmethod
+    def gloss(
+        vertices: Tensor,
+        normals: Tensor,
+        centres: Tensor,
+        forms: Tensor,
+        kind: Tensor,
+        out: Tensor,
+        workspace: Tensor,
+        queue: int,
+    ) -> None: ...
+    @staticmethod
+    def gloss_backward(
+        vertices: Tensor,
+        normals: Tensor,
+        centres: Tensor,
+        forms: Tensor,
+        kind: Tensor,
+        grad: Tensor,
+        grad_vertices: Tensor,
+        grad_normals: Tensor,
+        grad_forms: Tensor,
         workspace: Tensor,
         queue: int,
     ) -> None: ...

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from headfit.raster._C import NEAR
-from headfit.raster.lighting import shading
+from headfit.raster.lighting import sh_basis, shading
 
 
 def rasterize(v_pix: Tensor, faces: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
@@ -90,6 +90,15 @@ def shade_pixels(
     lit = shading(normal.flatten(1, 2), light).view_as(albedo)
     colours = (albedo * lit + surface[..., 3:]) * gain[:, None, None]
     return torch.where((index_img >= 0)[..., None], colours, 0.0)
+
+
+def mirrored_gloss(vertices: Tensor, normals: Tensor, centres: Tensor, forms: Tensor, kind: Tensor) -> Tensor:
+    """See `headfit.raster.gloss`."""
+    ray = vertices - centres[:, None]
+    mirrored = ray - 2 * (ray * normals).sum(-1, keepdim=True) * normals
+    basis = sh_basis(mirrored / torch.linalg.vector_norm(ray, dim=-1, keepdim=True).clamp_min(1e-9))
+    form = torch.cat([forms, torch.zeros_like(forms[:1])])[kind.long()]  # the last one for -1
+    return torch.einsum("bvi,vij,bvj->bv", basis, form, basis)
 
 
 def sample_texture(

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from headfit import raster
 from headfit.head import HeadModel
 from headfit.raster import PixelLossKind, Topology
-from headfit.render.appearance import GLOSSY, Appearance, gloss
+from headfit.render.appearance import GLOSSY, Appearance
 from headfit.render.cameras import CameraBatch
 from headfit.render.filters import without_gradient_at
 from headfit.render.geometry import VertexNormals
@@ -75,6 +75,7 @@ class HeadRenderer(nn.Module):
     faces_uv: Tensor
     uvs: Tensor
     face_labels: Tensor
+    gloss_kind: Tensor
 
     def __init__(self, head: HeadModel) -> None:
         super().__init__()
@@ -85,8 +86,10 @@ class HeadRenderer(nn.Module):
         for name in ("faces_uv", "uvs", "face_labels"):
             self.register_buffer(name, getattr(head, name), persistent=False)
         self.register_buffer("head_faces", head.faces, persistent=False)
+        gloss_kind = head.faces.new_full((head.vertex_count,), -1)
         for kind, names in enumerate(GLOSSY):
-            self.register_buffer(f"glossy{kind}", head.vertices_of(*names), persistent=False)
+            gloss_kind[head.vertices_of(*names)] = kind
+        self.register_buffer("gloss_kind", gloss_kind, persistent=False)
         self.topology = Topology(self.faces)
         self.normals = VertexNormals(head.faces, head.vertex_count)
 
@@ -182,16 +185,8 @@ class HeadRenderer(nn.Module):
 
     def _gloss(self, fragments: Fragments, normals: Tensor, appearance: Appearance) -> Tensor:
         """What vertices `[B,V,1]` mirror of their surroundings into the cameras."""
-        shown = torch.zeros_like(normals[..., :1])
-        for kind, form in enumerate(appearance.gloss):
-            vertices = self.get_buffer(f"glossy{kind}")
-            normal = normals[:, vertices]
-            ray = fragments.v_world[:, vertices] - fragments.centres[:, None]
-            mirrored = ray - 2 * (ray * normal).sum(-1, keepdim=True) * normal
-            length = torch.linalg.vector_norm(ray, dim=-1, keepdim=True)  # a reflection keeps the length
-            mirrored = mirrored / length.clamp_min(1e-9)
-            shown = shown.index_copy(1, vertices, gloss(mirrored, form)[..., None])
-        return shown
+        f = fragments
+        return raster.mirrored_gloss(f.v_world, normals, f.centres, appearance.gloss, self.gloss_kind)[..., None]
 
     @torch.no_grad()
     def layers(self, fragments: Fragments, appearance: Appearance, camera: Tensor) -> dict[str, Tensor]:

@@ -67,6 +67,12 @@ KERNELS: dict[str, tuple[int, float]] = {
     "to_points": (256, (1 + 3 + 4 + 3 + 3 + 4) * WORD + 1),
     # For 16 pixels, the 30 sums of a thread out.
     "to_light": (256, (1 + 3 + 4 + 3) * WORD + 30 * WORD / 16),
+    # Vertices, normals and kind in, gloss out.
+    "find_gloss": (256, (3 + 3 + 1 + 1) * VERTICES * WORD / PIXELS),
+    # The gradient of gloss in, those of vertices and normals out.
+    "to_glossy": (256, (3 + 3 + 1 + 1 + 3 + 3) * VERTICES * WORD / PIXELS),
+    # For 128 vertices, the gradients of two forms out.
+    "to_forms": (256, (3 + 3 + 1 + 1 + 2 * 81 / 128) * VERTICES * WORD / PIXELS),
     # 64-bit sums in, gradient out; only with deterministic sums, for which the other kernels run twice.
     "finish_sums": (256, VERTICES * 3 * 3 * WORD / PIXELS),
 }
