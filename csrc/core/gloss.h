@@ -109,14 +109,18 @@ struct FormSums {
 
     HEADFIT_HD void add(const Harmonics<T>& of, T g) {
         int at = 0;
+        HEADFIT_UNROLL
         for (int i = 0; i < kHarmonics; ++i) {
             const T scaled = g * of.h[i];
+            HEADFIT_UNROLL
             for (int j = i; j < kHarmonics; ++j) upper[at++] += scaled * of.h[j];
         }
     }
     HEADFIT_HD void write(T* form) const {
         int at = 0;
+        HEADFIT_UNROLL
         for (int i = 0; i < kHarmonics; ++i)
+            HEADFIT_UNROLL
             for (int j = i; j < kHarmonics; ++j)
                 form[kHarmonics * i + j] = form[kHarmonics * j + i] = upper[at++];
     }

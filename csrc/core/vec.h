@@ -13,10 +13,13 @@
 #endif
 
 // Keeps a loop with a long body from being unrolled: copies of the body would cost a kernel registers.
+// HEADFIT_UNROLL unrolls a loop over a small array, which a kernel can keep in registers only if all indices are constant.
 #ifdef __CUDACC__
 #define HEADFIT_NO_UNROLL _Pragma("unroll 1")
+#define HEADFIT_UNROLL _Pragma("unroll")
 #else
 #define HEADFIT_NO_UNROLL
+#define HEADFIT_UNROLL
 #endif
 
 namespace headfit {

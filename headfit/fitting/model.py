@@ -255,12 +255,12 @@ class FittedHead(nn.Module):
         """Render the colours of the views where they can be compared with the images."""
         image = o.batch.image.float() / 255
         index_img = o.fragments.index_at(o.on_head)
-        kinds = torch.stack([self.photometric_class, self.turning_class], dim=-1)
-        of_face = kinds[self.class_of_label[self.renderer.face_labels].clamp_min(0)]
+        kind_of_class = torch.where(self.photometric_class, 1, torch.where(self.turning_class, 2, 0)).to(torch.uint8)
+        of_face = kind_of_class[self.class_of_label[self.renderer.face_labels].clamp_min(0)]
         # Index -1 picks the last entry: neither kind.
-        of_model = torch.nn.functional.pad(of_face, (0, 0, 0, 1))[index_img.long()]
-        lit, turning = (of_model & o.agrees(kinds)).unbind(-1)
-        still = ~(lit | turning)
+        kind = torch.nn.functional.pad(of_face, (0, 1)).take(index_img.long())
+        lit = (kind == 1) & o.agrees(self.photometric_class)
+        still = ~(lit | ((kind == 2) & o.agrees(self.turning_class)))
         colours = self.renderer.shade(o.fragments, o.normals, self.appearance, o.batch.camera, index_img, still)
         return ComparedColours(image, colours, o.on_head, lit)
 

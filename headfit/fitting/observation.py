@@ -88,11 +88,8 @@ class Observation:
         return self.fragments.head & self.batch.image_valid & by_mask
 
     def agrees(self, classes: Tensor) -> Tensor:
-        """Bool `[B,H,W]`: the mask sees nothing but the classes with True in `classes [C]`; True without a mask. For K
-        such sets `[C,K]`: `[B,H,W,K]`."""
-        share = self.target @ classes.to(self.target)
-        without_mask = ~self.has_mask if classes.ndim == 1 else ~self.has_mask[..., None]
-        return (share > 1 - MAX_OTHER_SHARE) | without_mask
+        """Bool `[B,H,W]`: the mask sees nothing but the classes with True in `classes [C]`; True without a mask."""
+        return (self.target @ classes.to(self.target) > 1 - MAX_OTHER_SHARE) | ~self.has_mask
 
     @cached_property
     def head_area(self) -> Tensor:

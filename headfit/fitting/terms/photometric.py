@@ -11,7 +11,7 @@ from headfit.fitting.observation import Observation
 from headfit.fitting.terms.term import Term, mean_share_of_head
 from headfit.raster import loss_of_pixels
 from headfit.render import COLOUR_LOSS
-from headfit.render.filters import extend_by_one_pixel
+from headfit.render.filters import extend_by_one_pixel, per_channel
 
 
 def photometric_loss(o: Observation, model: FittedHead, stage: Stage) -> Tensor:
@@ -26,7 +26,8 @@ def photometric_loss(o: Observation, model: FittedHead, stage: Stage) -> Tensor:
 def without_edges_to_the_unknown(shown: ComparedColours) -> Tensor:
     """The render `[B,H,W,3]`. Pixels that are not lit are filled in from lit neighbours, so the border of what is lit
     creates no edge gradient."""
-    return torch.where(shown.lit[..., None], shown.colours, extend_by_one_pixel(shown.colours.detach(), shown.lit))
+    lit = per_channel(shown.lit, shown.colours.shape[-1])
+    return torch.where(lit, shown.colours, extend_by_one_pixel(shown.colours.detach(), shown.lit))
 
 
 TERM = Term("photometric", photometric_loss, in_progress_bar=True)
