@@ -84,9 +84,10 @@ class FitParameters(nn.Module):
         """Free cage offsets `[Vc,3]` (metres)."""
         return self.smooth(self.offset_field) + self.smooth_fine(self.fine_offset_field)
 
-    def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """World vertices `[N,V,3]` (metres) of frames `[N]`, and the shared offsets `[Vc,3]` within them."""
-        offsets = self.offsets()
+    def forward(self, frames: Tensor, offsets: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """World vertices `[N,V,3]` (metres) of frames `[N]`, and the shared offsets `[Vc,3]` within them, which are
+        computed unless they are given."""
+        offsets = self.offsets() if offsets is None else offsets
         v_head = self.head(
             self.identity,
             rows_of(self.expression, frames),

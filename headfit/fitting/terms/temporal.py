@@ -35,7 +35,7 @@ def neighbour_points(o: Observation, model: FittedHead) -> tuple[Tensor, Tensor]
     device = around.device
     if missing:
         with torch.no_grad():
-            more, _ = model.geometry(torch.tensor(missing).to(device, non_blocking=True))
+            more, _ = model.geometry(torch.tensor(missing).to(device, non_blocking=True), o.offsets)
         around = torch.cat([around, more[:, ::STRIDE]])
     row = {frame: index for index, frame in enumerate([*frames, *missing])}
     rows = [[index if other is None else row[other] for other in pair] for index, pair in enumerate(beside)]
