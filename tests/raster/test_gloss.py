@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from headfit.raster import gloss, mirrored_gloss, reference
+from tests.support.threads import assert_same_bits
 
 F32, F64 = torch.float32, torch.float64
 Leaves = list[Tensor]
@@ -84,14 +85,7 @@ def test_bit_identical_for_any_number_of_threads(threads: int) -> None:
         out = mirrored_gloss(*leaves, kind)
         return out, *torch.autograd.grad(out[:, 1:].square().sum(), leaves)
 
-    before = torch.get_num_threads()
-    try:
-        torch.set_num_threads(1)
-        one = run()
-        torch.set_num_threads(threads)
-        assert all(torch.equal(a, b) for a, b in zip(one, run(), strict=True))
-    finally:
-        torch.set_num_threads(before)
+    assert_same_bits(run, threads)
 
 
 @pytest.mark.slow

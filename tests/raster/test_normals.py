@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from headfit.raster import OppositeEdges, normals, reference, vertex_normals
+from tests.support.threads import assert_same_bits
 
 F32, F64 = torch.float32, torch.float64
 dtypes = pytest.mark.parametrize("dtype", [F32, F64])
@@ -90,14 +91,7 @@ def test_bit_identical_for_any_number_of_threads(threads: int) -> None:
         normal = vertex_normals(vertices, opposite)
         return normal, torch.autograd.grad(normal.square().sum() + normal.sum(), vertices)[0]
 
-    before = torch.get_num_threads()
-    try:
-        torch.set_num_threads(1)
-        one = run()
-        torch.set_num_threads(threads)
-        assert all(torch.equal(a, b) for a, b in zip(one, run(), strict=True))
-    finally:
-        torch.set_num_threads(before)
+    assert_same_bits(run, threads)
 
 
 @pytest.mark.slow

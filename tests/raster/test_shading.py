@@ -6,6 +6,7 @@ from torch import Tensor
 
 from headfit.raster import lighting as module
 from headfit.raster import reference, shade_pixels
+from tests.support.threads import assert_same_bits
 
 F32, F64 = torch.float32, torch.float64
 NAMES = ("albedo", "surface", "light", "gain")
@@ -150,14 +151,7 @@ def test_bit_identical_for_any_number_of_threads(threads: int) -> None:
         image = shade_pixels(*inputs.values(), index_img)
         return image, *gradients(image, inputs)
 
-    before = torch.get_num_threads()
-    try:
-        torch.set_num_threads(1)
-        one = run()
-        torch.set_num_threads(threads)
-        assert all(torch.equal(a, b) for a, b in zip(one, run(), strict=True))
-    finally:
-        torch.set_num_threads(before)
+    assert_same_bits(run, threads)
 
 
 @pytest.mark.parametrize("images,size", [(0, (4, 5)), (2, (0, 5)), (2, (4, 0))])

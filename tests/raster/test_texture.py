@@ -6,6 +6,7 @@ from torch import Tensor
 
 from headfit.raster import interpolate, rasterize, reference, sample_texture
 from headfit.raster import texture as module
+from tests.support.threads import assert_same_bits
 
 F32, F64 = torch.float32, torch.float64
 dtypes = pytest.mark.parametrize("dtype", [F32, F64])
@@ -164,15 +165,7 @@ def test_bit_identical_for_any_number_of_threads(threads: int) -> None:
         image = sample_texture(*leaves, index_img, group=group)
         return image, *torch.autograd.grad(image.square().sum(), leaves)
 
-    before = torch.get_num_threads()
-    try:
-        torch.set_num_threads(1)
-        one = run()
-        torch.set_num_threads(threads)
-        for a, b in zip(one, run(), strict=True):
-            assert torch.equal(a, b)
-    finally:
-        torch.set_num_threads(before)
+    assert_same_bits(run, threads)
 
 
 @pytest.mark.slow
