@@ -77,8 +77,7 @@ class CameraBatch:
 
     def project(self, v_world: Tensor) -> Tensor:
         """`v_pix [B,V,3]` of world points `[B,V,3]` (metres): x, y in pixels from the corner, z the depth in metres."""
-        # Coordinates as rows of all points: torch's products of 3 x 3 matrices with columns of points are several times
-        # slower.
+        # Points as columns [B,3,V]: torch's products of 3 x 3 matrices with rows of points are several times slower.
         x, y, z = torch.baddbmm(self.t[..., None], self.R, v_world.transpose(1, 2)).unbind(1)
         safe = torch.where(z.abs() < MIN_DEPTH, MIN_DEPTH, z)
         u, v = (x / safe, y / safe) if self.lens is None else self.lens.project(x, y, safe)
