@@ -43,6 +43,8 @@ KERNELS: dict[str, tuple[int, float]] = {
     "add_face_gradients": (256, (1 + 3 + 1) * WORD + MESH + 9 * ATOMIC / RUN),
     # Index and barycentrics in, image out; attributes of the vertices.
     "blend": (256, (1 + 3 + CHANNELS) * WORD + MESH * CHANNELS / 3),
+    # Index in, gradient of the background out; where a face covers the pixel, the gradient of the image is not read.
+    "to_background": (256, (1 + CHANNELS) * WORD),
     "to_bary": (256, (1 + CHANNELS + 3) * WORD + MESH * CHANNELS / 3),
     "to_attributes": (256, (1 + 3 + CHANNELS) * WORD + 3 * CHANNELS * ATOMIC / RUN),
     # Index once for rows and once for columns; faces, adjacency and group; at a jump four pixels of image and gradient
