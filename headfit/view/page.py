@@ -98,7 +98,7 @@ class Page:
                 time.sleep(pause)
             self._wanted.clear()
             self.draw()
-            if pause is None and not self.is_outdated:
+            if self.pause() is None and not self.is_outdated:
                 self.draw_at_rest()
 
     def pause(self) -> float | None:

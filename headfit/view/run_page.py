@@ -15,6 +15,7 @@ from headfit.view.glb import glb
 from headfit.view.page import Page
 from headfit.view.painter import BRIGHTEST, HAIR, MODES, Posed
 from headfit.view.picture_error import vertex_error
+from headfit.view.played import PlayedHead
 from headfit.view.swapped_glb import SwappedGlb
 from headfit.view.through_panel import ThroughPanel
 from headfit.view.timeline import Timeline
@@ -42,6 +43,7 @@ class RunPage(Page):
         posed = run.painter.pose(0)
         super().__init__(server, run.cameras, posed.vertices.mean(axis=0).astype(float), DISTANCE)
         self._head = SwappedGlb(server, "/head", glb(run.painter.paint(posed, "texture")))
+        self._played = PlayedHead(server)
         self._wires: viser.MeshHandle | None = None
         self._frusta = Frusta(server, run.cameras)
         self._pictures: list[int | None] = [None] * len(run.cameras)  # the frame of each camera's picture
@@ -76,12 +78,24 @@ class RunPage(Page):
     def draw(self) -> None:
         self._timeline.advance()
         frame, through = self._timeline.frame, self._through.camera is not None
+        as_picture = self._timeline.is_playing and not through and not self._wireframe.value
         posed = self._run.painter.pose(frame)
         hidden = frozenset(name for name, shown in self._parts.items() if not shown.value)
-        self._head.visible = not through
         self._frusta.visible = self._with_frusta.value and not through
         if not through:
-            self._head.show(glb(self._run.painter.paint(posed, self._mode.value, hidden, self._measured)))
+            surfaces = self._run.painter.paint(posed, self._mode.value, hidden, self._measured)
+            if as_picture:
+                self._played.show(surfaces)
+            else:
+                self._head.show(glb(surfaces))
+        if as_picture:
+            self._head.visible = False
+        elif through or self._head.visible:
+            self._head.visible = not through
+            self._played.remove()
+        else:
+            self._head.visible = True  # in front of the picture of the same frame, which it replaces
+            self._played.leave()
         self._draw_wires(posed, hidden)
         self._through.draw(frame, posed, compute=self._timeline.is_playing)
         self._track.draw(posed)

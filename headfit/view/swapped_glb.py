@@ -26,13 +26,18 @@ class SwappedGlb:
 
     @property
     def visible(self) -> bool:
-        """Whether it is in the scene."""
+        """Whether it is in the scene. It comes back with the content that was to come next."""
         return self._visible
 
     @visible.setter
     def visible(self, value: bool) -> None:
-        if value != self._visible:
-            self._visible = self._nodes[0].visible = value
+        if value == self._visible:
+            return
+        self._visible = value
+        if value and self._due is not None:
+            self.settle()
+        else:
+            self._nodes[0].visible = value
 
     def show(self, content: bytes) -> None:
         """Replace it; what was to come next before is shown in the meantime."""

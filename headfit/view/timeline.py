@@ -76,8 +76,8 @@ class Timeline:
 
     def _toggled(self, event: Any) -> None:
         self._started = None if self.is_playing else (time.monotonic(), self.frame)
-        self._play.label = "Pause" if self.is_playing else "Play"
         self._changed(event)
+        self._play.label = "Pause" if self.is_playing else "Play"
 
     def _restart(self, _event: Any) -> None:
         if self.is_playing:

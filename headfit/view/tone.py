@@ -44,6 +44,6 @@ def to_renderer(display: NDArray[np.floating]) -> NDArray[np.float32]:
 
 def shown(linear: NDArray[np.floating]) -> NDArray[np.float32]:
     """The display-coded colours `[...,3]` that the page makes of linear colours `[...,3]`: inverse of `to_renderer`."""
-    v = (linear * _EXPOSURE) @ _INTO.T
+    v = (linear * _EXPOSURE) @ _INTO.T.astype(linear.dtype)
     curve = (v * (v + _A) - _B) / (v * (_C * v + _D) + _E)
-    return encoded((curve @ _OUT.T).clip(0, 1).astype(np.float32))
+    return encoded((curve @ _OUT.T.astype(linear.dtype)).clip(0, 1).astype(np.float32))

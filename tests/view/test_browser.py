@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from headfit.view.played import FAR, drawn, window_camera
 from headfit.view.serve import open_page
 
 pytest.importorskip("viser", reason="the page needs viser: pip install 'headfit[view]'")
@@ -104,6 +105,22 @@ def test_it_draws_scrubs_plays_and_switches_colours(page, browser) -> None:
     browser.tab.get_by_role("button", name="Play").evaluate("e => e.click()")
     browser.tab.get_by_role("button", name="Pause").wait_for()
     assert page._timeline.is_playing
+    browser.until(lambda shown: is_head(shown) and not page._head.visible)
     browser.tab.get_by_role("button", name="Pause").evaluate("e => e.click()")
-    browser.until(is_head)
+    browser.until(lambda shown: is_head(shown) and page._head.visible)
+    page._with_frusta.value = False
+    page.want()  # they go, and so does the picture
+    browser.until(lambda shown: looks_like_the_picture(page, shown))
     assert browser.complaints == []
+
+
+def looks_like_the_picture(page, mesh: np.ndarray) -> bool:
+    """Whether the mesh, as the browser draws it, has the place and the colours of the picture of the same frame."""
+    (client,) = page.server.get_clients().values()
+    surfaces = page._run.painter.paint(page._run.painter.pose(page._timeline.frame), "labels")
+    picture, depth = drawn(surfaces, window_camera(client.camera))
+    free = slice(200, None), slice(300)  # of the controls, and of the warning that the browser draws in software
+    mesh, picture, is_head = mesh[free], picture[free], depth[free] < FAR
+    covered = mesh.max(axis=-1) > 30
+    assert is_head.mean() > 0.08
+    return (covered != is_head).mean() < 0.02 and np.abs(mesh - picture)[covered & is_head].mean() < 3
