@@ -63,13 +63,11 @@ def triangulate(
     best = np.full((count, 3), np.nan)
     lowest = np.full(count, np.inf)
     for pair in _pairs(views):
-        chosen = np.zeros((views, count))
-        chosen[list(pair)] = 1.0
-        proposal = rays.solve(chosen)
+        proposal = rays.between(*pair)
         seen = (confidence[list(pair)] > 0).all(axis=0)
-        error = np.minimum(rays.residuals(proposal), tolerance)
-        agrees = seen & (rays.residuals(proposal)[list(pair)] < tolerance).all(axis=0)
-        cost = np.where(agrees, (confidence * error**2).sum(axis=0), np.inf)
+        error = rays.residuals(proposal)
+        agrees = seen & (error[list(pair)] < tolerance).all(axis=0)
+        cost = np.where(agrees, (confidence * np.minimum(error, tolerance) ** 2).sum(axis=0), np.inf)
         better = cost < lowest
         best[better], lowest[better] = proposal[better], cost[better]
 
@@ -127,27 +125,38 @@ class _Rays:
     def solve(self, weights: Float) -> Float:
         """The points `[N,3]` of least squared error under the weights `[V,N]`; nan where they are undetermined."""
         weights = np.nan_to_num(weights, posinf=0.0)
-        normal = np.einsum("vn,vnij->nij", weights, self.normal)
-        right = np.einsum("vn,vni->ni", weights, self.right)
-        solvable = np.linalg.cond(normal) < 1e12
-        points = np.full(right.shape, np.nan)
-        points[solvable] = np.linalg.solve(normal[solvable], right[solvable, :, None])[..., 0]
-        return points
+        return _solved(np.einsum("vn,vnij->nij", weights, self.normal), np.einsum("vn,vni->ni", weights, self.right))
+
+    def between(self, one: int, other: int) -> Float:
+        """`solve` for two views of equal weight."""
+        return _solved(self.normal[one] + self.normal[other], self.right[one] + self.right[other])
 
     def _in_camera(self, points: Float) -> Float:
-        return np.einsum("vij,nj->vni", self.rotations, points) + self.translations[:, None]
+        return points @ self.rotations.transpose(0, 2, 1) + self.translations[:, None]
 
     def depths(self, points: Float) -> Float:
         """Depths `[V,N]` along the normals of the observations' planes, metres."""
-        return np.einsum("vni,vni->vn", self.normals, self._in_camera(points))
+        return self._depths(self._in_camera(points))
+
+    def _depths(self, in_camera: Float) -> Float:
+        return np.einsum("vni,vni->vn", self.normals, in_camera)
 
     def residuals(self, points: Float) -> Float:
         """Distances `[V,N]` in undistorted pixels; infinite behind a camera and where there is no point."""
-        depths = self.depths(points)
-        offset = np.einsum("vnki,vni->vnk", self.rows, self._in_camera(points))
+        in_camera = self._in_camera(points)
+        depths = self._depths(in_camera)
+        offset = np.einsum("vnki,vni->vnk", self.rows, in_camera)
         with np.errstate(divide="ignore", invalid="ignore"):
             distance = self.focals * np.linalg.norm(offset, axis=-1) / depths
         return np.where(depths > 0, distance, np.inf)
+
+
+def _solved(normal: Float, right: Float) -> Float:
+    """The solutions `[N,3]` of normal equations `[N,3,3]` with right sides `[N,3]`; nan where they are undetermined."""
+    solvable = np.linalg.cond(normal) < 1e12
+    points = np.full(right.shape, np.nan)
+    points[solvable] = np.linalg.solve(normal[solvable], right[solvable, :, None])[..., 0]
+    return points
 
 
 def _planes(rays: Float) -> Float:

@@ -22,6 +22,9 @@ REACH = 24
 PER_PIXEL = 0.1
 #: Pixels that may be put wrong on the way to a place: half of one, since borders pass through pixels.
 BARRIER = 0.5
+#: Label of a pixel below the neck. What is there may be skin or background, so the mask shows where a head in front of
+#: it is too large, but never that it is too small.
+BELOW_NECK = -2
 #: Half the width (pixels) of the window in which a border's normal is found.
 WINDOW = 3
 #: Samples of each view: of borders with the background, and of the others.
@@ -44,10 +47,10 @@ class BorderSamples:
 def sample_borders(
     label: Tensor, depth: Tensor, known: Tensor, counts: Sequence[int], generator: torch.Generator
 ) -> BorderSamples:
-    """Neighbouring pixels of different classes.
+    """Neighbouring pixels of different classes, and those of the head in front of what is below the neck.
 
     Args:
-        label: `[B,H,W]` class of each rendered pixel, 0 background, -1 not compared.
+        label: `[B,H,W]` class of each rendered pixel, 0 background, -1 not compared, `BELOW_NECK`.
         depth: `[B,H,W]` metres.
         known: bool `[B,H,W]`, where the mask says something.
         counts: samples of each view: of borders with the background, and of others.
@@ -55,15 +58,18 @@ def sample_borders(
     """
     height, width = label.shape[1:]
     far = torch.where(label == 0, torch.inf, depth)
-    usable = known & (label >= 0)
+    usable, below, head = known & (label >= 0), label == BELOW_NECK, known & (label > 0)
     pairs, outline = torch.zeros(2, len(label), 2, height, width, dtype=torch.bool, device=label.device)
     for axis in (0, 1):  # a pixel and its right neighbour, or the lower one
         here = tuple(slice(0, size - (axis == 1 - k)) for k, size in enumerate((height, width)))
         there = tuple(slice(axis == 1 - k, None) for k in range(2))
         one, two = (slice(None), *here), (slice(None), *there)
         differ = (label[one] != label[two]) & usable[one] & usable[two]
-        pairs[:, axis][one] = differ
-        outline[:, axis][one] = differ & ((label[one] == 0) | (label[two] == 0))
+        beside = (head[one] & below[two] & (depth[one] < depth[two])) | (
+            below[one] & head[two] & (depth[two] < depth[one])
+        )
+        pairs[:, axis][one] = differ | beside
+        outline[:, axis][one] = beside | differ & ((label[one] == 0) | (label[two] == 0))
     parts = [
         sample_per_view(chosen.flatten(1), count, generator)
         for chosen, count in zip((outline, pairs & ~outline), counts, strict=True)
@@ -101,7 +107,8 @@ def border_residuals(
         blur: distance (pixels) from which the cost rises linearly, but at least `LINEAR_FROM`.
     """
     width = label.shape[2]
-    owner, other = (label.flatten(1).gather(1, place) for place in (samples.owner, samples.other))
+    owner, beyond = (label.flatten(1).gather(1, place) for place in (samples.owner, samples.other))
+    other = beyond.clamp_min(0)
     middle = (_xy(samples.owner, width) + _xy(samples.other, width)) / 2
     normal = border_normals(label, owner, middle)
     classes = torch.arange(len(class_weight), device=label.device)
@@ -110,11 +117,12 @@ def border_residuals(
     merged = inner[owner] != inner[other]
     own = own | (inner & (inner[owner] & merged)[..., None])
     against = (other[..., None] == classes) | (inner & (inner[other] & merged)[..., None])
-    distance = border_distances(share_profiles(o.target * o.mask_known[..., None], middle, normal), own, against)
+    shares = share_profiles(o.target * o.mask_known[..., None], middle, normal)
+    distance = border_distances(shares, own, against, only_inward=beyond == BELOW_NECK)
     robust = 1 / distance.abs().clamp_min(max(LINEAR_FROM, blur))
     pairs_per_length = normal.abs().sum(-1).clamp_min(1.0)  # neighbouring pixels along a pixel of the border
     weight = (class_weight[owner] + class_weight[other]) / pairs_per_length * robust / o.head_area[:, None]
-    weight = weight * samples.candidates
+    weight = weight * samples.candidates * ((beyond >= 0) | (distance < 0))
     return image_residuals(o, faces, samples.owner, normal, -distance, weight)
 
 
@@ -146,7 +154,7 @@ def share_profiles(shares: Tensor, start: Tensor, normal: Tensor) -> Tensor:
     return _at(shares, start[..., None, :] + along[:, None] * normal[..., None, :])
 
 
-def border_distances(profiles: Tensor, own: Tensor, against: Tensor) -> Tensor:
+def border_distances(profiles: Tensor, own: Tensor, against: Tensor, only_inward: Tensor) -> Tensor:
     """Signed distance `[B,M]` (pixels) along the normals by which borders between two sets of classes have to move, so
     that most pixels on the way are put right: those between come to show the first set, or, for a negative distance,
     the second. 0 where moving puts none right.
@@ -157,6 +165,7 @@ def border_distances(profiles: Tensor, own: Tensor, against: Tensor) -> Tensor:
     Args:
         profiles: `[B,M,2R,C]` from `share_profiles`.
         own, against: bool `[B,M,C]` the classes before and behind the border.
+        only_inward: bool `[B,M]`: nothing is known beyond the border.
     """
     sets = torch.stack([own, against], dim=-1).to(profiles)
     of_own, of_other = (profiles @ sets).unbind(-1)
@@ -168,6 +177,7 @@ def border_distances(profiles: Tensor, own: Tensor, against: Tensor) -> Tensor:
         for along in (outward, inward)
     ]
     none = torch.zeros_like(gain[..., :1])
+    scores[0] = torch.where(only_inward[..., None], -torch.inf, scores[0])
     place = torch.cat([scores[1].flip(-1), none, scores[0]], dim=-1).argmax(-1, keepdim=True)  # 0 to 2R
     padded = torch.cat([none, gain, none], dim=-1)
     before, behind = padded.gather(-1, place), padded.gather(-1, place + 1)

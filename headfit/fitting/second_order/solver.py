@@ -14,6 +14,7 @@ from headfit.fitting.model import FittedHead
 from headfit.fitting.observation import Observation
 from headfit.fitting.parallel import all_reduce_sum
 from headfit.fitting.second_order.borders import (
+    BELOW_NECK,
     INNER,
     INSIDE_SAMPLES,
     OUTLINE_SAMPLES,
@@ -139,10 +140,10 @@ class GaussNewton:
         )
 
     def _rendered_labels(self, o: Observation) -> Tensor:
-        """Class `[B,H,W]` of each rendered pixel: 0 background, -1 what is not compared."""
+        """Class `[B,H,W]` of each rendered pixel: 0 background, -1 what is not compared, or `BELOW_NECK`."""
         renderer = self.model.renderer
         of_face = self.model.class_of_label[renderer.face_labels]
-        below_neck = of_face.new_full((len(renderer.faces) - renderer.face_count,), -1)
+        below_neck = of_face.new_full((len(renderer.faces) - renderer.face_count,), BELOW_NECK)
         of_index = torch.cat([of_face, below_neck, of_face.new_zeros(1)])  # index -1: background
         return of_index[o.fragments.index_img.long()]
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from headfit.fitting.second_order.borders import (
+    BELOW_NECK,
     REACH,
     border_distances,
     border_normals,
@@ -30,10 +31,12 @@ def sets(*members: int) -> torch.Tensor:
     return torch.isin(torch.arange(4), torch.tensor(members))[None, None]
 
 
-def distance_from(column: float, image: torch.Tensor, own: torch.Tensor, other: torch.Tensor, along=1.0) -> float:
+def distance_from(
+    column: float, image: torch.Tensor, own: torch.Tensor, other: torch.Tensor, along=1.0, only_inward=False
+) -> float:
     start = torch.tensor([[[column, 30.0]]])
     profiles = share_profiles(image, start, torch.tensor([[[along, 0.0]]]))
-    return float(border_distances(profiles, own, other))
+    return float(border_distances(profiles, own, other, torch.tensor([[only_inward]])))
 
 
 @pytest.mark.parametrize("edge", [22.0, 30.25, 30.6, 41.8])
@@ -71,6 +74,15 @@ def test_a_border_without_classes_in_reach_stays():
     assert distance_from(29.5, unknown, sets(A), sets(B)) == 0
 
 
+def test_a_border_of_which_one_side_is_unknown_goes_inward_only():
+    head, background = A, 0
+    image = shares(64, [24], [head, background])
+    assert distance_from(29.5, image, sets(head), sets(background), only_inward=True) == pytest.approx(-6, abs=0.26)
+    image = shares(64, [36], [head, background])
+    assert distance_from(29.5, image, sets(head), sets(background)) == pytest.approx(6, abs=0.26)
+    assert distance_from(29.5, image, sets(head), sets(background), only_inward=True) == 0
+
+
 def test_normals_point_away_from_what_carries_the_border():
     y, x = torch.meshgrid(torch.arange(64.0), torch.arange(64.0), indexing="ij")
     inside = ((x - 32).square() + (y - 32).square()).sqrt() < 20
@@ -94,3 +106,13 @@ def test_the_nearer_surface_carries_a_border_and_unknown_pixels_have_none():
     known[..., 6] = False
     samples = sample_borders(label, depth, known, (4, 8), torch.Generator().manual_seed(0))
     assert set(samples.owner[0].tolist()) == {1, 3}
+
+
+def test_the_head_has_borders_with_what_is_below_its_neck_where_it_is_nearer():
+    label = torch.tensor([[[BELOW_NECK, A, BELOW_NECK, B, BELOW_NECK, 0]]])
+    depth = torch.tensor([[[2.0, 1.0, 0.5, 1.0, 1.0, 0.0]]])
+    known = label != BELOW_NECK
+    samples = sample_borders(label, depth, known, (4, 4), torch.Generator().manual_seed(0))
+    assert set(zip(samples.owner[0].tolist()[:4], samples.other[0].tolist()[:4], strict=True)) == {(1, 0)}
+    known[..., 1] = False
+    assert not sample_borders(label, depth, known, (4, 4), GENERATOR).candidates.any()
