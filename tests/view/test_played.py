@@ -238,3 +238,10 @@ def test_what_only_the_browser_draws_is_no_picture(page):
     page._through._camera.value = page._run.cameras[1].id
     page.draw()
     assert client.is_cleared and meshes(page) == []
+    page._timeline._toggled(SimpleNamespace(client=None))
+    page._through._camera.value = "(nowhere)"
+    page.draw()
+    assert len(meshes(page)) == 1
+    page._through._camera.value = page._run.cameras[1].id
+    page.draw()
+    assert meshes(page) == []
