@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,17 @@ DEPTH_STEP, FAR = 4, 160.0
 JPEG_QUALITY = 90
 #: Seconds that a browser gets to draw its first picture before the mesh is hidden.
 STARTING = 0.4
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Torch computes with one thread: a frame is small, and waits for threads that a browser keeps from their core."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 class PlayedHead:

@@ -15,7 +15,7 @@ from headfit.view.glb import glb
 from headfit.view.page import Page
 from headfit.view.painter import BRIGHTEST, HAIR, MODES, Posed
 from headfit.view.picture_error import vertex_error
-from headfit.view.played import PlayedHead
+from headfit.view.played import PlayedHead, one_thread
 from headfit.view.swapped_glb import SwappedGlb
 from headfit.view.through_panel import ThroughPanel
 from headfit.view.timeline import Timeline
@@ -75,6 +75,7 @@ class RunPage(Page):
     def has_news(self) -> bool:
         return self._run.refresh()
 
+    @one_thread()
     def draw(self) -> None:
         self._timeline.advance()
         frame, through = self._timeline.frame, self._through.camera is not None

@@ -3,6 +3,7 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from headfit.view import played, tone
 from headfit.view.frusta import quaternion
@@ -245,3 +246,13 @@ def test_what_only_the_browser_draws_is_no_picture(page):
     page._through._camera.value = page._run.cameras[1].id
     page.draw()
     assert meshes(page) == []
+
+
+def test_torch_has_its_threads_back_after_a_frame(monkeypatch):
+    threads = []
+    monkeypatch.setattr(torch, "set_num_threads", threads.append)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 7)
+    with pytest.raises(ValueError), played.one_thread():
+        assert threads == [1]
+        raise ValueError
+    assert threads == [1, 7]
