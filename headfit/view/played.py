@@ -1,6 +1,6 @@
 """The head while it plays: drawn here, and shown by the browser as a picture behind the scene.
 
-A browser without a GPU takes in a new picture several times faster than a new mesh: docs/viewer.md has the figures.
+A new picture costs a browser without a GPU less than a new mesh: docs/viewer.md has the figures.
 """
 
 from __future__ import annotations

@@ -95,7 +95,8 @@ def border_residuals(
     """How far each sample has to move along its normal so that the mask's pixels there are right (pixels).
 
     The point of the nearer surface that carries the border moves with it: so does a silhouette, to first order, along
-    its normal. Costs are those of the mask term for distances above `LINEAR_FROM`: the area that is wrong, by class.
+    its normal. Next to `BELOW_NECK` only samples that have to move inward count. Costs are those of the mask term for
+    distances above `LINEAR_FROM`: the area that is wrong, by class.
 
     Args:
         o: the views, and the model in them.
