@@ -93,8 +93,6 @@ class Observation:
 
     @cached_property
     def head_area(self) -> Tensor:
-        """Pixels `[B]` that show the head: by the mask where there is one, else by the model."""
-        known = self.labelled.float()
-        masked = ((1 - self.target[..., 0]) * known).sum((1, 2))
-        rendered = self.fragments.head.sum((1, 2)).to(masked)
-        return masked.where(known.sum((1, 2)) > 0, rendered).clamp_min(MIN_AREA)
+        """Pixels `[B]` that show the head: by the mask in every pixel where it says, else by the model."""
+        shown = (1 - self.target[..., 0]).where(self.labelled, self.fragments.head.to(self.target))
+        return shown.sum((1, 2)).clamp_min(MIN_AREA)

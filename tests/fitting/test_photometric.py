@@ -1,5 +1,7 @@
 """Parameters that the photometric term moves, and those that it must not move."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -55,3 +57,13 @@ def test_colour_inside_the_mouth_moves_next_to_nothing(module):
     # The remainder is at the rims of teeth in front of a lip: the extension of its colour over them is approximate.
     moved = [float(gradient[:, head.faces[some].unique().long()].norm()) for some in (inside, ~inside)]
     assert moved[0] < 0.05 * moved[1]
+
+
+def test_a_mask_that_ignores_the_person_makes_no_view_count_more(module):
+    """The loss of a view is divided by the size of the head, which such a mask does not tell."""
+    _, o = photometric(module, 0)
+    of_person = o.target[..., 0] < 0.5
+    for ignored in (of_person, of_person & (torch.arange(of_person.shape[2]) < of_person.shape[2] // 2)):
+        weight = o.batch.label_weight.masked_fill(ignored, 0)
+        doubted = replace(o, batch=replace(o.batch, label_weight=weight))
+        torch.testing.assert_close(doubted.head_area, o.head_area, rtol=0.03, atol=0)
