@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 #: What a stage may add to a distance: so many millimetres, or this share of it. What it may take off an IoU.
-ALLOWED_MM, ALLOWED_SHARE, ALLOWED_IOU = 1.0, 0.5, 0.1
+#: Detectors err alike in all views: MediaPipe's noses, eyes and lips, triangulated with true cameras, were 3 to 4.5 mm
+#: from the true ones on a rendered person. A nose that was lost moved by 4 mm in one stage.
+ALLOWED_MM, ALLOWED_SHARE, ALLOWED_IOU = 3.0, 0.5, 0.1
 #: IoU from which a part has been found: one that was not there cannot be lost.
 FOUND_IOU = 0.7
 #: What follows the part in a figure's name, and what the figure is.
@@ -48,7 +50,7 @@ class Harm:
 def worst_change(before: Mapping[str, float], after: Mapping[str, float]) -> tuple[str, float]:
     """The figure that became worst, and its extent (see `Harm`): above 1, the face was harmed. ("", 0) where none did.
 
-    Distances of a millimetre are noise of the landmarks, and so are some pixels of a small part that does not lie
+    Distances of some millimetres are errors of the landmarks, and so are some pixels of a small part that does not lie
     right yet: the eyes of a mean head slide in and out of their masks while it finds its pose. So a distance must grow
     by more than both bounds, and only a part that was found is compared with its masks.
     """

@@ -21,14 +21,14 @@ from headfit.synth import synthesize
     ("before", "after", "harmful"),
     [
         ({"nose_mm": 1.0}, {"nose_mm": 4.8}, True),
-        ({"nose_mm": 0.2}, {"nose_mm": 1.1}, False),  # less than a millimetre
-        ({"nose_mm": 3.0}, {"nose_mm": 4.4}, False),  # less than half as much again
+        ({"nose_mm": 0.2}, {"nose_mm": 3.1}, False),  # as far as detectors err
+        ({"nose_mm": 7.0}, {"nose_mm": 10.4}, False),  # less than half as much again
         ({"nose_mm": 4.8}, {"nose_mm": 1.0}, False),
         ({"eyes_iou": 0.9}, {"eyes_iou": 0.75}, True),
         ({"eyes_iou": 0.9}, {"eyes_iou": 0.85}, False),
         ({"eyes_iou": 0.38}, {"eyes_iou": 0.18}, False),  # they were not found yet
         ({"eyes_iou": 0.9}, {}, False),
-        ({"nose_mm": 0.0}, {"nose_mm": 2.0}, True),
+        ({"nose_mm": 0.0}, {"nose_mm": 4.0}, True),
     ],
 )
 def test_harm_is_well_above_noise(before, after, harmful) -> None:
