@@ -22,6 +22,9 @@ CERTAIN_BACKGROUND, CERTAIN_PERSON = 0.1, 0.9
 OUTER_LIPS = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185)
 INNER_LIPS = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191)
 RING = (*range(9), *range(15, 8, -1))  # the lids' order in the iris network: below from corner to corner, then above
+LEFT_EYE_RING, RIGHT_EYE_RING = (tuple(lids[i] for i in RING) for lids in (LEFT_LIDS, RIGHT_LIDS))
+#: The landmarks that a mask needs.
+CONTOURS = (*OUTER_LIPS, *INNER_LIPS, *LEFT_EYE_RING, *RIGHT_EYE_RING)
 #: Around a contour of landmarks a band of this half width is ignored: a share of the face's extent, and the scatter.
 BAND = 0.006
 #: Largest scatter of a contour, as a share of the face's extent, that is painted at all.
@@ -55,7 +58,8 @@ def mask_of(person: Float, landmarks: DenseLandmarks | None) -> NDArray[np.uint8
 
     Args:
         person: certainty `[H,W]` that a pixel shows a person.
-        landmarks: the face in it; None: nothing inside the person is known, so all of it is ignored.
+        landmarks: the face in it, of which `CONTOURS` must be known (a scatter may be infinite); None: nothing inside
+            the person is known, so all of it is ignored.
     """
     mask = np.full(person.shape, IGNORE, dtype=np.uint8)
     head = binary_fill_holes(_largest(person > CERTAIN_PERSON))  # eyes and teeth are less certainly a person
@@ -64,11 +68,12 @@ def mask_of(person: Float, landmarks: DenseLandmarks | None) -> NDArray[np.uint8
     mask[sure & ~head] = BACKGROUND
     if landmarks is None:
         return mask
-    extent = float(np.ptp(landmarks.points[:468, :2], axis=0).max())
+    on_face = landmarks.points[:468, :2]
+    extent = float((np.nanmax(on_face, axis=0) - np.nanmin(on_face, axis=0)).max())
     for outer, inner, value, hole in (
         (OUTER_LIPS, INNER_LIPS, LIPS, MOUTH),
-        ([LEFT_LIDS[i] for i in RING], None, LEFT_EYE, None),
-        ([RIGHT_LIDS[i] for i in RING], None, RIGHT_EYE, None),
+        (LEFT_EYE_RING, None, LEFT_EYE, None),
+        (RIGHT_EYE_RING, None, RIGHT_EYE, None),
     ):
         _paint(mask, landmarks, list(outer), value, extent)
         if inner is not None and hole is not None and mask[_filled(mask.shape, landmarks, list(outer))].min() != IGNORE:
@@ -78,10 +83,10 @@ def mask_of(person: Float, landmarks: DenseLandmarks | None) -> NDArray[np.uint8
 
 def _paint(mask: NDArray[np.uint8], landmarks: DenseLandmarks, ring: list[int], value: int, extent: float) -> None:
     """Fill a contour with a value, and ignore the band in which its border may be."""
-    scatter = float(np.median(landmarks.scatter[ring]))
+    scatter, largest = float(np.median(landmarks.scatter[ring])), MAX_SCATTER * extent
     inside = _filled(mask.shape, landmarks, ring)
-    mask[inside] = value if scatter < MAX_SCATTER * extent else IGNORE
-    band = max(1, round(2 * BAND * extent + scatter))
+    mask[inside] = value if scatter < largest else IGNORE
+    band = max(1, round(2 * BAND * extent + min(scatter, largest)))
     contour = np.round(landmarks.points[ring, :2] * 16 - 8).astype(np.int32)
     border = np.zeros(mask.shape, dtype=np.uint8)
     cv2.polylines(border, [contour], True, 1, band, cv2.LINE_8, 4)

@@ -17,12 +17,13 @@ from headfit.capture.camera import Camera
 from headfit.capture.native import NativeCapture
 from headfit.capture.source import read_or_none
 from headfit.files import failures_named, make_folder
+from headfit.prepare.agreement import agreed_landmarks
 from headfit.prepare.calibrate import Calibration, calibrate
 from headfit.prepare.draft import Draft
 from headfit.prepare.face_mesh import DenseLandmarks, FaceMesh
 from headfit.prepare.features import Features, detect
 from headfit.prepare.landmarks import POINTER, DenseDetector, collect_dense, detect_dense
-from headfit.prepare.masks import LABELS, PersonSegmentation, mask_of
+from headfit.prepare.masks import CONTOURS, LABELS, PersonSegmentation, mask_of
 from headfit.prepare.scale import Scale, find_scale
 from headfit.prepare.time_offsets import find_offsets, mouth_motion
 from headfit.prepare.wheel import network_files
@@ -99,7 +100,10 @@ def prepare(
         done["calibration"] = _calibrate(draft, pictures, landmarks, offsets, options, say)
     masked = any(pictures.has_mask(c, f) for c, f in _views(pictures))
     if options.overwrite or not masked:
-        _write_masks(pictures, path, landmarks, segmentation)
+        placed = {camera.id: camera for camera in draft.open().cameras}
+        at_once = _shifted(landmarks, offsets)
+        agreed = agreed_landmarks([placed.get(camera.id) for camera in pictures.cameras], at_once, CONTOURS)
+        _write_masks(pictures, path, _shifted(agreed, [-offset for offset in offsets]), segmentation)
         draft.point("masks", MASKS)
         done["masks"] = "person segmentation and landmark contours"
         say("masks written")
@@ -126,13 +130,23 @@ def _offsets(capture: NativeCapture, landmarks: Float, say: Callable[[str], None
     return written
 
 
+def _shifted(landmarks: Float, offsets: list[float]) -> Float:
+    """The landmarks `[V,F,478,4]` of pictures that are late by `offsets` frames, by moment; nan without a picture."""
+    frames = landmarks.shape[1]
+    together = np.full_like(landmarks, np.nan)
+    for view, offset in enumerate(offsets):
+        at = np.arange(max(0, -round(offset)), min(frames, frames - round(offset)))
+        together[view, at] = landmarks[view, at + round(offset)]
+    return together
+
+
 def _write_masks(capture: NativeCapture, root: Path, landmarks: Float, segmentation: Segmentation) -> None:
     for camera, frame in tqdm(_views(capture), unit="view", desc="masks", leave=False):
         image = read_or_none(capture.image, camera, frame)
         if image is None:
             continue
         dense = landmarks[camera, frame]
-        known = bool(np.isfinite(dense).all())
+        known = bool(np.isfinite(dense[list(CONTOURS), :2]).all())
         mask = mask_of(segmentation(image), DenseLandmarks(dense[:, :3], dense[:, 3], 1.0) if known else None)
         file = root / MASK_FOLDER / capture.cameras[camera].id / f"{capture.frames[frame]}.png"
         make_folder(file.parent)
@@ -151,10 +165,7 @@ def _calibrate(
     """Set the draft's cameras, and return what is to be known about them."""
     late = [round(offset) for offset in offsets]
     frames = len(capture.frames)
-    together = np.full_like(landmarks, np.nan)
-    for view, shift in enumerate(late):
-        at = np.arange(max(0, -shift), min(frames, frames - shift))
-        together[view, at] = landmarks[view, at + shift]
+    together = _shifted(landmarks, offsets)
 
     @cache
     def features(view: int, frame: int) -> Features:

@@ -6,6 +6,7 @@ import pytest
 from headfit.prepare.face_mesh import LEFT_LIDS, RIGHT_LIDS, DenseLandmarks
 from headfit.prepare.masks import (
     BACKGROUND,
+    CONTOURS,
     IGNORE,
     INNER_LIPS,
     LEFT_EYE,
@@ -77,3 +78,13 @@ def test_a_second_person_is_ignored() -> None:
     certainty = person()
     certainty[:6, :6] = 1.0
     assert mask_of(certainty, face())[2, 2] == pytest.approx(IGNORE)
+
+
+def test_contours_that_other_views_know_are_ignored_in_a_view_without_a_face() -> None:
+    landmarks = face()
+    unknown = np.setdiff1d(np.arange(478), CONTOURS)
+    landmarks.points[unknown] = np.nan
+    landmarks.scatter[unknown], landmarks.scatter[list(CONTOURS)] = np.nan, np.inf
+    mask = mask_of(person(), landmarks)
+    assert set(np.unique(mask)) == {BACKGROUND, SKIN, IGNORE}
+    assert mask[140, 100] == mask[80, 70] == IGNORE and mask[60, 100] == SKIN
