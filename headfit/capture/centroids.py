@@ -18,7 +18,7 @@ REGIONS = {
     "left_eye": {"left_eye"},
     "right_eye": {"right_eye"},
     "lips": {"lips", "upper_lip", "lower_lip"},
-    "head": set(LABELS) - {"background", "neck", "clothes", "ignore"},
+    "head": set(LABELS) - {"background", "neck", "clothes", "ignore", "unknown"},
 }
 
 #: Share of the image diagonal within which centroids count as agreeing. The centroids of a region's silhouettes are not

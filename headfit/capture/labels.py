@@ -17,7 +17,9 @@ a chain of classes from fine to coarse, and becomes the first class of its chain
     gums, mouth_cavity, inner_mouth mouth, lips, skin
     left_eye, right_eye             itself, eyes, skin
     eyes                            eyes, skin
-    clothes, ignore                 ignored (-1): no loss there
+    clothes, ignore                 ignored (-1): no mask loss, and colours only go into the texture there
+    unknown                         ignored (-1) as well, but colours are compared as without a mask, in a matte's
+                                                     foreground for example
 
 A side knows `lips` when it names `lips`, or both `upper_lip` and `lower_lip`; it distinguishes these two when
 it names both and does not also name `lips`. The same holds for teeth and for eyes, but one eye alone is known as well.
@@ -41,7 +43,7 @@ from functools import cached_property
 import numpy as np
 
 from headfit.errors import HeadfitError
-from headfit.types import Int
+from headfit.types import Bool, Int
 
 LABELS = (
     "background",
@@ -66,6 +68,7 @@ LABELS = (
     "nose",
     "clothes",
     "ignore",
+    "unknown",
 )
 
 ALIASES = {
@@ -125,11 +128,13 @@ class LabelClasses:
         names: class names; class 0 is the background.
         from_model: `[L]` int64, the class of each of the model's L labels, -1 where ignored.
         from_capture: `[256]` int64, the class of each mask value, -1 where ignored or unused.
+        unknown: bool `[256]`, the mask values that are called "unknown".
     """
 
     names: tuple[str, ...]
     from_model: Int
     from_capture: Int
+    unknown: Bool
 
     def __len__(self) -> int:
         return len(self.names)
@@ -173,12 +178,14 @@ def label_classes(model_labels: Sequence[str], capture_labels: Mapping[int, str]
     shared -= {union for union, members in UNIONS.items() if shared.issuperset(members)}
     names = tuple(name for name in _CLASSES if name in shared)
     from_capture = np.full(256, IGNORED, dtype=np.int64)
+    unknown = np.zeros(256, dtype=bool)
     for value, label in capture.items():
         from_capture[value] = _class_of(label, names)
+        unknown[value] = label == "unknown"
     # Hair that masks do not know is painted on the model's skin.
     painted = ["skin" if label == "hair" and "hair" not in names else label for label in model]
     from_model = np.array([_class_of(label, names) for label in painted], dtype=np.int64)
-    return LabelClasses(names, from_model, from_capture)
+    return LabelClasses(names, from_model, from_capture, unknown)
 
 
 def _known_classes(labels: Collection[str]) -> set[str]:

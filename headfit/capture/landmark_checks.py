@@ -87,7 +87,7 @@ def _off_head(
     as given, or where nothing is known."""
     camera = capture.cameras[index]
     known = np.zeros(256, bool)
-    known[[value for value, name in capture.label_names.items() if name != "ignore"]] = True
+    known[[value for value, name in capture.label_names.items() if name not in ("ignore", "unknown")]] = True
     is_head = np.zeros(256, bool)
     is_head[[value for value, name in capture.label_names.items() if name in REGIONS["head"]]] = True
     pairs = [(p, mask) for f, p in views if (mask := read_or_none(capture.mask, index, f)) is not None]

@@ -14,13 +14,13 @@ from headfit.capture.labels import LABELS, native_name
 from headfit.files import failures_named, read_yaml
 
 MAPS = Path(__file__).parent / "label_maps"
-#: In a mask: its source knows nothing of this pixel.
+#: In a mask of `native_labels`: its source knows nothing of this pixel, a next one may.
 UNKNOWN = 255
 #: Pixels of a matte below this share are background; what the others show, the matte does not know.
 MATTE_BACKGROUND = 0.1
 
 NATIVE_VALUES = {label: value for value, label in enumerate(LABELS)}
-_VALUES = {**NATIVE_VALUES, "unknown": UNKNOWN}
+_VALUES = NATIVE_VALUES | {"unknown": UNKNOWN}
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Labels:
     """The meaning of a mask's values.
 
     Attributes:
-        by_value: native label, or "unknown", of each grey value.
+        by_value: native label of each grey value.
         by_color: the same of each color (R, G, B); a mask has one or the other.
         matte: the mask is the share of the foreground, 0 to 255, which is known only where there is none.
     """
@@ -42,7 +42,7 @@ def read_labels(node: JsonValue, folder: Path) -> Labels:
     """The meaning that capture.json gives: "matte", a label map, or an object {value or "R,G,B": label}.
 
     A label map is a file of `label_maps` by its name, or a YAML file of one's own by its path relative to `folder`.
-    Besides the native labels, "unknown" leaves a pixel to the next source.
+    "unknown" leaves a pixel to the next source.
     """
     if node.value == "matte":
         return Labels({}, {}, matte=True)
@@ -63,9 +63,8 @@ def _label_map(node: JsonValue) -> Labels:
         numbers = [int(part) if part.strip().isdecimal() else -1 for part in str(key).split(",")]
         if len(numbers) not in (1, 3) or not all(0 <= number <= 255 for number in numbers):
             raise value.error('the key must be a mask value 0 to 255 or a color "R,G,B"')
-        text = value.text("a label name")
         with value.naming():
-            label = text if text == "unknown" else native_name(text)
+            label = native_name(value.text("a label name"))
         if len(numbers) == 1:
             values[numbers[0]] = label
         else:
@@ -100,9 +99,9 @@ def native_labels(mask: NDArray[np.uint8], labels: Labels) -> tuple[NDArray[np.u
 
 
 def first_that_knows(masks: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    """For each pixel the value of the first mask that is not `UNKNOWN` there; `ignore` where none knows."""
+    """For each pixel the value of the first mask that is not `UNKNOWN` there; the label `unknown` where none knows."""
     result = masks[0].copy()
     for mask in masks[1:]:
         np.copyto(result, mask, where=result == UNKNOWN)
-    result[result == UNKNOWN] = NATIVE_VALUES["ignore"]
+    result[result == UNKNOWN] = NATIVE_VALUES["unknown"]
     return result

@@ -216,7 +216,7 @@ class NativeCapture(CaptureSource):
 
     def _named_labels(self) -> dict[int, str]:
         """Native label of each value that a mask can have."""
-        names = {"ignore"}
+        names = {"unknown"}
         for files in (files for pointers in self._pointers for files in pointers.masks):
             labels = files.labels or Labels(self._manifest.label_names, {})
             names |= {"background"} if labels.matte else {*labels.by_value.values(), *labels.by_color.values()}

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import cv2
 import numpy as np
@@ -35,6 +35,7 @@ class View:
     image_valid: Tensor
     label_prob: Tensor
     label_weight: Tensor
+    label_unknown: Tensor
     landmarks: Tensor
     landmark_weight: Tensor
 
@@ -58,6 +59,8 @@ class ViewBatch:
             what a point sample of the pixel shows on average: lips thinner than a pixel keep their weight.
         label_weight: `[B,H,W]` uint8, 255 times the share of the pixel's area that is not ignored; 0 in the padding
             and without a mask.
+        label_unknown: `[B,H,W]` bool, the mask calls the whole pixel "unknown"; false in the padding and without a
+            mask.
         landmarks: `[B,68,2]` float32, pixels of the framed view from its top-left corner.
         landmark_weight: `[B,68]` float32, confidence in [0, 1]; 0 where missing or invisible.
     """
@@ -70,6 +73,7 @@ class ViewBatch:
     image_valid: Tensor
     label_prob: Tensor
     label_weight: Tensor
+    label_unknown: Tensor
     landmarks: Tensor
     landmark_weight: Tensor
 
@@ -158,7 +162,7 @@ class ViewReader:
         if landmarks is None:
             landmarks = np.zeros((LANDMARK_COUNT, 3))
 
-        label_prob, label_weight = label_shares(None if mask is None else mask[framing.window], self._classes, size)
+        shares = label_shares(None if mask is None else mask[framing.window], self._classes, size)
         pixels = np.zeros((*size[::-1], 3), np.uint8)
         if image is not None:
             reduced = image.shape[1::-1] != capture.cameras[camera].size
@@ -168,8 +172,9 @@ class ViewReader:
         return View(
             image=torch.from_numpy(pixels),
             image_valid=torch.full(size[::-1], image is not None),
-            label_prob=torch.from_numpy(label_prob),
-            label_weight=torch.from_numpy(label_weight),
+            label_prob=torch.from_numpy(shares.prob),
+            label_weight=torch.from_numpy(shares.weight),
+            label_unknown=torch.from_numpy(shares.unknown),
             landmarks=torch.from_numpy((in_window * framing.factors).astype(np.float32)),
             landmark_weight=torch.from_numpy(landmarks[:, 2].astype(np.float32)),
         )
@@ -194,20 +199,28 @@ def _padded(value: Tensor, size: tuple[int, int], name: str) -> Tensor:
     return padded
 
 
-def label_shares(
-    mask: NDArray[np.uint8] | None, classes: LabelClasses, size: tuple[int, int]
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """`label_prob [h,w,C]` and `label_weight [h,w]` (see `ViewBatch`) of a mask `[H,W]` resized to `size` (w, h)."""
+class LabelShares(NamedTuple):
+    """`label_prob [h,w,C]`, `label_weight [h,w]` and `label_unknown [h,w]` of `ViewBatch`."""
+
+    prob: NDArray[np.uint8]
+    weight: NDArray[np.uint8]
+    unknown: NDArray[np.bool_]
+
+
+def label_shares(mask: NDArray[np.uint8] | None, classes: LabelClasses, size: tuple[int, int]) -> LabelShares:
+    """What a mask `[H,W]`, resized to `size` (w, h), shows in each pixel."""
     width, height = size
     if mask is None:
-        return np.zeros((height, width, len(classes)), np.uint8), np.zeros((height, width), np.uint8)
+        prob, weight = np.zeros((height, width, len(classes)), np.uint8), np.zeros((height, width), np.uint8)
+        return LabelShares(prob, weight, np.zeros((height, width), bool))
     class_of_pixel = classes.from_capture[mask]
     known = _area_average((class_of_pixel != IGNORED).astype(np.float32), size)
     prob = np.empty((height, width, len(classes)), np.uint8)
     for index in range(len(classes)):
         share = _area_average((class_of_pixel == index).astype(np.float32), size)
         prob[..., index] = np.rint(255 * share / np.maximum(known, 1e-6))
-    return prob, np.rint(255 * known).astype(np.uint8)
+    not_unknown = _area_average((~classes.unknown[mask]).astype(np.float32), size)
+    return LabelShares(prob, np.rint(255 * known).astype(np.uint8), not_unknown == 0)
 
 
 def _area_average(pixels: NDArray, size: tuple[int, int]) -> NDArray:

@@ -44,7 +44,7 @@ def crop_to_head(batch: ViewBatch, cameras: CameraBatch, v_world: Tensor, blur: 
     windows = [(slice(y, y + h), slice(x, x + w)) for x, y in start.tolist()]
     images = {
         name: torch.stack([image[window] for image, window in zip(getattr(batch, name), windows, strict=True)])
-        for name in ("image", "image_valid", "label_prob", "label_weight")
+        for name in ("image", "image_valid", "label_prob", "label_weight", "label_unknown")
     }
     shift = start.to(cameras.K)
     principal = cameras.K - F.pad(shift[..., None], (2, 0, 0, 1))  # cameras may be refined: K keeps its gradient

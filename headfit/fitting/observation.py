@@ -88,8 +88,10 @@ class Observation:
         return self.fragments.head & self.batch.image_valid & by_mask
 
     def agrees(self, classes: Tensor) -> Tensor:
-        """Bool `[B,H,W]`: the mask sees nothing but the classes with True in `classes [C]`; True without a mask."""
-        return (self.target @ classes.to(self.target) > 1 - MAX_OTHER_SHARE) | ~self.has_mask
+        """Bool `[B,H,W]`: the mask sees nothing but the classes with True in `classes [C]`; True without a mask, and
+        where it does not know."""
+        alone = self.target @ classes.to(self.target) > 1 - MAX_OTHER_SHARE
+        return alone | self.batch.label_unknown | ~self.has_mask
 
     @cached_property
     def head_area(self) -> Tensor:

@@ -1,4 +1,4 @@
-"""Masks from a person segmentation and dense landmarks; whatever is uncertain is `ignore`."""
+"""Masks from a person segmentation and dense landmarks; whatever is uncertain is `unknown`."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from headfit.prepare.face_mesh import LEFT_LIDS, RIGHT_LIDS, DenseLandmarks
 from headfit.prepare.network import Network, load_network
 from headfit.types import Float
 
-LABELS = {0: "background", 1: "skin", 2: "lips", 3: "inner_mouth", 4: "left_eye", 5: "right_eye", 255: "ignore"}
-BACKGROUND, SKIN, LIPS, MOUTH, LEFT_EYE, RIGHT_EYE, IGNORE = LABELS
+LABELS = {0: "background", 1: "skin", 2: "lips", 3: "inner_mouth", 4: "left_eye", 5: "right_eye", 255: "unknown"}
+BACKGROUND, SKIN, LIPS, MOUTH, LEFT_EYE, RIGHT_EYE, UNKNOWN = LABELS
 SEGMENTATION_SIDE = 256
 #: Certainty of the segmentation at which a pixel is background, and at which it is the person.
 CERTAIN_BACKGROUND, CERTAIN_PERSON = 0.1, 0.9
@@ -61,10 +61,10 @@ def mask_of(person: Float, landmarks: DenseLandmarks | None) -> NDArray[np.uint8
         landmarks: the face in it, of which `CONTOURS` must be known (a scatter may be infinite); None: nothing inside
             the person is known, so all of it is ignored.
     """
-    mask = np.full(person.shape, IGNORE, dtype=np.uint8)
+    mask = np.full(person.shape, UNKNOWN, dtype=np.uint8)
     head = binary_fill_holes(_largest(person > CERTAIN_PERSON))  # eyes and teeth are less certainly a person
     sure = person < CERTAIN_BACKGROUND
-    mask[head] = SKIN if landmarks is not None else IGNORE
+    mask[head] = SKIN if landmarks is not None else UNKNOWN
     mask[sure & ~head] = BACKGROUND
     if landmarks is None:
         return mask
@@ -76,7 +76,11 @@ def mask_of(person: Float, landmarks: DenseLandmarks | None) -> NDArray[np.uint8
         (RIGHT_EYE_RING, None, RIGHT_EYE, None),
     ):
         _paint(mask, landmarks, list(outer), value, extent)
-        if inner is not None and hole is not None and mask[_filled(mask.shape, landmarks, list(outer))].min() != IGNORE:
+        if (
+            inner is not None
+            and hole is not None
+            and mask[_filled(mask.shape, landmarks, list(outer))].min() != UNKNOWN
+        ):
             _paint(mask, landmarks, list(inner), hole, extent)
     return mask
 
@@ -85,12 +89,12 @@ def _paint(mask: NDArray[np.uint8], landmarks: DenseLandmarks, ring: list[int], 
     """Fill a contour with a value, and ignore the band in which its border may be."""
     scatter, largest = float(np.median(landmarks.scatter[ring])), MAX_SCATTER * extent
     inside = _filled(mask.shape, landmarks, ring)
-    mask[inside] = value if scatter < largest else IGNORE
+    mask[inside] = value if scatter < largest else UNKNOWN
     band = max(1, round(2 * BAND * extent + min(scatter, largest)))
     contour = np.round(landmarks.points[ring, :2] * 16 - 8).astype(np.int32)
     border = np.zeros(mask.shape, dtype=np.uint8)
     cv2.polylines(border, [contour], True, 1, band, cv2.LINE_8, 4)
-    mask[border > 0] = IGNORE
+    mask[border > 0] = UNKNOWN
 
 
 def _filled(shape: tuple[int, ...], landmarks: DenseLandmarks, ring: list[int]) -> NDArray[np.bool_]:

@@ -44,9 +44,9 @@ def test_label_shares_are_the_area_of_each_class() -> None:
     """A 4x4 mask resized to 2x2: a pixel of one class, one of two halves, one of quarters, one half ignored."""
     from_capture = np.full(256, -1)
     from_capture[:3] = [0, 1, 2]
-    classes = LabelClasses(("background", "skin", "lips"), np.array([1, 2]), from_capture)
+    classes = LabelClasses(("background", "skin", "lips"), np.array([1, 2]), from_capture, np.zeros(256, bool))
     mask = np.array([[0, 0, 0, 1], [0, 0, 0, 1], [0, 1, 9, 2], [1, 2, 9, 1]], np.uint8)
-    prob, weight = label_shares(mask, classes, (2, 2))
+    prob, weight, _ = label_shares(mask, classes, (2, 2))
     assert weight.tolist() == [[255, 255], [255, 128]]
     assert prob[0].tolist() == [[255, 0, 0], [128, 128, 0]]
     assert prob[1].tolist() == [[64, 128, 64], [0, 128, 128]]
@@ -54,16 +54,24 @@ def test_label_shares_are_the_area_of_each_class() -> None:
 
 def test_label_shares_of_thirds_cut_through_pixels() -> None:
     """3 pixels resized to 2: the middle one is split, so each new pixel is 2/3 one class and 1/3 the other."""
-    classes = LabelClasses(("background", "skin"), np.array([1]), np.arange(256).clip(max=1))
-    prob, _ = label_shares(np.array([[0, 1, 0]], np.uint8), classes, (2, 1))
+    classes = LabelClasses(("background", "skin"), np.array([1]), np.arange(256).clip(max=1), np.zeros(256, bool))
+    prob, _, _ = label_shares(np.array([[0, 1, 0]], np.uint8), classes, (2, 1))
     assert prob.tolist() == [[[170, 85], [170, 85]]]
 
 
 def test_a_wholly_ignored_pixel_and_a_missing_mask_have_no_weight() -> None:
-    classes = LabelClasses(("background", "skin"), np.array([1]), np.array([0, 1] + [-1] * 254))
+    classes = LabelClasses(("background", "skin"), np.array([1]), np.array([0, 1] + [-1] * 254), np.zeros(256, bool))
     for mask in (np.full((4, 4), 9, np.uint8), None):
-        prob, weight = label_shares(mask, classes, (2, 2))
+        prob, weight, _ = label_shares(mask, classes, (2, 2))
         assert not prob.any() and not weight.any() and prob.shape == (2, 2, 2)
+
+
+def test_only_what_a_mask_does_not_know_is_unknown() -> None:
+    classes = label_classes(["skin"], {0: "background", 1: "unknown", 2: "ignore"})
+    mask = np.array([[0, 0, 1, 1], [0, 0, 1, 1], [2, 2, 1, 1], [2, 2, 2, 1]], np.uint8)
+    assert label_shares(mask, classes, (2, 2)).unknown.tolist() == [[False, True], [False, False]]
+    assert label_shares(mask, classes, (2, 2)).weight.tolist() == [[255, 0], [0, 0]]
+    assert not label_shares(None, classes, (2, 2)).unknown.any()
 
 
 def test_a_batch_is_what_was_asked_for(write_capture: WriteCapture) -> None:
@@ -214,7 +222,7 @@ def test_a_fault_in_the_thread_reaches_the_reader(write_capture: WriteCapture) -
 
 def view_of(nbytes: int) -> View:
     empty = torch.zeros(0)
-    return View(torch.zeros(nbytes, dtype=torch.uint8), empty, empty, empty, empty, empty)
+    return View(torch.zeros(nbytes, dtype=torch.uint8), empty, empty, empty, empty, empty, empty)
 
 
 def test_the_cache_keeps_to_its_bytes_and_drops_the_least_recently_used() -> None:

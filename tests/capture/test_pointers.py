@@ -143,8 +143,8 @@ def test_the_first_mask_that_knows_a_pixel_decides(point: Any, tmp_path: Path) -
     capture = point(masks=sources)
     mask = capture.mask(0, 0)
     names = [capture.label_names[value] for value in mask[5]]
-    assert names == ["hair"] * 6 + ["skin"] * 6 + ["background"] * 6 + ["ignore"] * 6
-    assert set(capture.label_names.values()) == {"hair", "skin", "background", "lips", "ignore"}
+    assert names == ["hair"] * 6 + ["skin"] * 6 + ["background"] * 6 + ["unknown"] * 6
+    assert set(capture.label_names.values()) == {"hair", "skin", "background", "lips", "unknown"}
     assert capture.has_mask(0, 0)
     assert not point(masks=sources[3:]).has_mask(0, 0)
 

@@ -33,6 +33,7 @@ def wide(config, args):
         image_valid=F.pad(batch.image_valid, ring),
         label_prob=label_prob,
         label_weight=F.pad(batch.label_weight, ring, value=255),
+        label_unknown=F.pad(batch.label_unknown, ring),
         landmarks=batch.landmarks + ROUND,
     )
     size = (cameras.size[0] + 2 * ROUND, cameras.size[1] + 2 * ROUND)

@@ -59,6 +59,7 @@ def random_masks(classes: int, known: torch.Tensor) -> ViewBatch:
         image_valid=torch.ones(1, SIZE, SIZE, dtype=torch.bool),
         label_prob=(255 * torch.nn.functional.one_hot(random, classes)).to(torch.uint8),
         label_weight=(255 * known[None]).to(torch.uint8),
+        label_unknown=torch.zeros(1, SIZE, SIZE, dtype=torch.bool),
         landmarks=torch.zeros(1, 68, 2),
         landmark_weight=torch.zeros(1, 68),
     )

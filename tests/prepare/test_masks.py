@@ -1,4 +1,4 @@
-"""Masks are certain or `ignore`."""
+"""Masks are certain or `unknown`."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,6 @@ from headfit.prepare.face_mesh import LEFT_LIDS, RIGHT_LIDS, DenseLandmarks
 from headfit.prepare.masks import (
     BACKGROUND,
     CONTOURS,
-    IGNORE,
     INNER_LIPS,
     LEFT_EYE,
     LIPS,
@@ -16,6 +15,7 @@ from headfit.prepare.masks import (
     RIGHT_EYE,
     RING,
     SKIN,
+    UNKNOWN,
     mask_of,
 )
 
@@ -60,24 +60,24 @@ def test_every_part_is_where_the_landmarks_say() -> None:
 def test_borders_are_ignored() -> None:
     mask = mask_of(person(), face())
     for x, y in ((120, 140), (110, 140), (82, 80), (100, 8)):  # lips, mouth, eye, head
-        assert mask[y, x] == IGNORE
+        assert mask[y, x] == UNKNOWN
 
 
 def test_parts_are_ignored_where_the_detector_is_in_doubt() -> None:
     mask = mask_of(person(), face(scatter=6.0))
     assert not np.isin(mask, [LIPS, MOUTH, LEFT_EYE, RIGHT_EYE]).any()
-    assert mask[140, 100] == mask[80, 70] == IGNORE and mask[60, 100] == SKIN
+    assert mask[140, 100] == mask[80, 70] == UNKNOWN and mask[60, 100] == SKIN
 
 
 def test_a_person_without_landmarks_is_ignored_and_the_background_is_not() -> None:
     mask = mask_of(person(), None)
-    assert set(np.unique(mask)) == {BACKGROUND, IGNORE} and mask[60, 100] == IGNORE
+    assert set(np.unique(mask)) == {BACKGROUND, UNKNOWN} and mask[60, 100] == UNKNOWN
 
 
 def test_a_second_person_is_ignored() -> None:
     certainty = person()
     certainty[:6, :6] = 1.0
-    assert mask_of(certainty, face())[2, 2] == pytest.approx(IGNORE)
+    assert mask_of(certainty, face())[2, 2] == pytest.approx(UNKNOWN)
 
 
 def test_contours_that_other_views_know_are_ignored_in_a_view_without_a_face() -> None:
@@ -86,5 +86,5 @@ def test_contours_that_other_views_know_are_ignored_in_a_view_without_a_face() -
     landmarks.points[unknown] = np.nan
     landmarks.scatter[unknown], landmarks.scatter[list(CONTOURS)] = np.nan, np.inf
     mask = mask_of(person(), landmarks)
-    assert set(np.unique(mask)) == {BACKGROUND, SKIN, IGNORE}
-    assert mask[140, 100] == mask[80, 70] == IGNORE and mask[60, 100] == SKIN
+    assert set(np.unique(mask)) == {BACKGROUND, SKIN, UNKNOWN}
+    assert mask[140, 100] == mask[80, 70] == UNKNOWN and mask[60, 100] == SKIN
