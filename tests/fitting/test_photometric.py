@@ -67,3 +67,14 @@ def test_a_mask_that_ignores_the_person_makes_no_view_count_more(module):
         weight = o.batch.label_weight.masked_fill(ignored, 0)
         doubted = replace(o, batch=replace(o.batch, label_weight=weight))
         torch.testing.assert_close(doubted.head_area, o.head_area, rtol=0.03, atol=0)
+
+
+def test_colours_move_the_shape_where_the_mask_does_not_know_and_not_where_it_ignores(module):
+    _, o = photometric(module, 0)
+    lit = module.model.compare_colours(o).lit
+    person = o.target[..., 0] < 0.99
+    nothing = replace(o.batch, label_weight=o.batch.label_weight.masked_fill(person, 0))
+    ignored = replace(o, batch=nothing, target=o.target.masked_fill(person[..., None], 0))
+    matte = replace(ignored, batch=replace(nothing, label_unknown=person))
+    assert not (module.model.compare_colours(ignored).lit & person).any()
+    assert module.model.compare_colours(matte).lit[lit].all()
