@@ -36,8 +36,8 @@ _UNIONS = {
 def evaluate(run: Run, capture: CaptureSource, regions: Sequence[str] = ()) -> dict[str, Any]:
     """Score a run against a capture and write `metrics.json` into the run folder.
 
-    The head's pixels are those of the mask, or those of the rendered model in a view without a mask. Pixels that either
-    ignores (below the neck, unlabelled) are not scored.
+    The head's pixels are those of the mask, or those of the rendered model where the mask does not know or is missing.
+    Pixels that either ignores (below the neck, unlabelled) are not scored.
 
     Args:
         run: the fit.
@@ -47,7 +47,7 @@ def evaluate(run: Run, capture: CaptureSource, regions: Sequence[str] = ()) -> d
     Returns:
         The content of the file:
         pictures: for `held_out` and `training` cameras, PSNR (dB) and SSIM inside the head, see `PictureScores`
-        iou: per class, pooled over all views that have a mask (`masks`: their number)
+        iou: per class, pooled over all views that have a mask (`masks`: their number); empty when masks are mattes
         damaged_views: number of views that were skipped because one of their files is damaged
         changes: differences between the capture's frames and cameras and the fitted ones
         distances: per part and region of the ground truth, see `surface_distances` (absent without true meshes)
@@ -76,6 +76,7 @@ def _score_views(model: FittedHead, capture: CaptureSource) -> dict[str, Any]:
     """PSNR, SSIM and IoU over all fitted views that are in the capture."""
     classes = label_classes(model.head.label_names, capture.label_names)
     overlap = LabelOverlap(list(classes.names), _unions(list(classes.names)))
+    shows_head = bool((classes.from_capture > _BACKGROUND).any())  # a matte shows no class of the head
     scores = PictureScores()
     not_face = np.array([name in NOT_FACE for name in model.head.label_names])
     masks = damaged = 0
@@ -91,7 +92,9 @@ def _score_views(model: FittedHead, capture: CaptureSource) -> dict[str, Any]:
         seen = rendered
         if mask is not None:
             seen = classes.from_capture[mask]
-            overlap.add(rendered, seen)
+            if shows_head:
+                overlap.add(rendered, seen)
+            seen = np.where(classes.unknown[mask], rendered, seen)
             masks += 1
         head = (seen > _BACKGROUND) & (rendered != IGNORED)
         if image is not None and head.any():

@@ -96,7 +96,6 @@ def _compare(model: FittedHead, batch: ViewBatch) -> tuple[NDArray, ...]:
     o = model.observe(batch)
     colours = model.compare_colours(o)
     rendered = model.class_images(o)
-    head = ((1 - o.target[..., 0]) * o.mask_known).sum((1, 2))
     wrong = (1 - (rendered * o.target).sum(-1)) * o.mask_known
     error = (colours.rendered - colours.image).abs().mean(-1)
     lit = colours.lit & model.has_texture
@@ -109,10 +108,9 @@ def _compare(model: FittedHead, batch: ViewBatch) -> tuple[NDArray, ...]:
         weight,
     )
     own = 1 / shift.new_tensor([framing.factors for framing in batch.framings])  # picture pixels per compared pixel
-    head_size = torch.where(head > 0, head, o.fragments.head.sum((1, 2)).to(head)).sqrt()
-    share = torch.where(head > 0, wrong.sum((1, 2)) / head.clamp_min(1), torch.nan)
+    share = (wrong.sum((1, 2)) / o.head_area).where(o.has_mask.flatten(), torch.nan)
     floor = (_head_iou(o, rendered), _landmark_error(model, o))
-    numbers = (share, torch.stack(skin_error), shift * own, head_size * own.mean(1), *floor)
+    numbers = (share, torch.stack(skin_error), shift * own, o.head_area.sqrt() * own.mean(1), *floor)
     return (o.batch.frame.cpu().numpy(), o.batch.camera.cpu().numpy(), *(n.double().cpu().numpy() for n in numbers))
 
 
@@ -120,11 +118,13 @@ def _head_iou(o: Observation, rendered: Tensor) -> Tensor:
     """IoU `[B]` of the heads of class images `[B,H,W,C]` and masks; NaN without a mask, or without any head.
 
     What lies below the model's neck is left out, unless it covers most of the mask's head: then the model is too high.
+    A mask that does not know is taken to show what the model does: of a matte, the share of the model inside it counts.
     """
     masked = (1 - o.target[..., 0]) * (o.batch.label_weight == 255)
     covered = (masked * o.fragments.below_neck).sum((1, 2)) > MAX_COVERED * masked.sum((1, 2))
     known = o.mask_known | (o.fragments.below_neck & covered[:, None, None])
-    mine, theirs = (1 - rendered[..., 0]) * o.mask_known, masked * known
+    mine = 1 - rendered[..., 0]
+    mine, theirs = mine * (o.mask_known | o.batch.label_unknown), masked * known + mine * o.batch.label_unknown
     union = torch.maximum(mine, theirs).sum((1, 2))
     iou = torch.minimum(mine, theirs).sum((1, 2)) / union.clamp_min(1)
     return iou.where(o.has_mask.flatten() & (union >= 1), torch.nan)

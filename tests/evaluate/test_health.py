@@ -10,6 +10,7 @@ import torch
 from headfit.capture import open_capture
 from headfit.cli import main
 from headfit.evaluate.health import HEALTH, Health, examine, format_health
+from headfit.evaluate.report import evaluate
 from headfit.evaluate.residuals import VIEWS
 from headfit.fitting.config import FitConfig, RunArgs
 from headfit.fitting.run_folder import Run
@@ -118,6 +119,23 @@ def test_a_fit_that_overlaps_no_mask_has_failed(capture, tmp_path):
     health, _ = examine(Run(tmp_path, model, args), open_capture(capture))
     assert health.verdict.startswith("failed: the head's IoU with the masks is ")
     assert health.floor.head_iou < 0.3 and health.floor.landmark_error > 0.3
+
+
+@pytest.mark.parametrize(("shift", "inside"), [(0.0, True), (0.1, False)])
+def test_a_matte_says_whether_the_head_is_inside_it(copy, tmp_path, shift, inside):
+    manifest = json.loads((copy / "capture.json").read_text())
+    for value, name in manifest["classes"].items():
+        manifest["classes"][value] = name if name == "background" else "unknown"
+    (copy / "capture.json").write_text(json.dumps(manifest))
+    config, args = settings(copy, tmp_path)
+    model = true_fit(config, args).model
+    with torch.no_grad():
+        model.geometry.translation += torch.tensor((shift, 0.0, 0.0))
+    run = Run(tmp_path, model, args)
+    health, _ = examine(run, open_capture(copy))
+    assert (health.verdict == "good") is inside and (health.floor.head_iou > 0.95) is inside
+    scores = evaluate(run, open_capture(copy))
+    assert scores["iou"] == {} and scores["pictures"]["training"]
 
 
 def test_a_fit_with_a_wrong_camera_and_a_torn_image_says_so(copy, tmp_path, capsys):
