@@ -144,8 +144,8 @@ def part_with(surfaces: Sequence[ColouredSurface], camera: Camera) -> Framing:
     else:
         low = np.floor(v_pix[:, :2].min(axis=0)).clip(0, size - 1).astype(int)
         high = np.ceil(v_pix[:, :2].max(axis=0)).clip(low + 1, size).astype(int)
-    width, height = (high - low).tolist()
-    return Framing(*low.tolist(), width, height, width, height)
+    (x, y), (width, height) = low.tolist(), (high - low).tolist()
+    return Framing(x, y, width, height, width, height)
 
 
 @torch.no_grad()

@@ -67,7 +67,9 @@ class Timeline:
             seconds = time.monotonic() - since
             self._due = since + (int(seconds * rate) + 1) / rate
             self._slider.value = frame_at(first, seconds, rate, len(self._names))
-        elif self._name.value != self._names[self.frame]:  # not while playing: it costs the browser as much as the slider
+        elif (
+            self._name.value != self._names[self.frame]
+        ):  # not while playing: it costs the browser as much as the slider
             self._name.value = self._names[self.frame]
 
     def _moved(self, event: Any) -> None:

@@ -201,7 +201,9 @@ def test_every_browser_gets_the_picture_of_its_own_view(browsers):
     for client in clients.values():
         picture = played.drawn(surfaces, played.window_camera(client.camera))
         assert len(client.sent) == 1 and 0.02 < drawn_on(picture).mean() < 0.3
-        assert np.abs(client.shown.astype(int) - picture).mean() < 0.8  # that of JPEG; one pixel aside it is 0.95 or more
+        assert (
+            np.abs(client.shown.astype(int) - picture).mean() < 0.8
+        )  # that of JPEG; one pixel aside it is 0.95 or more
     assert (clients[1].shown != clients[2].shown).any()
 
 
