@@ -66,7 +66,7 @@ def glb(surfaces: Sequence[ColouredSurface]) -> bytes:
 
 def jpeg(picture: NDArray[np.uint8], quality: int = 92) -> bytes:
     """An RGB picture `[H,W,3]` as a JPEG file."""
-    bgr = np.ascontiguousarray(picture[..., ::-1])
+    bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
     return cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
 
 

@@ -1,10 +1,13 @@
-"""The head while it plays: drawn here, and shown by the browser as a picture behind the scene.
+"""The head while it plays: drawn here, and shown by the browser as a picture behind its canvas.
 
-A new picture costs a browser without a GPU less than a new mesh: docs/viewer.md has the figures.
+A new picture costs a browser without a GPU less than a new mesh, and least where the scene is not drawn again for it.
+viser's page draws its scene for every message about it, and on for a quarter of a second, but not for messages about
+controls. So the pictures are the contents of a control, a style sheet: docs/viewer.md has the figures.
 """
 
 from __future__ import annotations
 
+import base64
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -15,30 +18,29 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from headfit import raster
 from headfit.capture.camera import Camera
+from headfit.capture.framing import Framing
 from headfit.capture.layouts.entries import from_quaternion
 from headfit.fitting.pictures import Picture
 from headfit.raster.texture import pyramid, sample_pyramid
-from headfit.render.cameras import CameraBatch
+from headfit.render.cameras import MIN_DEPTH, CameraBatch
 from headfit.render.pixels import Pixels
 from headfit.view import tone
-from headfit.view.glb import ColouredSurface
+from headfit.view.glb import ColouredSurface, jpeg
 
 if TYPE_CHECKING:
     import viser
 
-Depth = NDArray[np.float32]
 #: What the page shows where there is nothing, of 255: the darkest grey of viser's dark theme.
 BACKGROUND = 20
 #: Most rows of a picture; the browser enlarges it to the height of its window.
 MAX_ROWS = 640
-#: The depth is sent for one pixel of 4 x 4, and is this where there is nothing, metres: within the 24 bits of viser.
-DEPTH_STEP, FAR = 4, 160.0
 JPEG_QUALITY = 90
+#: The class of the style sheets.
+OWN = "headfit-played"
 #: Seconds that a browser gets to draw its first picture before the mesh is hidden.
 STARTING = 0.4
 
@@ -62,23 +64,21 @@ class PlayedHead:
     """
 
     def __init__(self, server: viser.ViserServer) -> None:
-        warnings.filterwarnings("ignore", "Queued a BackgroundImageMessage")  # for a browser that has just been closed
+        warnings.filterwarnings("ignore", "Queued a GuiUpdateMessage")  # for a browser that has just been closed
         self._server = server
+        self._sheets: dict[int, viser.GuiHtmlHandle] = {}  # of each browser that has had a picture
         self._shown: set[int] = set()  # the browsers that have a picture
-        self._followed: set[int] = set()  # the browsers whose cameras call `_moved`
         self._is_left = False
-        # Never without a picture: until it has read the first one and its depth, a browser shows black instead.
-        _send(server, *_nothing())
 
     def show(self, surfaces: Sequence[ColouredSurface]) -> None:
         """Draw the surfaces of a frame and send them; returns when every browser has had time for its first one."""
         self._is_left = False
         clients = self._server.get_clients()
         for name, client in clients.items():
-            _send(client, *drawn(surfaces, window_camera(client.camera)))
-            if name not in self._followed:
-                self._followed.add(name)
+            if name not in self._sheets:
+                self._sheets[name] = _add_sheet(client)
                 client.camera.on_update(self._moved)
+            self._sheets[name].content = style_sheet(background(surfaces, window_camera(client.camera)))
         if clients.keys() - self._shown:
             time.sleep(STARTING)
         self._shown = set(clients)
@@ -91,26 +91,37 @@ class PlayedHead:
     def remove(self) -> None:
         """Take the pictures away."""
         shown, self._shown = self._shown, set()
-        for name, client in self._server.get_clients().items():
-            if name in shown:
-                _send(client, *_nothing())
+        for name in self._server.get_clients().keys() & shown:
+            self._sheets[name].content = style_sheet()
 
     def _moved(self, _camera: viser.CameraHandle) -> None:
         if self._is_left:
             self.remove()
 
 
-def _send(to: viser.ViserServer | viser.ClientHandle, picture: Picture, depth: Depth) -> None:
-    """Send a picture `[H,W,3]` and, coarsely, its depth `[H,W]`."""
-    size = (-(-depth.shape[1] // DEPTH_STEP), -(-depth.shape[0] // DEPTH_STEP))
-    # Not means, which would slope from the head to what is behind it.
-    coarse = np.asarray(cv2.resize(depth, size, interpolation=cv2.INTER_NEAREST_EXACT))
-    to.scene.set_background_image(picture, "jpeg", jpeg_quality=JPEG_QUALITY, depth=coarse)
+def _add_sheet(client: viser.ClientHandle) -> viser.GuiHtmlHandle:
+    """A style sheet of a browser's page, in a panel of its own: what is in a panel is gone while that is folded."""
+    panel = client.gui.add_panel()
+    panel.float(x=0, y=0)
+    with panel.add_tab(OWN):
+        return client.gui.add_html(style_sheet())
 
 
-def _nothing() -> tuple[Picture, Depth]:
-    """The picture and the depth of an empty scene: one pixel."""
-    return np.full((1, 1, 3), BACKGROUND, np.uint8), np.full((1, 1), FAR, np.float32)
+def style_sheet(shown: str = "none") -> str:
+    """HTML that has a page show a CSS background behind its canvas, and hides the panel that the HTML is in: a window
+    of its own or, in a narrow browser, a part of the only one."""
+    own = f".mantine-Paper-root:has([data-dock-group] .{OWN}), .mantine-Tabs-root:has(.{OWN})"
+    return f'<style class="{OWN}">{own} {{display: none}} canvas[data-engine] {{background: {shown}}}</style>'
+
+
+def background(surfaces: Sequence[ColouredSurface], camera: Camera) -> str:
+    """The CSS background of a canvas that shows surfaces as a camera sees them."""
+    part = part_with(surfaces, camera)
+    data = base64.b64encode(jpeg(drawn(surfaces, camera.framed(part)), JPEG_QUALITY)).decode()
+    width, height = part.width / camera.width, part.height / camera.height
+    # CSS places a picture by the share of what the canvas has more than the picture.
+    left, top = part.x / max(camera.width - part.width, 1), part.y / max(camera.height - part.height, 1)
+    return f'url("data:image/jpeg;base64,{data}") {left:.4%} {top:.4%} / {width:.4%} {height:.4%} no-repeat'
 
 
 def window_camera(view: viser.CameraHandle) -> Camera:
@@ -123,19 +134,29 @@ def window_camera(view: viser.CameraHandle) -> Camera:
     return camera.scaled(min(1.0, MAX_ROWS / height))
 
 
-@torch.no_grad()
-def drawn(surfaces: Sequence[ColouredSurface], camera: Camera) -> tuple[Picture, Depth]:
-    """Surfaces as the page shows them to a camera.
+def part_with(surfaces: Sequence[ColouredSurface], camera: Camera) -> Framing:
+    """The part of a camera's picture that surfaces are in; all of it where they reach behind the camera."""
+    positions = torch.from_numpy(np.concatenate([surface.positions for surface in surfaces]))
+    v_pix = CameraBatch.of([camera]).project(positions[None])[0].numpy()
+    size = np.array(camera.size)
+    if v_pix[:, 2].min(initial=np.inf) < MIN_DEPTH:
+        low, high = np.zeros(2, int), size
+    else:
+        low = np.floor(v_pix[:, :2].min(axis=0)).clip(0, size - 1).astype(int)
+        high = np.ceil(v_pix[:, :2].max(axis=0)).clip(low + 1, size).astype(int)
+    (x, y), (width, height) = low.tolist(), (high - low).tolist()
+    return Framing(x, y, width, height, width, height)
 
-    Returns:
-        The picture `[H,W,3]` in front of `BACKGROUND`, and the depth `[H,W]`, metres, `FAR` where there is nothing.
-    """
+
+@torch.no_grad()
+def drawn(surfaces: Sequence[ColouredSurface], camera: Camera) -> Picture:
+    """The picture `[H,W,3]` of surfaces as the page shows them to a camera, in front of `BACKGROUND`."""
     positions = torch.cat([torch.from_numpy(surface.positions) for surface in surfaces])
     offsets = np.cumsum([0, *(len(surface.positions) for surface in surfaces)])
     faces = [torch.from_numpy(surface.faces.astype(np.int32)) for surface in surfaces]
     together = torch.cat([own + int(offset) for own, offset in zip(faces, offsets, strict=False)])
     v_pix = CameraBatch.of([camera]).project(positions[None])
-    index, bary, depth = raster.rasterize(v_pix, together, (camera.height, camera.width))
+    index, bary, _ = raster.rasterize(v_pix, together, (camera.height, camera.width))
     linear, first = torch.zeros_like(bary), 0
     for surface, own in zip(surfaces, faces, strict=True):
         seen = torch.where((index >= first) & (index < first + len(own)), index - first, -1)
@@ -144,8 +165,7 @@ def drawn(surfaces: Sequence[ColouredSurface], camera: Camera) -> tuple[Picture,
     pixels = Pixels.where(index >= 0)
     shown = torch.from_numpy(tone.shown(pixels.take(linear).numpy()))
     empty = torch.full(linear.shape, BACKGROUND, dtype=torch.uint8)
-    picture = pixels.put(empty, (shown * 255).round().to(torch.uint8))
-    return picture[0].numpy(), torch.where(index >= 0, depth, FAR)[0].numpy()
+    return pixels.put(empty, (shown * 255).round().to(torch.uint8))[0].numpy()
 
 
 def _colours(surface: ColouredSurface, faces: Tensor, index: Tensor, bary: Tensor) -> Tensor:

@@ -32,6 +32,7 @@ class Timeline:
         self._names = list(names)
         self._changed = changed
         self._started: tuple[float, int] | None = None  # when playing began, and at which frame
+        self._due = 0.0  # when the next frame is to be shown
         last = max(len(names) - 1, 1)
         self._slider: Any = gui.add_slider("Frame", 0, last, 1, 0, disabled=len(names) < 2)
         self._name: Any = gui.add_text("Name", self._names[0], disabled=True)
@@ -54,19 +55,21 @@ class Timeline:
 
     def pause(self) -> float | None:
         """Seconds until the next frame is due; None unless it is playing."""
-        started = self._started
-        if started is None:
+        if self._started is None:
             return None
-        period = 1 / self._rate.value
-        return period - (time.monotonic() - started[0]) % period
+        return max(0.0, self._due - time.monotonic())
 
     def advance(self) -> None:
         """While playing, go to the frame that is due now; frames that nobody had time for are left out."""
-        started = self._started
+        started, rate = self._started, self._rate.value
         if started is not None:
             since, first = started
-            self._slider.value = frame_at(first, time.monotonic() - since, self._rate.value, len(self._names))
-        if self._name.value != self._names[self.frame]:
+            seconds = time.monotonic() - since
+            self._due = since + (int(seconds * rate) + 1) / rate
+            self._slider.value = frame_at(first, seconds, rate, len(self._names))
+        elif (
+            self._name.value != self._names[self.frame]
+        ):  # not while playing: it costs the browser as much as the slider
             self._name.value = self._names[self.frame]
 
     def _moved(self, event: Any) -> None:
@@ -75,10 +78,17 @@ class Timeline:
             self._changed(event)
 
     def _toggled(self, event: Any) -> None:
-        self._started = None if self.is_playing else (time.monotonic(), self.frame)
+        if self.is_playing:
+            self._started = None
+        else:
+            self._start()
         self._changed(event)
         self._play.label = "Pause" if self.is_playing else "Play"
 
     def _restart(self, _event: Any) -> None:
         if self.is_playing:
-            self._started = (time.monotonic(), self.frame)
+            self._start()
+
+    def _start(self) -> None:
+        now = time.monotonic()
+        self._started, self._due = (now, self.frame), now + 1 / self._rate.value

@@ -35,15 +35,21 @@ def to_renderer(display: NDArray[np.floating]) -> NDArray[np.float32]:
 
     The most saturated and the brightest colours are outside of what the curve reaches; they come out a little less so.
     """
-    y = (decoded(display) @ np.linalg.inv(_OUT).T).clip(0, _BRIGHTEST)
+    y = _transformed(np.linalg.inv(_OUT), decoded(display)).clip(0, _BRIGHTEST)
     # y (C v^2 + D v + E) = v^2 + A v - B, solved for v > 0.
     a, b, c = 1 - _C * y, _A - _D * y, -_B - _E * y
     v = (-b + np.sqrt(b * b - 4 * a * c)) / (2 * a)
-    return ((v @ np.linalg.inv(_INTO).T) / _EXPOSURE).clip(0).astype(np.float32)
+    return (_transformed(np.linalg.inv(_INTO), v) / _EXPOSURE).clip(0).astype(np.float32)
 
 
 def shown(linear: NDArray[np.floating]) -> NDArray[np.float32]:
     """The display-coded colours `[...,3]` that the page makes of linear colours `[...,3]`: inverse of `to_renderer`."""
-    v = (linear * _EXPOSURE) @ _INTO.T.astype(linear.dtype)
+    v = _transformed(_INTO, linear * _EXPOSURE)
     curve = (v * (v + _A) - _B) / (v * (_C * v + _D) + _E)
-    return encoded((curve @ _OUT.T.astype(linear.dtype)).clip(0, 1).astype(np.float32))
+    return encoded(_transformed(_OUT, curve).clip(0, 1).astype(np.float32))
+
+
+def _transformed(matrix: NDArray[np.floating], colours: NDArray[np.floating]) -> NDArray[np.floating]:
+    """The products of a matrix `[3,3]` with colours `[...,3]`, in their precision. Not by `@`: threads of NumPy's BLAS
+    wait for work in a loop, and take the time of a core from the browser."""
+    return np.einsum("ij,...j->...i", matrix.astype(colours.dtype), colours)
