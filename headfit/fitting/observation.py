@@ -95,6 +95,8 @@ class Observation:
 
     @cached_property
     def head_area(self) -> Tensor:
-        """Pixels `[B]` that show the head: by the mask in every pixel where it says, else by the model."""
-        shown = (1 - self.target[..., 0]).where(self.labelled, self.fragments.head.to(self.target))
+        """Pixels `[B]` that show the head: by the mask where it tells, else by the model within the picture."""
+        valid = self.batch.image_valid
+        by_model = self.fragments.head & (valid | ~valid.flatten(1).any(1)[:, None, None])
+        shown = (1 - self.target[..., 0]).where(self.labelled, by_model.to(self.target))
         return shown.sum((1, 2)).clamp_min(MIN_AREA)
