@@ -13,10 +13,13 @@ from headfit.capture.camera import Camera
 from headfit.capture.rig import describe_rig
 from headfit.head.rotation import axis_angle_to_matrix
 from headfit.render import CameraBatch
+from headfit.types import Float
 
 #: Usual error of a calibration, one standard deviation: rotation about the head (radians) and shift at the head
 #: (metres) along each axis, logarithm of the focal length, principal point as a share of the focal length.
 USUAL_ERROR = (0.5e-3,) * 3 + (0.5e-3,) * 3 + (1e-3,) + (0.5e-3,) * 2
+#: Half the size of a head, metres: by it a rotation and a change of size become displacements of what is seen.
+RADIUS = 0.1
 
 
 class CameraCorrection(nn.Module):
@@ -26,8 +29,10 @@ class CameraCorrection(nn.Module):
     and scales the focal lengths and shifts the principal point. The pivot is where the cameras look, so that W turns
     the head in the picture and s moves it, nearly independently.
 
-    The mean over the trained cameras is taken off: together they would only move, turn or zoom the head. Cameras that
-    are not trained on keep their calibration.
+    What the trained cameras do together, and the head could do instead, is taken off: a similarity of the world about
+    the pivot. Means of the values would not do, as one value can stand for another: principal points to the left on the
+    left side and to the right on the right move the head towards all cameras. Cameras that are not trained on keep
+    their calibration.
 
     Args:
         cameras: the capture's cameras.
@@ -37,6 +42,8 @@ class CameraCorrection(nn.Module):
     pivot: Tensor
     unit: Tensor
     is_trained: Tensor
+    to_common: Tensor
+    from_common: Tensor
 
     def __init__(self, cameras: Sequence[Camera], trained: Sequence[int]) -> None:
         super().__init__()
@@ -49,11 +56,14 @@ class CameraCorrection(nn.Module):
         self.register_buffer("pivot", torch.as_tensor(pivot), persistent=False)
         self.register_buffer("unit", torch.tensor(USUAL_ERROR), persistent=False)
         self.register_buffer("is_trained", is_trained, persistent=False)
+        to_common, from_common = _common_motion(cameras, trained, pivot)
+        self.register_buffer("to_common", torch.as_tensor(to_common, dtype=torch.float32), persistent=False)
+        self.register_buffer("from_common", torch.as_tensor(from_common, dtype=torch.float32), persistent=False)
 
     def relative(self) -> Tensor:
         """The corrections `[C,9]` without their common part, in units of `USUAL_ERROR`."""
-        mean = (self.values * self.is_trained).sum(0) / self.is_trained.sum().clamp_min(1.0)
-        return (self.values - mean) * self.is_trained
+        common = torch.einsum("gcp,cp->g", self.to_common.to(self.values), self.values)
+        return (self.values - self.from_common.to(self.values) @ common) * self.is_trained
 
     def forward(self, cameras: CameraBatch, index: Tensor) -> CameraBatch:
         """The corrected `cameras`, B views of the capture's cameras `index [B]`."""
@@ -75,3 +85,34 @@ class CameraCorrection(nn.Module):
         batch = self.forward(CameraBatch.of(cameras, self.values.device, size, torch.float64), index)
         K, R, t = (x.cpu().numpy() for x in (batch.K, batch.R, batch.t))
         return [replace(camera, K=K[i], R=R[i], t=t[i]) for i, camera in enumerate(cameras)]
+
+
+def _common_motion(cameras: Sequence[Camera], trained: Sequence[int], pivot: Float) -> tuple[Float, Float]:
+    """The similarity of the world that corrections of the trained cameras resemble most, and the one correction that is
+    the same similarity in every camera.
+
+    To first order, a correction of a camera displaces what it shows at the pivot by R s + z p across the picture (p the
+    principal point's shift, z the depth), makes it larger by the share f - (R s)_z / z, and turns it by W; a similarity
+    with translation T, rotation w and growth g does so by R T, g - (R T)_z / z and w. T, w and g are the least squares
+    of the difference over all trained cameras, rotations and shares times `RADIUS`.
+
+    Returns:
+        `[7,C,9]`: (T, w, g) by the values of each camera; `[9,7]`: the values that every camera has for (T, w, g).
+    """
+    unit = np.array(USUAL_ERROR)
+    effect, motion = np.zeros((len(trained), 6, 9)), np.zeros((len(trained), 6, 7))
+    for row, index in enumerate(trained):
+        R, z = cameras[index].R, max(float(cameras[index].to_camera(pivot)[2]), RADIUS)
+        for seen, shift, turn, growth in ((effect[row], 3, 0, 6), (motion[row], 0, 3, 6)):
+            seen[:2, shift : shift + 3] = R[:2]
+            seen[2, shift : shift + 3] = -RADIUS * R[2] / z
+            seen[2, growth] = RADIUS
+            seen[3:, turn : turn + 3] = RADIUS * np.eye(3)
+        effect[row, :2, 7:] = z * np.eye(2)
+    to_common = np.zeros((7, len(cameras), 9))
+    solved = np.linalg.pinv(motion.reshape(-1, 7)).reshape(7, len(trained), 6)
+    to_common[:, list(trained)] = np.einsum("gce,cep->gcp", solved, effect * unit)
+    from_common = np.zeros((9, 7))
+    from_common[3:6, :3] = from_common[:3, 3:6] = np.eye(3)
+    from_common[6, 6] = 1.0
+    return to_common, from_common / unit[:, None]

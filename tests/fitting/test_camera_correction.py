@@ -54,12 +54,35 @@ def test_derivatives_are_those_of_finite_differences(column):
         assert analytic != 0
 
 
-def test_what_all_cameras_share_is_taken_off():
+@pytest.mark.parametrize("column", range(7))
+def test_a_rotation_a_shift_and_a_zoom_that_all_cameras_share_are_taken_off(column):
     cameras = rig()
     correction = CameraCorrection(cameras, [0, 1, 2]).double()
     before = projected(correction, cameras)
-    correction.values.data += torch.arange(1.0, len(USUAL_ERROR) + 1)
-    torch.testing.assert_close(projected(correction, cameras), before)
+    correction.values.data[:, column] += 2.0
+    torch.testing.assert_close(projected(correction, cameras), before, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("axis", range(3))
+def test_principal_points_that_only_move_the_head_are_taken_off(axis):
+    """A millimetre along a world axis, as shifts of the principal points."""
+    cameras = rig()
+    correction = CameraCorrection(cameras, [0, 1, 2]).double()
+    before = projected(correction, cameras)
+    for row, camera in zip(correction.values.data, cameras, strict=True):
+        row[7:] += torch.tensor(1e-3 * camera.R[:2, axis]) / USUAL_ERROR[7]
+    common = torch.einsum("gcp,cp->g", correction.to_common.double(), correction.values)
+    expected = 1e-3 * torch.eye(3, dtype=torch.float64)[axis]
+    torch.testing.assert_close(common[:3].detach(), expected, rtol=0, atol=1.5e-4)  # they show no change of size
+    moved = (projected(correction, cameras) - before)[..., :2].norm(dim=-1)
+    assert moved.max() < 0.25, "0.9 pixels were put in"
+
+
+def test_nothing_common_is_left():
+    correction = CameraCorrection(rig(), [0, 1, 2]).double()
+    correction.values.data = torch.tensor(np.random.default_rng(1).normal(0, 1, (3, len(USUAL_ERROR))))
+    left = torch.einsum("gcp,cp->g", correction.to_common.double(), correction.relative())
+    torch.testing.assert_close(left.detach(), torch.zeros(7, dtype=torch.float64), rtol=0, atol=1e-9)
 
 
 def test_a_held_out_camera_keeps_its_calibration():
