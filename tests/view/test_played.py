@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from headfit.view import played, tone, tracking
+from headfit.view import played, tone
 from headfit.view.frusta import quaternion
 from headfit.view.glb import ColouredSurface, jpeg
 from headfit.view.painter import HEADROOM, MODES, HeadPainter, _stored
