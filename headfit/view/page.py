@@ -42,6 +42,9 @@ def open_server(host: str, port: int) -> viser.ViserServer:
         raise HeadfitError(f"--host {host}: cannot be listened at ({error.strerror or error})") from error
     with redirect_stdout(io.StringIO()):  # it prints the address, and so does the command
         server = viser.ViserServer(host=host, port=port, label=f"headfit {__version__}", verbose=False)
+    # Only marks are lit. Without a GPU a browser needs ten seconds for the first of them in an environment.
+    server.scene.configure_environment_map(None)
+    server.scene.configure_default_lights(cast_shadow=False)
     server.gui.configure_theme(show_logo=False, show_share_button=False, dark_mode=True)
     return server
 

@@ -64,7 +64,7 @@ class PlayedHead:
     """
 
     def __init__(self, server: viser.ViserServer) -> None:
-        warnings.filterwarnings("ignore", "Queued a GuiUpdateMessage")  # for a browser that has just been closed
+        warnings.filterwarnings("ignore", "Queued a Gui")  # for a browser that has just been closed
         self._server = server
         self._sheets: dict[int, viser.GuiHtmlHandle] = {}  # of each browser that has had a picture
         self._shown: set[int] = set()  # the browsers that have a picture
@@ -137,13 +137,13 @@ def window_camera(view: viser.CameraHandle) -> Camera:
 def part_with(surfaces: Sequence[ColouredSurface], camera: Camera) -> Framing:
     """The part of a camera's picture that surfaces are in; all of it where they reach behind the camera."""
     positions = torch.from_numpy(np.concatenate([surface.positions for surface in surfaces]))
-    v_pix = CameraBatch.of([camera]).project(positions[None])[0].numpy()
     size = np.array(camera.size)
-    if v_pix[:, 2].min(initial=np.inf) < MIN_DEPTH:
-        low, high = np.zeros(2, int), size
-    else:
-        low = np.floor(v_pix[:, :2].min(axis=0)).clip(0, size - 1).astype(int)
-        high = np.ceil(v_pix[:, :2].max(axis=0)).clip(low + 1, size).astype(int)
+    low, high = np.zeros(2, int), size
+    if len(positions):
+        first, last = (v.numpy() for v in CameraBatch.of([camera]).project(positions[None])[0].aminmax(dim=0))
+        if first[2] > MIN_DEPTH:
+            low = np.floor(first[:2]).clip(0, size - 1).astype(int)
+            high = np.ceil(last[:2]).clip(low + 1, size).astype(int)
     (x, y), (width, height) = low.tolist(), (high - low).tolist()
     return Framing(x, y, width, height, width, height)
 

@@ -83,10 +83,11 @@ class RunPage(Page):
         posed = self._run.painter.pose(frame)
         hidden = frozenset(name for name, shown in self._parts.items() if not shown.value)
         self._frusta.visible = self._with_frusta.value and not through
+        self._track.draw(posed, in_scene=not as_picture)
         if not through:
             surfaces = self._run.painter.paint(posed, self._mode.value, hidden, self._measured)
             if as_picture:
-                self._played.show(surfaces)
+                self._played.show([*surfaces, *self._track.marker(posed)])
             else:
                 self._head.show(glb(surfaces))
         if as_picture:
@@ -99,7 +100,6 @@ class RunPage(Page):
             self._played.leave()
         self._draw_wires(posed, hidden)
         self._through.draw(frame, posed, compute=self._timeline.is_playing)
-        self._track.draw(posed)
 
     def draw_at_rest(self) -> None:
         self._head.settle()

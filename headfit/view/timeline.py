@@ -67,10 +67,10 @@ class Timeline:
             seconds = time.monotonic() - since
             self._due = since + (int(seconds * rate) + 1) / rate
             self._slider.value = frame_at(first, seconds, rate, len(self._names))
-        elif (
-            self._name.value != self._names[self.frame]
-        ):  # not while playing: it costs the browser as much as the slider
-            self._name.value = self._names[self.frame]
+        # No name while playing: a new one costs the browser as much as the slider.
+        name = "" if started is not None else self._names[self.frame]
+        if self._name.value != name:
+            self._name.value = name
 
     def _moved(self, event: Any) -> None:
         if event.client is not None:  # by hand, not by `advance`

@@ -9,6 +9,7 @@ import numpy as np
 
 from headfit.types import Float
 from headfit.view import tracking
+from headfit.view.glb import ColouredSurface
 from headfit.view.painter import Posed
 from headfit.view.viewed_run import ViewedRun
 
@@ -38,17 +39,23 @@ class TrackPanel:
         self._vertex: int | None = None
         server.scene.on_click()(self._clicked)
 
-    def draw(self, posed: Posed) -> None:
-        """Find the vertex of the last click on the head in this frame, and mark it."""
+    def marker(self, posed: Posed) -> list[ColouredSurface]:
+        """What marks the vertex in a picture of this frame; nothing without one."""
+        return [] if self._vertex is None else [tracking.marker(posed.vertices[self._vertex])]
+
+    def draw(self, posed: Posed, in_scene: bool) -> None:
+        """Find the vertex of the last click on the head in this frame, and mark it in the scene, or do not."""
         faces = self._run.painter.head_faces
         ray, self._ray = self._ray, None
         if ray is not None:
             hit = tracking.first_hit(*ray, posed.vertices, faces)
             self._vertex = None if hit is None else hit[0]
             self._text.content = NOTHING if hit is None else f"Vertex {self._vertex}: {self._labels(hit[0])}"
-        if self._vertex is not None:
+        if not in_scene:
+            self._server.scene.remove_by_name("/track/vertex")
+        elif self._vertex is not None:
             self._server.scene.add_icosphere(
-                "/track/vertex", 0.0012, color=tracking.HIDDEN, position=posed.vertices[self._vertex]
+                "/track/vertex", tracking.RADIUS, color=tracking.HIDDEN, position=posed.vertices[self._vertex]
             )
 
     def draw_at_rest(self, frame: int, posed: Posed, is_outdated: Callable[[], bool]) -> None:

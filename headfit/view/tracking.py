@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 
 import cv2
 import numpy as np
@@ -11,10 +12,14 @@ from numpy.typing import NDArray
 from headfit.capture.camera import Camera
 from headfit.fitting.pictures import Picture
 from headfit.types import Float
+from headfit.view import tone
+from headfit.view.glb import ColouredSurface
 
 #: Size of a camera's tile, pixels; width, metres at the vertex, that it shows; tiles in a row of the sheet.
 TILE, TILE_WIDTH, COLUMNS = 120, 0.05, 3
 PAST, FUTURE, NOW, HIDDEN = (90, 170, 255), (255, 190, 90), (255, 255, 255), (255, 80, 80)
+#: Size, metres, of what marks the vertex in space.
+RADIUS = 1.2e-3
 #: How far, metres, in front of a vertex something must be to hide it.
 MARGIN = 2e-3
 
@@ -97,3 +102,11 @@ def sheet(tiles: Sequence[Picture]) -> Picture:
 def window(frame: int, count: int, reach: int) -> range:
     """The frames that are at most `reach` away from `frame`, of `count` frames."""
     return range(max(0, frame - reach), min(count, frame + reach + 1))
+
+
+def marker(vertex: NDArray[np.floating]) -> ColouredSurface:
+    """An octahedron around a vertex `[3]`, with `RADIUS`, in the colour `HIDDEN`."""
+    corners = np.concatenate([vertex + RADIUS * np.eye(3), vertex - RADIUS * np.eye(3)])
+    colour = tone.to_renderer(np.array(HIDDEN, np.float32) / 255)
+    faces = np.array(list(product((0, 3), (1, 4), (2, 5))))
+    return ColouredSurface(corners.astype(np.float32), np.tile(colour, (6, 1)), faces)

@@ -299,6 +299,27 @@ def test_what_only_the_browser_draws_is_no_picture(page):
     assert meshes(page) == []
 
 
+def test_the_vertex_that_is_followed_is_marked_in_the_picture(page):
+    page, client = page
+    client.camera = view_from(FRONT, size=(360, 480))
+    page.draw()
+    assert redness(client.shown).max() < 10  # a new model is grey
+    page._track._vertex = int(page._run.painter.pose(0).vertices[:, 2].argmax())
+    page.draw()
+    vertex = page._run.painter.pose(page._timeline.frame).vertices[page._track._vertex]
+    x, y = played.window_camera(client.camera).project(vertex.astype(float)).astype(int)
+    marked = np.argwhere(redness(client.shown) > 30)
+    assert len(marked) and np.abs(marked - [y, x]).max() < 4
+    assert "/track/vertex" not in page.server.scene._handle_from_node_name
+    page._timeline._toggled(SimpleNamespace(client=None))
+    page.draw()
+    assert "/track/vertex" in page.server.scene._handle_from_node_name
+
+
+def redness(picture):
+    return picture[..., 0].astype(int) - picture[..., 1]
+
+
 def test_torch_has_its_threads_back_after_a_frame(monkeypatch):
     threads = []
     monkeypatch.setattr(torch, "set_num_threads", threads.append)

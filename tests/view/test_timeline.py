@@ -69,7 +69,7 @@ def test_playing_goes_on_from_where_it_is_scrubbed_to(page, monkeypatch):
     assert page.timeline.pause() == pytest.approx(0.1 / 12)
     now += 0.2 / 12
     page.timeline.advance()
-    assert page.timeline.frame == 1
+    assert page.timeline.frame == 1 and page.controls["Name"].value == ""
     page.controls["Frame"].value = 0
     page.controls["Frame"].used(BY_HAND)
     now += 0.5 / 12
@@ -77,6 +77,19 @@ def test_playing_goes_on_from_where_it_is_scrubbed_to(page, monkeypatch):
     assert page.timeline.frame == 0
     page.controls["Play"].used(BY_HAND)
     assert page.timeline.pause() is None and page.controls["Play"].label == "Play"
+    page.timeline.advance()
+    assert page.controls["Name"].value == "a"
+
+
+def test_a_frame_that_is_late_is_drawn_at_once_and_the_next_one_when_it_is_due(page, monkeypatch):
+    now = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    page.controls["Play"].used(BY_HAND)
+    for ticks, pause in ((1.2, 0.8), (2.3, 0.7), (5.0 + 1e-6, 1.0)):
+        now = 100 + ticks / 12
+        assert page.timeline.pause() == 0
+        page.timeline.advance()
+        assert page.timeline.pause() == pytest.approx(pause / 12, abs=1e-6)
 
 
 def test_a_capture_of_one_frame_has_a_time_line():
