@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from tqdm import tqdm
 
 from headfit.capture.camera import Camera
 from headfit.capture.triangulate import triangulate
@@ -36,7 +37,7 @@ def agreed_landmarks(cameras: Sequence[Camera | None], landmarks: Float, points:
     """
     chosen = np.asarray(points)
     result = landmarks.copy()
-    for frame in range(landmarks.shape[1]):
+    for frame in tqdm(range(landmarks.shape[1]), unit="frame", desc="contours", leave=False):
         world = _triangulated(cameras, landmarks[:, frame], chosen)
         known = np.isfinite(world).all(axis=1)
         for view, camera in enumerate(cameras):
