@@ -26,9 +26,9 @@ MIN_VIEWS = 3
 def agreed_landmarks(cameras: Sequence[Camera | None], landmarks: Float, points: Sequence[int]) -> Float:
     """The landmarks `[V,F,478,4]` with `points` where all views together see them.
 
-    A point that at least three views agree on is projected into every camera that it is in front of, and its scatter is the
-    distance from what the view itself says, if that is larger. A view without a face gets it with an infinite scatter,
-    since nothing tells whether the point can be seen there; its other points stay nan.
+    A point that at least three views agree on is projected into every camera that it is in front of, and its scatter is
+    the distance from what the view itself says, if that is larger. A view without a face gets it with an infinite
+    scatter, since nothing tells whether the point can be seen there; its other points stay nan.
 
     Args:
         cameras: of the V views; None: not calibrated.
