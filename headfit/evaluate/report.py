@@ -171,7 +171,7 @@ def format_report(result: dict[str, Any]) -> str:
     if result["damaged_views"]:
         lines.append(f"left out: {result['damaged_views']} views with damaged files (headfit check names them)")
     lines += [f"the capture differs from the fitted one: {change}" for change in result["changes"]]
-    if result["masks"]:
+    if result["iou"]:
         lines.append(f"\nIoU, pooled over {result['masks']} masks")
         lines += [f"  {name:<18} {value:.4f}" for name, value in result["iou"].items()]
     if result.get("distances"):

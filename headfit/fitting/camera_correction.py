@@ -20,6 +20,9 @@ from headfit.types import Float
 USUAL_ERROR = (0.5e-3,) * 3 + (0.5e-3,) * 3 + (1e-3,) + (0.5e-3,) * 2
 #: Half the size of a head, metres: by it a rotation and a change of size become displacements of what is seen.
 RADIUS = 0.1
+#: Common motions are found down to this singular value, relative to the largest. That of moving the head towards two
+#: cameras is about the sine of half their angle.
+LEAST_TOLD = 0.1
 
 
 class CameraCorrection(nn.Module):
@@ -31,8 +34,9 @@ class CameraCorrection(nn.Module):
 
     What the trained cameras do together, and the head could do instead, is taken off: a similarity of the world about
     the pivot. Means of the values would not do, as one value can stand for another: principal points to the left on the
-    left side and to the right on the right move the head towards all cameras. Cameras that are not trained on keep
-    their calibration.
+    left side and to the right on the right move the head towards all cameras. Where cameras look nearly the same way
+    and cannot tell nearer from larger, only what they see is taken off. Cameras that are not trained on keep their
+    calibration.
 
     Args:
         cameras: the capture's cameras.
@@ -52,7 +56,8 @@ class CameraCorrection(nn.Module):
         if not np.isfinite(pivot).all():
             pivot = np.zeros(3)
         is_trained = torch.zeros(len(cameras), 1)
-        is_trained[list(trained)] = 1.0
+        if len(trained) > 1:  # one camera has nothing to disagree with
+            is_trained[list(trained)] = 1.0
         self.register_buffer("pivot", torch.as_tensor(pivot), persistent=False)
         self.register_buffer("unit", torch.tensor(USUAL_ERROR), persistent=False)
         self.register_buffer("is_trained", is_trained, persistent=False)
@@ -94,7 +99,8 @@ def _common_motion(cameras: Sequence[Camera], trained: Sequence[int], pivot: Flo
     To first order, a correction of a camera displaces what it shows at the pivot by R s + z p across the picture (p the
     principal point's shift, z the depth), makes it larger by the share f - (R s)_z / z, and turns it by W; a similarity
     with translation T, rotation w and growth g does so by R T, g - (R T)_z / z and w. T, w and g are the least squares
-    of the difference over all trained cameras, rotations and shares times `RADIUS`.
+    of the difference over all trained cameras, rotations and shares times `RADIUS`. What these do not tell, by
+    `LEAST_TOLD`, is left out: small errors would make it large.
 
     Returns:
         `[7,C,9]`: (T, w, g) by the values of each camera; `[9,7]`: the values that every camera has for (T, w, g).
@@ -110,8 +116,9 @@ def _common_motion(cameras: Sequence[Camera], trained: Sequence[int], pivot: Flo
             seen[3:, turn : turn + 3] = RADIUS * np.eye(3)
         effect[row, :2, 7:] = z * np.eye(2)
     to_common = np.zeros((7, len(cameras), 9))
-    solved = np.linalg.pinv(motion.reshape(-1, 7)).reshape(7, len(trained), 6)
-    to_common[:, list(trained)] = np.einsum("gce,cep->gcp", solved, effect * unit)
+    metres = np.array([1.0] * 3 + [RADIUS] * 4)[:, None]  # of T, w and g: what they move the head's surface by
+    solved = np.linalg.pinv(motion.reshape(-1, 7) / metres.T, rcond=LEAST_TOLD) / metres
+    to_common[:, list(trained)] = np.einsum("gce,cep->gcp", solved.reshape(7, len(trained), 6), effect * unit)
     from_common = np.zeros((9, 7))
     from_common[3:6, :3] = from_common[:3, 3:6] = np.eye(3)
     from_common[6, 6] = 1.0

@@ -22,9 +22,9 @@ from headfit.types import Float
 GROUPS = {"brows": slice(17, 27), "nose": slice(27, 36), "eyes": slice(36, 48), "lips": slice(48, 68)}
 #: Number of frames that are compared; least number of views that must agree on a point.
 FRAMES, MIN_VIEWS = 12, 3
-#: Distance (millimetres) from which a part is worth a look: detectors and head models place their points differently
-#: by one or two.
-FAR_MM = 3.5
+#: Distance (millimetres) from which a part is worth a look: head models and detectors place their points differently by
+#: one or two, and MediaPipe's were up to 4.5 from the true ones (see `headfit.fitting.harm`).
+FAR_MM = 4.5
 
 
 def landmark_distances(model: FittedHead, capture: CaptureSource) -> dict[str, float]:

@@ -27,8 +27,6 @@ BATCH_VIEWS = 16
 MAX_VIEWS, LIGHT_VIEWS = 192, 48
 #: Residual (display-coded colour) at which a pixel counts half in the light's least squares: highlights and shadows.
 LIGHT_SCALE = 0.08
-#: Share of hair in a pixel from which its colour is the hair's.
-ALL_HAIR = 0.99
 #: Least colour of the skin by which images are divided.
 MIN_COLOUR = 0.05
 
@@ -101,7 +99,9 @@ def collect_hair_colours(model: FittedHead, data: CaptureData, resolution: int) 
     for batch in _batches(model, data, resolution, MAX_VIEWS):
         o = model.observe(batch)
         fragments = model.rasterize_hair(o.v_views, o.normals, o.cameras)
-        shown = fragments.hair & ((o.target[..., o.hair_class] > ALL_HAIR) | ~o.has_mask) & o.batch.image_valid
+        assert o.hair_class is not None  # see FittedHead.has_hair
+        hair_class = torch.arange(len(model.classes), device=model.device) == o.hair_class
+        shown = fragments.hair & o.agrees(hair_class) & o.batch.image_valid
         pixels = Pixels.where(shown)
         gain = pixels.per_view(model.appearance.gain(o.batch.camera))
         colour = (pixels.take(o.batch.image).float() / 255) / gain

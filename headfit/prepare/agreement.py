@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from tqdm import tqdm
 
 from headfit.capture.camera import Camera
 from headfit.capture.triangulate import triangulate
@@ -25,9 +26,9 @@ MIN_VIEWS = 3
 def agreed_landmarks(cameras: Sequence[Camera | None], landmarks: Float, points: Sequence[int]) -> Float:
     """The landmarks `[V,F,478,4]` with `points` where all views together see them.
 
-    A point that at least three views agree on is projected into every view with a camera, and its scatter becomes the
-    distance from what the view itself says, if that is larger. A view without a face gets it with an infinite scatter,
-    since nothing tells whether the point can be seen there; its other points stay nan.
+    A point that at least three views agree on is projected into every camera that it is in front of, and its scatter is
+    the distance from what the view itself says, if that is larger. A view without a face gets it with an infinite
+    scatter, since nothing tells whether the point can be seen there; its other points stay nan.
 
     Args:
         cameras: of the V views; None: not calibrated.
@@ -36,16 +37,16 @@ def agreed_landmarks(cameras: Sequence[Camera | None], landmarks: Float, points:
     """
     chosen = np.asarray(points)
     result = landmarks.copy()
-    for frame in range(landmarks.shape[1]):
+    for frame in tqdm(range(landmarks.shape[1]), unit="frame", desc="contours", leave=False):
         world = _triangulated(cameras, landmarks[:, frame], chosen)
-        known = np.isfinite(world).all(axis=1)
         for view, camera in enumerate(cameras):
             if camera is not None:
-                pixels = camera.project(world[known])
-                own = landmarks[view, frame, chosen[known]]
+                shown = camera.to_camera(world)[:, 2] > 0  # not those that are nan
+                pixels = camera.project(world[shown])
+                own = landmarks[view, frame, chosen[shown]]
                 apart = np.linalg.norm(pixels - own[:, :2], axis=1)
-                result[view, frame, chosen[known], :2] = pixels
-                result[view, frame, chosen[known], 3] = np.fmax(np.nan_to_num(apart, nan=np.inf), own[:, 3])
+                result[view, frame, chosen[shown], :2] = pixels
+                result[view, frame, chosen[shown], 3] = np.fmax(np.nan_to_num(apart, nan=np.inf), own[:, 3])
     return result
 
 

@@ -25,7 +25,7 @@ RING = (*range(9), *range(15, 8, -1))  # the lids' order in the iris network: be
 LEFT_EYE_RING, RIGHT_EYE_RING = (tuple(lids[i] for i in RING) for lids in (LEFT_LIDS, RIGHT_LIDS))
 #: The landmarks that a mask needs.
 CONTOURS = (*OUTER_LIPS, *INNER_LIPS, *LEFT_EYE_RING, *RIGHT_EYE_RING)
-#: Around a contour of landmarks a band of this half width is ignored: a share of the face's extent, and the scatter.
+#: Around a contour of landmarks a band of this half width is unknown: a share of the face's extent, and the scatter.
 BAND = 0.006
 #: Largest scatter of a contour, as a share of the face's extent, that is painted at all.
 MAX_SCATTER = 0.02
@@ -54,12 +54,12 @@ def mask_of(person: Float, landmarks: DenseLandmarks | None) -> NDArray[np.uint8
     """A mask `[H,W]` of values of `LABELS`.
 
     The person is skin, whatever they wear: the model is compared above the neck only. Lips and eyes are painted where
-    the detector agrees with itself about their contours; elsewhere their region is ignored.
+    the detector agrees with itself about their contours; elsewhere their region is unknown.
 
     Args:
         person: certainty `[H,W]` that a pixel shows a person.
         landmarks: the face in it, of which `CONTOURS` must be known (a scatter may be infinite); None: nothing inside
-            the person is known, so all of it is ignored.
+            the person is known, so all of it is unknown.
     """
     mask = np.full(person.shape, UNKNOWN, dtype=np.uint8)
     head = binary_fill_holes(_largest(person > CERTAIN_PERSON))  # eyes and teeth are less certainly a person
@@ -76,17 +76,14 @@ def mask_of(person: Float, landmarks: DenseLandmarks | None) -> NDArray[np.uint8
         (RIGHT_EYE_RING, None, RIGHT_EYE, None),
     ):
         _paint(mask, landmarks, list(outer), value, extent)
-        if (
-            inner is not None
-            and hole is not None
-            and mask[_filled(mask.shape, landmarks, list(outer))].min() != UNKNOWN
-        ):
+        painted = (mask[_filled(mask.shape, landmarks, list(outer))] != UNKNOWN).any()
+        if inner is not None and hole is not None and painted:
             _paint(mask, landmarks, list(inner), hole, extent)
     return mask
 
 
 def _paint(mask: NDArray[np.uint8], landmarks: DenseLandmarks, ring: list[int], value: int, extent: float) -> None:
-    """Fill a contour with a value, and ignore the band in which its border may be."""
+    """Fill a contour with a value, and call the band in which its border may be unknown."""
     scatter, largest = float(np.median(landmarks.scatter[ring])), MAX_SCATTER * extent
     inside = _filled(mask.shape, landmarks, ring)
     mask[inside] = value if scatter < largest else UNKNOWN

@@ -10,7 +10,7 @@ import torch
 from headfit.capture import open_capture
 from headfit.cli import main
 from headfit.evaluate.health import HEALTH, Health, examine, format_health
-from headfit.evaluate.report import evaluate
+from headfit.evaluate.report import evaluate, format_report
 from headfit.evaluate.residuals import VIEWS
 from headfit.fitting.config import FitConfig, RunArgs
 from headfit.fitting.run_folder import Run
@@ -136,6 +136,7 @@ def test_a_matte_says_whether_the_head_is_inside_it(copy, tmp_path, shift, insid
     assert (health.verdict == "good") is inside and (health.floor.head_iou > 0.95) is inside
     scores = evaluate(run, open_capture(copy))
     assert scores["iou"] == {} and scores["pictures"]["training"]
+    assert "PSNR" in format_report(scores) and "IoU" not in format_report(scores)
 
 
 def test_a_fit_with_a_wrong_camera_and_a_torn_image_says_so(copy, tmp_path, capsys):

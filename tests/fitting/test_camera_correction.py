@@ -1,5 +1,6 @@
 """Corrections of cameras: exact at zero, right derivatives, and without what would only move the head."""
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -78,6 +79,19 @@ def test_principal_points_that_only_move_the_head_are_taken_off(axis):
     assert moved.max() < 0.25, "0.9 pixels were put in"
 
 
+@pytest.mark.parametrize("degrees", [0.0, 0.5, 2.0, 8.0])
+def test_cameras_that_look_nearly_the_same_way_make_no_small_value_large(degrees):
+    """Taken literally, principal points that converge by half a thousandth move the head by centimetres there."""
+    R = [cv2.Rodrigues(np.radians([0.0, degrees * i, 0.0]))[0] for i in range(2)]
+    K = rig()[0].K
+    cameras = [Camera(str(i), 384, 512, K, R[i], np.array([0.06 * i, 0.0, 1.0 + 0.001 * i])) for i in range(2)]
+    correction = CameraCorrection(cameras, [0, 1])
+    for value in correction.values.data.view(-1):
+        value.fill_(1.0)
+        assert correction.relative().norm() < 2
+        value.fill_(0.0)
+
+
 def test_nothing_common_is_left():
     correction = CameraCorrection(rig(), [0, 1, 2]).double()
     correction.values.data = torch.tensor(np.random.default_rng(1).normal(0, 1, (3, len(USUAL_ERROR))))
@@ -91,6 +105,13 @@ def test_a_held_out_camera_keeps_its_calibration():
     correction.values.data = torch.tensor(np.random.default_rng(1).normal(0, 1, (3, len(USUAL_ERROR))))
     moved = projected(correction, cameras) - projected(CameraCorrection(cameras, [0, 2]), cameras)
     assert (moved[1] == 0).all() and (moved[[0, 2]].abs().amax((1, 2)) > 0.1).all()
+
+
+def test_a_single_camera_keeps_its_calibration():
+    cameras = rig()
+    correction = CameraCorrection(cameras, [1])
+    correction.values.data += 1.0
+    assert correction.relative().abs().max() == 0
 
 
 def test_the_corrected_cameras_are_those_of_the_fit():

@@ -1,5 +1,7 @@
 """Landmarks of one view, corrected by all views."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -54,3 +56,10 @@ def test_two_views_and_cameras_without_a_pose_correct_nothing(cameras, landmarks
 def test_a_frame_without_any_face_stays_unknown(cameras, landmarks) -> None:
     landmarks[:, 0] = np.nan
     assert np.isnan(agreed_landmarks(cameras, landmarks, POINTS)[:, 0]).all()
+
+
+def test_a_camera_that_looks_away_gets_no_points(cameras, landmarks) -> None:
+    away = np.diag([-1.0, 1.0, -1.0])
+    cameras[2] = replace(cameras[2], R=away @ cameras[2].R, t=away @ cameras[2].t)
+    landmarks[2] = np.nan
+    assert np.isnan(agreed_landmarks(cameras, landmarks, POINTS)[2]).all()

@@ -88,3 +88,9 @@ def test_contours_that_other_views_know_are_ignored_in_a_view_without_a_face() -
     mask = mask_of(person(), landmarks)
     assert set(np.unique(mask)) == {BACKGROUND, SKIN, UNKNOWN}
     assert mask[140, 100] == mask[80, 70] == UNKNOWN and mask[60, 100] == SKIN
+
+
+def test_a_face_that_other_views_see_outside_of_this_picture_leaves_it_as_it_is() -> None:
+    landmarks = face()
+    landmarks.points[:, 0] += 1000
+    assert set(np.unique(mask_of(person(), landmarks))) == {BACKGROUND, SKIN, UNKNOWN}

@@ -14,6 +14,7 @@ from headfit.errors import HeadfitError
 from headfit.prepare import run
 from headfit.prepare.calibrate import Calibration
 from headfit.prepare.face_mesh import DenseLandmarks
+from headfit.prepare.masks import SKIN
 from headfit.prepare.network import load_network
 from headfit.prepare.run import Options, prepare
 from tests.support.rigs import face_landmarks, rig_around
@@ -84,6 +85,9 @@ def test_pictures_alone_become_a_capture(folder: Path, calibrated: Pretended) ->
     assert capture.landmarks(2, 5) is None
     mask = capture.mask(0, 3)
     assert mask is not None and capture.label_names[int(mask[5, 5])] == "background"
+    masks = [np.array(Image.open(folder / f"prepared_masks/cam1/{frame:03d}.png")) for frame in range(FRAMES)]
+    has_face = [bool((mask == SKIN).any()) for mask in masks]
+    assert has_face == [False] + [True] * (FRAMES - 1), "its first picture was taken before the others' first"
     assert any("no face found in 1" in line for line in lines) and any("cam1: late by" in line for line in lines)
 
 
