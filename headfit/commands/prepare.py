@@ -22,9 +22,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         "--eye-distance", type=float, metavar="MM", help="distance of the pupils, when it was measured (default: 63)"
     )
     parser.add_argument(
-        "--separate-lenses",
-        action="store_true",
-        help="the lenses are of different kinds (default: their focal lengths are alike to some percent)",
+        "--separate-lenses", action="store_true", help="a focal length per camera (default: one for all)"
     )
     parser.add_argument(
         "--wheel", type=Path, metavar="FILE", help="the wheel of mediapipe 0.10.14 (default: pip downloads it once)"

@@ -68,7 +68,7 @@ class Tracks:
 
 
 def adjust(
-    rig: Rig, points: Float, tracks: Tracks, focal_spread: float = 0.0, steps: int = MAX_STEPS
+    rig: Rig, points: Float, tracks: Tracks, shared_focal: bool = True, steps: int = MAX_STEPS
 ) -> tuple[Rig, Float, Float]:
     """The rig and points `[M,3]` of least robust error, and each observation's error `[N]` in pixels.
 
@@ -76,17 +76,16 @@ def adjust(
         rig: where to start.
         points: `[M,3]` where to start.
         tracks: what was observed.
-        focal_spread: standard deviation of the focal lengths from their mean, as a share of it: 0 for one that all
-            cameras have, infinite where nothing is known.
+        shared_focal: whether all cameras have one focal length; otherwise each has its own.
         steps: most steps.
     """
     damping, gain = 1e-3, 1.0
-    cost = _cost(rig, points, tracks, focal_spread)
+    cost = _cost(rig, points, tracks)
     for _ in range(steps):
-        equations = _NormalEquations(rig, points, tracks, focal_spread)
+        equations = _NormalEquations(rig, points, tracks, shared_focal)
         while damping < 1e8:
             candidate = _moved(rig, points, *equations.solve(damping))
-            new = _cost(*candidate, tracks, focal_spread)
+            new = _cost(*candidate, tracks)
             if new < cost:
                 break
             damping *= 4
@@ -98,19 +97,12 @@ def adjust(
     return rig, points, np.linalg.norm(rig.project(tracks.view, points[tracks.point]) - tracks.pixels, axis=1)
 
 
-def _cost(rig: Rig, points: Float, tracks: Tracks, focal_spread: float) -> float:
+def _cost(rig: Rig, points: Float, tracks: Tracks) -> float:
     x = rig.to_camera(tracks.view, points[tracks.point])
     if (x[:, 2] < MIN_DEPTH * np.median(x[:, 2])).any():
         return np.inf
     squared = ((rig.project(tracks.view, points[tracks.point]) - tracks.pixels) ** 2).sum(axis=1) / tracks.sigma**2
-    spread = float((_focal_deviation(rig) ** 2).sum()) / focal_spread**2 if focal_spread else 0.0
-    return float(CAUCHY**2 * np.log1p(squared / CAUCHY**2).sum()) + spread
-
-
-def _focal_deviation(rig: Rig) -> Float:
-    """How far the logarithm of each focal length is from the mean of all, `[V]`."""
-    logarithm = np.log(rig.focal)
-    return logarithm - logarithm.mean()
+    return float(CAUCHY**2 * np.log1p(squared / CAUCHY**2).sum())
 
 
 def _moved(rig: Rig, points: Float, of_cameras: Float, of_points: Float) -> tuple[Rig, Float]:
@@ -140,13 +132,13 @@ def jacobians(rig: Rig, views: Int, points: Float) -> tuple[Float, Float]:
 class _NormalEquations:
     """The normal equations of one step, with the robust loss as weights."""
 
-    def __init__(self, rig: Rig, points: Float, tracks: Tracks, focal_spread: float) -> None:
+    def __init__(self, rig: Rig, points: Float, tracks: Tracks, shared_focal: bool) -> None:
         views, count = len(rig.R), len(points)
         residual = tracks.pixels - rig.project(tracks.view, points[tracks.point])
         squared = (residual**2).sum(axis=1) / tracks.sigma**2
         weight = 1 / (tracks.sigma**2 * (1 + squared / CAUCHY**2))
         by_camera, by_point = jacobians(rig, tracks.view, points[tracks.point])
-        self.layout = _layout(views, shared_focal=focal_spread == 0)
+        self.layout = _layout(views, shared_focal)
         self.cameras = views
         size = self.layout.max() + 1
         weighted = by_camera * weight[:, None, None]
@@ -158,10 +150,6 @@ class _NormalEquations:
         for view, into in enumerate(self.layout):
             self.left[np.ix_(into, into)] += blocks[view]
             self.right[into] += gradient[view]
-        if focal_spread:
-            of_focal = self.layout[:, LOCAL - 1]
-            self.left[np.ix_(of_focal, of_focal)] += (np.eye(views) - 1 / views) / focal_spread**2
-            self.right[of_focal] -= _focal_deviation(rig) / focal_spread**2
         self.of_points, self.right_points = np.zeros((count, 3, 3)), np.zeros((count, 3))
         np.add.at(self.of_points, tracks.point, np.einsum("nki,nkj->nij", by_point * weight[:, None, None], by_point))
         np.add.at(self.right_points, tracks.point, np.einsum("nki,nk,n->ni", by_point, residual, weight))

@@ -22,8 +22,6 @@ from headfit.types import Float, Int
 
 #: The first focal length, relative to the longer side of a picture: any leads to the same solution.
 FIRST_FOCAL = 1.5
-#: How far lenses of one make are from their mean focal length, as a share of it. They are focused one by one.
-FOCAL_SPREAD = 0.02
 #: Extent in pixels of a face for which the bands and deviations below hold; they grow with the face.
 FACE_EXTENT = 290.0
 
@@ -77,7 +75,7 @@ def calibrate(
     landmarks: Float,
     sizes: Float,
     features: Callable[[int, int], Features],
-    focal_spread: float = FOCAL_SPREAD,
+    shared_focal: bool = True,
     report: Callable[[str], None] = lambda line: None,
 ) -> Calibration:
     """The calibration of static cameras without distortion, with principal points at the pictures' centres.
@@ -86,7 +84,7 @@ def calibrate(
         landmarks: `[V,F,478,4]` x, y, z and scatter in pixels; nan where no face was found.
         sizes: `[V,2]` widths and heights of the pictures.
         features: of a view and frame.
-        focal_spread: of the cameras, see `adjust`.
+        shared_focal: whether all cameras have the same focal length.
         report: called with a line about each round.
 
     Raises:
@@ -97,7 +95,7 @@ def calibrate(
     if not len(tracks.view):
         raise HeadfitError("no frame in which two cameras find the face: calibrate the cameras with another tool")
     rig, missing = first_rig(shapes, scatter, sizes, FIRST_FOCAL * float(sizes.max()))
-    rig, _, errors = adjust(rig, triangulated(rig, tracks), tracks, focal_spread)
+    rig, _, errors = adjust(rig, triangulated(rig, tracks), tracks, shared_focal)
     report(f"first poses from landmarks: {np.median(errors):.2f} px")
     unit = float(np.nanmedian(np.ptp(shapes[..., :2], axis=2).max(axis=-1))) / FACE_EXTENT
     found = np.flatnonzero(np.isfinite(shapes[..., 0, 0]).sum(axis=0) >= 2)
@@ -113,7 +111,7 @@ def calibrate(
             )
         for deviation in stage.deviations:
             weighed = replace(matches, sigma=np.full(len(matches.view), deviation * unit))
-            rig, _, errors = adjust(rig, triangulated(rig, weighed), weighed, focal_spread)
+            rig, _, errors = adjust(rig, triangulated(rig, weighed), weighed, shared_focal)
         report(f"features within {stage.band * unit:.1f} px: {matches.count} points, {np.median(errors):.2f} px")
     observations = np.bincount(matches.view, minlength=len(sizes))
     error = np.array([np.median(errors[matches.view == v]) if observations[v] else np.nan for v in range(len(sizes))])

@@ -18,7 +18,7 @@ from headfit.capture.native import NativeCapture
 from headfit.capture.source import read_or_none
 from headfit.files import failures_named, make_folder
 from headfit.prepare.agreement import agreed_landmarks
-from headfit.prepare.calibrate import FOCAL_SPREAD, Calibration, calibrate
+from headfit.prepare.calibrate import Calibration, calibrate
 from headfit.prepare.draft import Draft
 from headfit.prepare.face_mesh import DenseLandmarks, FaceMesh
 from headfit.prepare.features import Features, detect
@@ -47,7 +47,7 @@ class Options:
     Attributes:
         wheel: the wheel with the networks, if it was downloaded already.
         overwrite: replace landmarks, calibration, offsets and masks that are there.
-        separate_lenses: the cameras have lenses of different kinds, so their focal lengths have nothing in common.
+        separate_lenses: give each camera its own focal length.
         eye_distance: metres between the pupils, if it was measured.
     """
 
@@ -174,8 +174,7 @@ def _calibrate(
         return NO_FEATURES if image is None else detect(image)
 
     sizes = np.array([camera.size for camera in capture.cameras], dtype=np.float64)
-    spread = np.inf if options.separate_lenses else FOCAL_SPREAD
-    found = calibrate(together, sizes, features, spread, say)
+    found = calibrate(together, sizes, features, not options.separate_lenses, say)
     scale = find_scale(found.rig, together, options.eye_distance)
     draft.set_cameras(_cameras(capture, found, scale))
     for view, camera in enumerate(capture.cameras):

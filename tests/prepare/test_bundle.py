@@ -35,18 +35,18 @@ def rig_moved(rig: Rig, local: int, step: float) -> Rig:
     return replace(rig, focal=rig.focal * np.exp(step))
 
 
-@pytest.mark.parametrize("spread", [0.0, 0.02, np.inf])
-def test_it_finds_the_rig_again_in_spite_of_outliers(spread: float) -> None:
+@pytest.mark.parametrize("shared", [True, False])
+def test_it_finds_the_rig_again_in_spite_of_outliers(shared: bool) -> None:
     rng = np.random.default_rng(1)
     true = rig_around(5)
-    if spread:
-        true = replace(true, focal=true.focal * (1 + rng.uniform(-1, 1, 5) * min(spread, 0.1)))
+    if not shared:
+        true = replace(true, focal=true.focal * rng.uniform(0.9, 1.1, 5))
     points = rng.normal(size=(150, 3)) * 0.08
     tracks = observed(true, points, noise=0.2, rng=rng)
     wrong = rng.random(len(tracks.view)) < 0.1
     tracks.pixels[wrong] += rng.normal(size=(wrong.sum(), 2)) * 60
     start = turned(replace(true, focal=np.full(5, 1.3 * true.focal.mean())), 3.0, rng)
-    rig, _, errors = adjust(start, triangulated(start, tracks), tracks, spread, steps=200)
+    rig, _, errors = adjust(start, triangulated(start, tracks), tracks, shared, steps=200)
     assert np.median(errors[~wrong]) < 0.3
     np.testing.assert_allclose(rig.focal, true.focal, rtol=0.03)
     # Between the cameras, since the world's axes are free.
@@ -66,15 +66,5 @@ def test_a_shared_focal_length_stays_shared() -> None:
     rng = np.random.default_rng(2)
     true = rig_around(3)
     tracks = observed(true, rng.normal(size=(40, 3)) * 0.08, noise=0.1, rng=rng)
-    rig, _, _ = adjust(true, triangulated(true, tracks), tracks, focal_spread=0.0, steps=5)
+    rig, _, _ = adjust(true, triangulated(true, tracks), tracks, shared_focal=True, steps=5)
     assert np.ptp(rig.focal) < 1e-9
-
-
-def test_what_is_known_of_lenses_keeps_focal_lengths_near_each_other() -> None:
-    """Seen from afar, a small object says little about them."""
-    rng = np.random.default_rng(3)
-    true = rig_around(4, focal=6000.0, distance=5.0)
-    tracks = observed(true, rng.normal(size=(60, 3)) * 0.05, noise=0.3, rng=rng)
-    points = triangulated(true, tracks)
-    spreads = [np.ptp(np.log(adjust(true, points, tracks, spread)[0].focal)) for spread in (0.0, 0.02, np.inf)]
-    assert spreads[0] < 1e-9 < spreads[1] < 0.1 and spreads[1] < 0.5 * spreads[2]
