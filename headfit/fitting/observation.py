@@ -82,7 +82,8 @@ class Observation:
 
     @cached_property
     def on_head(self) -> Tensor:
-        """Bool `[B,H,W]`: an image pixel that shows the head by the model and, where there is a mask, by the mask."""
+        """Bool `[B,H,W]`: an image pixel that shows the head by the model and, where there is a mask, neither
+        background nor hair by it; what the mask ignores or does not know counts."""
         background = self.target[..., 0]
         by_mask = ((background < MAX_OTHER_SHARE) & self.hairless) | ~self.has_mask
         return self.fragments.head & self.batch.image_valid & by_mask

@@ -57,30 +57,30 @@ def test_every_part_is_where_the_landmarks_say() -> None:
     assert {place: mask[place[1], place[0]] for place in at} == at
 
 
-def test_borders_are_ignored() -> None:
+def test_borders_are_unknown() -> None:
     mask = mask_of(person(), face())
     for x, y in ((120, 140), (110, 140), (82, 80), (100, 8)):  # lips, mouth, eye, head
         assert mask[y, x] == UNKNOWN
 
 
-def test_parts_are_ignored_where_the_detector_is_in_doubt() -> None:
+def test_parts_are_unknown_where_the_detector_is_in_doubt() -> None:
     mask = mask_of(person(), face(scatter=6.0))
     assert not np.isin(mask, [LIPS, MOUTH, LEFT_EYE, RIGHT_EYE]).any()
     assert mask[140, 100] == mask[80, 70] == UNKNOWN and mask[60, 100] == SKIN
 
 
-def test_a_person_without_landmarks_is_ignored_and_the_background_is_not() -> None:
+def test_a_person_without_landmarks_is_unknown_and_the_background_is_not() -> None:
     mask = mask_of(person(), None)
     assert set(np.unique(mask)) == {BACKGROUND, UNKNOWN} and mask[60, 100] == UNKNOWN
 
 
-def test_a_second_person_is_ignored() -> None:
+def test_a_second_person_is_unknown() -> None:
     certainty = person()
     certainty[:6, :6] = 1.0
     assert mask_of(certainty, face())[2, 2] == pytest.approx(UNKNOWN)
 
 
-def test_contours_that_other_views_know_are_ignored_in_a_view_without_a_face() -> None:
+def test_contours_that_other_views_know_are_unknown_in_a_view_without_a_face() -> None:
     landmarks = face()
     unknown = np.setdiff1d(np.arange(478), CONTOURS)
     landmarks.points[unknown] = np.nan
