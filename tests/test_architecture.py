@@ -14,7 +14,7 @@ ALLOWED: dict[str, set[str]] = {
     "raster": set(),
     "capture": set(),
     "head": {"capture", "raster"},
-    "prepare": {"capture", "head"},
+    "prepare": {"capture", "fitting", "head"},
     "render": {"capture", "head", "raster"},
     "fitting": {"capture", "head", "raster", "render"},
     "evaluate": {"capture", "fitting", "raster", "render"},

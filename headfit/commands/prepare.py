@@ -25,11 +25,24 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         "--separate-lenses", action="store_true", help="a focal length per camera (default: one for all)"
     )
     parser.add_argument(
+        "--from-fit",
+        type=Path,
+        metavar="RUN",
+        help="replace only the masks: their parts are those of the head fitted in RUN, their borders those of the "
+        "pictures' colours; then fit again",
+    )
+    parser.add_argument(
         "--wheel", type=Path, metavar="FILE", help="the wheel of mediapipe 0.10.14 (default: pip downloads it once)"
     )
 
 
 def _run(args: argparse.Namespace) -> None:
+    if args.from_fit is not None:
+        from headfit.fitting.run_folder import load_run
+        from headfit.prepare.from_fit import masks_from_fit
+
+        return masks_from_fit(args.capture, load_run(args.from_fit))
+
     from headfit.prepare.run import Options, prepare
 
     if args.eye_distance is not None and not 20 < args.eye_distance < 100:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from scipy.ndimage import binary_fill_holes, label
 
+from headfit.files import failures_named, make_folder
 from headfit.prepare.face_mesh import LEFT_LIDS, RIGHT_LIDS, DenseLandmarks
 from headfit.prepare.network import Network, load_network
 from headfit.types import Float
@@ -107,3 +111,18 @@ def _largest(region: NDArray[np.bool_]) -> NDArray[np.bool_]:
         return region
     largest: NDArray[np.bool_] = parts == 1 + np.bincount(parts.ravel())[1:].argmax()
     return largest
+
+
+def write_mask(file: Path, mask: NDArray[np.uint8]) -> None:
+    """Write a mask `[H,W]` as a PNG, making its folder."""
+    make_folder(file.parent)
+    with failures_named(file):
+        Image.fromarray(mask).save(file)
+
+
+def mask_pointer(folder: str, labels: Mapping[int, str]) -> dict[str, Any]:
+    """The masks of a folder `folder/<camera>/<frame>.png` as 'masks' in capture.json."""
+    return {
+        "path": folder + "/{camera}/{frame}.png",
+        "labels": {str(value): name for value, name in labels.items()},
+    }

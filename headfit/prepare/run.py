@@ -10,20 +10,18 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from tqdm import tqdm
 
 from headfit.capture.camera import Camera
 from headfit.capture.native import NativeCapture
 from headfit.capture.source import read_or_none
-from headfit.files import failures_named, make_folder
 from headfit.prepare.agreement import agreed_landmarks
 from headfit.prepare.calibrate import Calibration, calibrate
 from headfit.prepare.draft import Draft
 from headfit.prepare.face_mesh import DenseLandmarks, FaceMesh
 from headfit.prepare.features import Features, detect
 from headfit.prepare.landmarks import POINTER, DenseDetector, collect_dense, detect_dense
-from headfit.prepare.masks import CONTOURS, LABELS, PersonSegmentation, mask_of
+from headfit.prepare.masks import CONTOURS, LABELS, PersonSegmentation, mask_of, mask_pointer, write_mask
 from headfit.prepare.scale import Scale, find_scale
 from headfit.prepare.time_offsets import find_offsets, mouth_motion
 from headfit.prepare.wheel import network_files
@@ -31,12 +29,7 @@ from headfit.types import Float
 
 #: From an RGB image to how certainly each pixel shows a person.
 Segmentation = Callable[[NDArray[np.uint8]], Float]
-#: The stored masks as 'masks' in capture.json.
 MASK_FOLDER = "prepared_masks"
-MASKS = {
-    "path": MASK_FOLDER + "/{camera}/{frame}.png",
-    "labels": {str(value): name for value, name in LABELS.items()},
-}
 NO_FEATURES = Features(np.zeros((0, 2)), np.zeros((0, 128), np.float32))
 
 
@@ -104,7 +97,7 @@ def prepare(
         at_once = _shifted(landmarks, offsets)
         agreed = agreed_landmarks([placed.get(camera.id) for camera in pictures.cameras], at_once, CONTOURS)
         _write_masks(pictures, path, _shifted(agreed, [-offset for offset in offsets]), segmentation)
-        draft.point("masks", MASKS)
+        draft.point("masks", mask_pointer(MASK_FOLDER, LABELS))
         done["masks"] = "person segmentation and landmark contours"
         say("masks written")
     draft.content["prepared"] = draft.content.get("prepared", {}) | done
@@ -148,10 +141,7 @@ def _write_masks(capture: NativeCapture, root: Path, landmarks: Float, segmentat
         dense = landmarks[camera, frame]
         known = bool(np.isfinite(dense[list(CONTOURS), :2]).all())
         mask = mask_of(segmentation(image), DenseLandmarks(dense[:, :3], dense[:, 3], 1.0) if known else None)
-        file = root / MASK_FOLDER / capture.cameras[camera].id / f"{capture.frames[frame]}.png"
-        make_folder(file.parent)
-        with failures_named(file):
-            Image.fromarray(mask).save(file)
+        write_mask(root / MASK_FOLDER / capture.cameras[camera].id / f"{capture.frames[frame]}.png", mask)
 
 
 def _calibrate(

@@ -1,0 +1,94 @@
+"""`headfit prepare CAPTURE --from-fit RUN`: masks of a capture by the head that was fitted to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from headfit.capture.labels import native_name
+from headfit.capture.native import NativeCapture
+from headfit.capture.source import read_or_none
+from headfit.errors import HeadfitError
+from headfit.fitting.run_folder import Run
+from headfit.prepare.draft import Draft
+from headfit.prepare.masks import BACKGROUND, SKIN, UNKNOWN, mask_pointer, write_mask
+from headfit.prepare.self_segmentation import HAIR, LABELS_BY_FIT, Shown, segmented
+
+MASK_FOLDER = "fit_masks"
+
+
+def masks_from_fit(path: Path, run: Run, say: Callable[[str], None] = print) -> None:
+    """Replace the masks of the capture in `path`, see `self_segmentation.segmented`. What is background is taken from
+    the masks that are there.
+
+    A view that the run did not fit keeps only its background.
+
+    Raises:
+        HeadfitError: the capture or the run is of another recording, or a mask cannot be written.
+    """
+    draft = Draft(path)
+    if not draft.calibrated:
+        raise HeadfitError(f"{draft.file}: has no calibration; run `headfit prepare {path}` without --from-fit first")
+    offsets = [entry.pop("offset", None) for entry in draft.content["cameras"]]
+    pictures = draft.open()  # without offsets: masks are stored by the pictures' own names
+    seen = _Fitted(run, pictures)
+    has_hair = False
+    views = [(view, picture) for view in range(len(pictures.cameras)) for picture in range(len(pictures.frames))]
+    for view, picture in tqdm(views, unit="view", desc="masks", leave=False):
+        image = read_or_none(pictures.image, view, picture)
+        if image is None:
+            continue
+        shown = seen.in_view(view, picture - round(float(offsets[view] or 0)))
+        mask = segmented(image, _known(pictures, view, picture, image.shape[:2]), shown)
+        has_hair |= bool((mask == HAIR).any())
+        write_mask(path / MASK_FOLDER / pictures.cameras[view].id / f"{pictures.frames[picture]}.png", mask)
+    for entry, offset in zip(draft.content["cameras"], offsets, strict=True):
+        entry |= {} if offset is None else {"offset": offset}
+    # Without hair in any picture the scalp is skin like the rest.
+    labels = {value: name for value, name in LABELS_BY_FIT.items() if has_hair or value != HAIR}
+    draft.point("masks", mask_pointer(MASK_FOLDER, labels))
+    draft.content["prepared"] = draft.content.get("prepared", {}) | {"masks": f"colours, by the fit {run.path}"}
+    kept = draft.write()
+    say(f"masks written: {path / MASK_FOLDER}; wrote {draft.file}; the old one is {kept}")
+
+
+class _Fitted:
+    """A fitted head in the pictures of a capture.
+
+    Raises HeadfitError when they have no camera or no frame in common.
+    """
+
+    def __init__(self, run: Run, capture: NativeCapture) -> None:
+        self.model, self.capture = run.model, capture
+        self.cameras = {camera.id: camera for camera in run.model.corrected_cameras()}
+        self.frames = {run.model.capture.frames[index]: index for index in run.model.visited_frames}
+        ids = {camera.id for camera in capture.cameras}
+        for what, fitted, there in (("cameras", self.cameras, ids), ("frames", self.frames, set(capture.frames))):
+            if not fitted.keys() & there:
+                raise HeadfitError(f"{run.path}: has fitted none of the {what} of {capture.name}; name the run of it")
+
+    def in_view(self, view: int, moment: int) -> Shown:
+        """What a camera shows of the head at a moment, an index into the capture's frames; nothing if neither is known
+        or that was not fitted."""
+        names, of_view = self.model.head.label_names, self.capture.cameras[view]
+        name = self.capture.frames[moment] if 0 <= moment < len(self.capture.frames) else ""
+        if of_view.id not in self.cameras or name not in self.frames:
+            return Shown(np.full((of_view.height, of_view.width), -1), names)
+        layers = self.model.render(self.cameras[of_view.id], self.frames[name])
+        return Shown(np.where(layers["below_neck"], -1, layers["label"]), names)
+
+
+def _known(capture: NativeCapture, view: int, picture: int, size: tuple[int, ...]) -> NDArray[np.uint8]:
+    """What the masks of a capture say: background, unknown, or a part of the person (as skin), `[H,W]`."""
+    mask = read_or_none(capture.mask, view, picture)
+    if mask is None:
+        return np.full(size, UNKNOWN, dtype=np.uint8)
+    as_prepared = {"background": BACKGROUND, "ignore": UNKNOWN, "unknown": UNKNOWN}
+    values = np.full(256, UNKNOWN, dtype=np.uint8)
+    for value, name in capture.label_names.items():
+        values[value] = as_prepared.get(native_name(name), SKIN)
+    return values[mask]

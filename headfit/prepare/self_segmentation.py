@@ -1,0 +1,141 @@
+"""Masks of a capture by the head that was fitted to it: its labels say about where each part is, the picture's colours
+where exactly it ends.
+
+A detector's contours are some pixels off alike in all pictures, and so is a fit to them. The colours know better. What
+they do not tell, such as where teeth end and gums begin, is not told apart or stays `unknown`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from headfit.prepare.cut import COARSE, FINE, MIN_SEEDS, Band, cut_border
+from headfit.prepare.masks import BACKGROUND, LABELS, LEFT_EYE, LIPS, MOUTH, RIGHT_EYE, SKIN, UNKNOWN
+from headfit.types import Bool
+
+#: Values of these masks: those of prepared ones, hair, what belongs to the person but not to the head, and what may be
+#: hair or skin, whose colours must not move the skull.
+HAIR, CLOTHES, IGNORE = 6, 7, 254
+LABELS_BY_FIT = LABELS | {HAIR: "hair", CLOTHES: "clothes", IGNORE: "ignore"}
+#: Labels of the head model that each part of a mask consists of.
+INSIDE = ("upper_teeth", "lower_teeth", "teeth", "gums", "tongue", "mouth_cavity")
+LIP_LABELS = ("upper_lip", "lower_lip", "lips")
+EYES = ("left_eye", "right_eye")
+#: Labels around which there is no hair, and how far from them, as a share of the head's extent; brows are no hair.
+HAIRLESS, HAIRLESS_REACH = (*INSIDE, *LIP_LABELS, *EYES, "brows", "nose"), 0.06
+#: How far from the head model's own hair there may be hair, and how far its border may be from that.
+HAIR_BAND = Band(200, 0.12, 0.3, growth=5.0)
+#: Least difference of the median colours of hair and skin, in units of CIELAB.
+MIN_CONTRAST = 12.0
+#: How far beyond the fitted head the person is still skin, as a share of the head's extent.
+BESIDE = 0.04
+#: A part whose border was not found is unknown as far as this around it, as a share of the head's extent.
+DOUBT = 0.02
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a picture shows by a fitted head.
+
+    label `[H,W]`: index into `names`, -1 beside the head and below its neck; extent: of the head, pixels.
+    """
+
+    label: NDArray[np.int64]
+    names: Sequence[str]
+
+    @property
+    def head(self) -> Bool:
+        """Bool `[H,W]`: the head above the neck's cut."""
+        return self.label >= 0
+
+    @property
+    def extent(self) -> float:
+        """The root of the head's area, pixels."""
+        return float(np.sqrt(self.head.sum()))
+
+    def of(self, *names: str) -> Bool:
+        """Bool `[H,W]`: a label of one of these names."""
+        return np.isin(self.label, [index for index, name in enumerate(self.names) if name in names])
+
+
+def segmented(image: NDArray[np.uint8], mask: NDArray[np.uint8], shown: Shown) -> NDArray[np.uint8]:
+    """A mask `[H,W]` of values of `LABELS_BY_FIT`.
+
+    Args:
+        image: `[H,W,3]` RGB.
+        mask: `[H,W]` in the same values: what is known so far of the person and the background. What parts the person
+            has in it does not matter.
+        shown: the fitted head in the picture.
+    """
+    result = np.where(mask == BACKGROUND, BACKGROUND, UNKNOWN).astype(np.uint8)
+    if not shown.head.any():
+        return result
+    person = _person(image, mask, shown)
+    if person is not None:
+        result[~person] = BACKGROUND
+        result[person] = CLOTHES
+    may_be_head = result != BACKGROUND
+    hair = _hair(image, may_be_head, shown)
+    beside = (_apart(shown.head) < BESIDE * shown.extent) & may_be_head
+    result[beside if person is not None else shown.head & may_be_head] = SKIN
+    if hair is None:
+        result[shown.of("hair") & may_be_head] = IGNORE
+    else:
+        result[hair] = HAIR
+    skin = result == SKIN
+    mouth = _paint(image, result, shown, shown.of(*LIP_LABELS, *INSIDE), skin, LIPS)
+    if mouth is not None:
+        _paint(image, result, shown, shown.of(*INSIDE) & mouth, mouth, MOUTH)
+    _paint(image, result, shown, shown.of("left_eye"), skin, LEFT_EYE)
+    _paint(image, result, shown, shown.of("right_eye"), skin, RIGHT_EYE)
+    return result
+
+
+def _person(image: NDArray[np.uint8], mask: NDArray[np.uint8], shown: Shown) -> Bool | None:
+    """The person `[H,W]`, by the colours beside them; None where nothing tells of a background."""
+    if not (mask == BACKGROUND).any():
+        return None
+    person = (mask != BACKGROUND) & ((mask != UNKNOWN) | shown.head)
+    return cut_border(image, person, np.ones_like(person), shown.extent, COARSE)
+
+
+def _hair(image: NDArray[np.uint8], person: Bool, shown: Shown) -> Bool | None:
+    """The hair `[H,W]` on and around the scalp of a person, none where its colours are those of the skin; None where
+    the picture does not tell."""
+    scalp = shown.of("hair")
+    from_scalp, from_face = _apart(scalp), _apart(shown.head & ~scalp)
+    near = ~shown.head & (from_scalp < from_face) & (from_scalp < HAIR_BAND.reach * shown.extent)
+    within = person & (_apart(shown.of(*HAIRLESS)) > HAIRLESS_REACH * shown.extent)
+    hair = cut_border(image, (scalp | near) & within, within, shown.extent, HAIR_BAND)
+    skin = shown.head & within
+    if hair is None or (skin & ~hair).sum() < MIN_SEEDS:
+        return None
+    lab = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+    contrast = np.linalg.norm(np.median(lab[hair], axis=0) - np.median(lab[skin & ~hair], axis=0))
+    return hair if contrast > MIN_CONTRAST else np.zeros_like(hair)
+
+
+def _paint(
+    image: NDArray[np.uint8], result: NDArray[np.uint8], shown: Shown, part: Bool, within: Bool, value: int
+) -> Bool | None:
+    """Fill a part with a value, as far as the colours say; where they do not, its surroundings are unknown."""
+    if not part.any():
+        return None
+    found = cut_border(image, part, within, shown.extent, FINE)
+    if found is None:
+        result[(_apart(part) < DOUBT * shown.extent) & (result != BACKGROUND)] = UNKNOWN
+    else:
+        result[found] = value
+    return found
+
+
+def _apart(region: Bool) -> NDArray[np.float32]:
+    """Distance `[H,W]` in pixels to a region; infinite without one."""
+    if not region.any():
+        return np.full(region.shape, np.inf, dtype=np.float32)
+    return np.asarray(cv2.distanceTransform((~region).astype(np.uint8), cv2.DIST_L2, 5), dtype=np.float32)

@@ -1,0 +1,97 @@
+"""`headfit prepare CAPTURE --from-fit RUN`."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from headfit.capture import open_capture
+from headfit.capture.manifest import camera_entry
+from headfit.cli import main
+from headfit.errors import HeadfitError
+from headfit.fitting.config import RunArgs
+from headfit.fitting.run_folder import Run
+from headfit.prepare.from_fit import masks_from_fit
+from tests.support.made_run import made_model
+
+FRAMES = 3
+
+
+@pytest.fixture(scope="module")
+def run() -> Run:
+    """A head at rest, of which the last frame was never fitted."""
+    model = made_model(FRAMES)
+    model.visited[FRAMES - 1] = False
+    return Run(Path("run"), model, RunArgs())
+
+
+@pytest.fixture
+def folder(run: Run, tmp_path: Path) -> Path:
+    """Its pictures, with every part in a colour of its own; cam1 is late by a frame. Masks know the background."""
+    capture = run.model.capture
+    rng = np.random.default_rng(0)
+    colours = rng.integers(60, 255, (len(run.model.head.label_names) + 1, 3))
+    colours[-1] = 0
+    for camera in capture.cameras:
+        label = run.model.render(camera, 0)["label"]
+        for what, values in (("images", colours[label]), ("masks", np.where(label < 0, 0, 1))):
+            (tmp_path / what / camera.id).mkdir(parents=True)
+            for name in capture.frames:
+                Image.fromarray(values.astype(np.uint8)).save(tmp_path / what / camera.id / f"{name}.png")
+    cameras = [camera_entry(camera) for camera in capture.cameras]
+    cameras[1]["offset"] = 1
+    content = {"name": "made", "fps": 12, "units": "m", "frames": capture.frames, "cameras": cameras}
+    (tmp_path / "capture.json").write_text(json.dumps(content | {"classes": {"0": "background", "1": "skin"}}))
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_masks_are_those_of_the_moment_that_a_picture_shows(folder: Path, run: Run) -> None:
+    lines: list[str] = []
+    masks_from_fit(folder, run, lines.append)
+    capture = open_capture(folder)
+    assert "capture.before-prepare-1.json" in lines[0]
+    content = json.loads((folder / "capture.json").read_text())
+    assert content["cameras"][1]["offset"] == 1 and "masks" in content["prepared"]
+    names = run.model.head.label_names
+    shown = run.model.render(run.model.capture.cameras[0], 0)["label"]
+    for camera, name, has_parts in (
+        ("cam0", "000000", True),
+        ("cam0", "000002", False),  # never fitted
+        ("cam1", "000000", False),  # it shows the moment before the first
+        ("cam1", "000002", True),
+    ):
+        mask = np.array(Image.open(folder / "fit_masks" / camera / f"{name}.png"))
+        found = {content["masks"]["labels"][str(value)] for value in np.unique(mask)}
+        assert ("skin" in found) is has_parts, (camera, name)
+        assert "background" in found
+    mask = capture.mask(0, 0)
+    assert mask is not None
+    lips = np.isin(shown, [names.index("upper_lip"), names.index("lower_lip")])
+    by_mask = np.array([capture.label_names.get(value) == "lips" for value in range(256)])[mask]
+    assert (lips & by_mask).sum() > 0.7 * (lips | by_mask).sum() > 0
+
+
+def test_a_run_of_another_capture_is_refused(folder: Path, run: Run) -> None:
+    content = json.loads((folder / "capture.json").read_text())
+    for index, entry in enumerate(content["cameras"]):
+        entry["id"] = f"other{index}"
+        (folder / "images" / f"cam{index}").rename(folder / "images" / entry["id"])
+    (folder / "capture.json").write_text(json.dumps(content))
+    with pytest.raises(HeadfitError, match="none of the cameras of made"):
+        masks_from_fit(folder, run)
+
+
+def test_a_capture_without_calibration_is_refused(folder: Path, run: Run) -> None:
+    content = json.loads((folder / "capture.json").read_text())
+    del content["cameras"][0]["K"]
+    (folder / "capture.json").write_text(json.dumps(content))
+    with pytest.raises(HeadfitError, match="without --from-fit first"):
+        masks_from_fit(folder, run)
+
+
+def test_the_command_says_what_is_no_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["prepare", str(folder), "--from-fit", str(folder / "nowhere")]) != 0
+    assert str(folder / "nowhere") in capsys.readouterr().err

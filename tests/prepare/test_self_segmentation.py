@@ -1,0 +1,123 @@
+"""Masks by a fitted head and the colours of a picture."""
+
+import numpy as np
+import pytest
+from scipy.ndimage import binary_dilation, binary_erosion
+
+from headfit.prepare.masks import BACKGROUND, LEFT_EYE, LIPS, MOUTH, RIGHT_EYE, SKIN, UNKNOWN
+from headfit.prepare.self_segmentation import CLOTHES, HAIR, IGNORE, Shown, segmented
+from headfit.types import Bool
+
+NAMES = ("skin", "hair", "upper_lip", "mouth_cavity", "left_eye", "right_eye")
+VALUE = {
+    "skin": SKIN,
+    "hair": HAIR,
+    "upper_lip": LIPS,
+    "mouth_cavity": MOUTH,
+    "left_eye": LEFT_EYE,
+    "right_eye": RIGHT_EYE,
+}
+COLOUR = {
+    "background": (70, 90, 80),
+    "clothes": (40, 50, 110),
+    "skin": (200, 150, 120),
+    "hair": (60, 45, 40),
+    "upper_lip": (180, 70, 70),
+    "mouth_cavity": (60, 20, 25),
+    "left_eye": (225, 225, 225),
+    "right_eye": (225, 225, 225),
+}
+
+
+def ellipse(x: float, y: float, across: float, up: float) -> Bool:
+    row, column = np.mgrid[:400, :320] + 0.5
+    return ((column - x) / across) ** 2 + ((row - y) / up) ** 2 < 1
+
+
+def head(shift: float = 0.0, hairline: float = 110.0) -> np.ndarray:
+    """Labels of a face from the front, moved to the right by some pixels; -1 beside it."""
+    label = np.full((400, 320), -1)
+    label[ellipse(160 + shift, 180, 100, 130)] = NAMES.index("skin")
+    label[(label >= 0) & (np.mgrid[:400, :320][0] < hairline)] = NAMES.index("hair")
+    parts = [(160, 250, 35, 20), (160, 250, 25, 10), (200, 170, 18, 9), (120, 170, 18, 9)]
+    for name, (x, y, across, up) in zip(NAMES[2:], parts, strict=True):
+        label[ellipse(x + shift, y, across, up)] = NAMES.index(name)
+    return label
+
+
+def shoulders() -> Bool:
+    return ellipse(160, 420, 150, 90) & (head() < 0)
+
+
+def picture(label: np.ndarray, **colours: tuple[int, int, int]) -> np.ndarray:
+    image = np.zeros((*label.shape, 3)) + COLOUR["background"]
+    image[shoulders()] = COLOUR["clothes"]
+    for index, name in enumerate(NAMES):
+        image[label == index] = colours.get(name, COLOUR[name])
+    return np.clip(image + np.random.default_rng(0).normal(0, 4, image.shape), 0, 255).astype(np.uint8)
+
+
+def person(label: np.ndarray) -> np.ndarray:
+    """What a person segmentation knows: a person and the background, and nothing 4 pixels around their border."""
+    inside = (label >= 0) | shoulders()
+    sure, perhaps = (change(inside, iterations=4) for change in (binary_erosion, binary_dilation))
+    sure[396:] = inside[396:]  # the picture ends there, not the person
+    return np.where(sure, SKIN, np.where(perhaps, UNKNOWN, BACKGROUND)).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def found() -> np.ndarray:
+    """The mask of a picture whose fitted head is three pixels off, and has another hairline."""
+    return segmented(picture(head()), person(head()), Shown(head(3.0, hairline=95.0), NAMES))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_part_ends_where_its_colours_end(found: np.ndarray, name: str) -> None:
+    true, about = head() == NAMES.index(name), head(3.0, hairline=95.0) == NAMES.index(name)
+    part = found == VALUE[name]
+    wrong, before = (part ^ true).sum(), (about ^ true).sum()
+    assert wrong < 0.35 * before, (wrong, before)
+
+
+def test_who_is_beside_the_head_is_neither_head_nor_background(found: np.ndarray) -> None:
+    assert (found[shoulders() & (np.mgrid[:400, :320][0] > 350)] == CLOTHES).mean() > 0.98
+    background = (head() < 0) & ~shoulders()
+    assert (found[background] == BACKGROUND).mean() > 0.995
+
+
+def test_what_was_found_leads_to_itself(found: np.ndarray) -> None:
+    """Parts of the person that a mask does not tell apart stay parts of the person in the next mask."""
+    again = segmented(picture(head()), found, Shown(head(), NAMES))
+    assert (again == found).mean() > 0.99
+
+
+def test_a_bald_head_is_skin() -> None:
+    image = picture(head(), hair=(205, 156, 128))
+    mask = segmented(image, person(head()), Shown(head(), NAMES))
+    assert not np.isin(mask, (HAIR, IGNORE)).any()
+
+
+def test_a_scalp_is_ignored_where_hair_and_skin_cannot_be_told_apart() -> None:
+    """All of the head that the picture shows is scalp by the model: from behind."""
+    label = np.where(head() >= 0, NAMES.index("hair"), -1)
+    mask = segmented(picture(label), person(head()), Shown(label, NAMES))
+    assert (mask[label >= 0] == IGNORE).mean() > 0.97
+
+
+def test_an_eye_without_enough_pixels_is_unknown() -> None:
+    label = head()
+    label[label == NAMES.index("left_eye")] = 0
+    label[168:170, 200:202] = NAMES.index("left_eye")
+    mask = segmented(picture(label), person(label), Shown(label, NAMES))
+    assert (mask == LEFT_EYE).sum() == 0 and mask[168, 200] == UNKNOWN and mask[250, 190] == LIPS
+
+
+def test_without_a_background_in_the_mask_there_is_none_in_the_new_one() -> None:
+    mask = segmented(picture(head()), np.full((400, 320), UNKNOWN, np.uint8), Shown(head(), NAMES))
+    assert not (mask == BACKGROUND).any() and mask[5, 5] == UNKNOWN and (mask == LIPS).any()
+
+
+def test_without_a_head_only_the_background_is_known() -> None:
+    known = person(head())
+    mask = segmented(picture(head()), known, Shown(np.full((400, 320), -1), NAMES))
+    np.testing.assert_array_equal(mask, np.where(known == BACKGROUND, BACKGROUND, UNKNOWN))
