@@ -20,8 +20,8 @@ from headfit.fitting.rows import copy_of
 KEY = "guard"
 #: How often a stage is repeated at most.
 MAX_REPEATS = 2
-#: Extent of harm up to which the least harmful attempt is kept: what the stage brought elsewhere may be worth it. Beyond,
-#: a part of the face is lost, and later stages seldom find it again.
+#: Extent of harm up to which the least harmful attempt is kept: what the stage brought elsewhere may be worth it.
+#: Beyond, a part of the face is lost, and later stages seldom find it again.
 MAX_KEPT = 2.0
 
 
@@ -29,9 +29,9 @@ class Guard(Callback):
     """Judges every stage by `FaceEvidence` when it ends.
 
     After a stage that harmed the face, the state from its start is restored, and the plan gets the stage once more,
-    with half the learning rates. After the last repeat the least harmful attempt is kept, or, where even that one harmed
-    the face by more than `MAX_KEPT`, the stage is undone: what follows starts from what it started from. Must stand
-    before the callback that keeps checkpoints.
+    with half the learning rates. After the last repeat the least harmful attempt is kept, or, where even that one
+    harmed the face by more than `MAX_KEPT`, the stage is undone: what follows starts from what it started from. Must
+    stand before the callback that keeps checkpoints.
 
     What it remembers is in the checkpoint, so a resumed fit takes the same decisions.
 
