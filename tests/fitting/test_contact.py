@@ -95,12 +95,10 @@ def test_the_gradient_agrees_with_finite_differences(head, normals_of, contact):
 def test_the_term_is_a_sum_of_squared_millimetres_per_view(head, normals_of, contact):
     vertices = torch.cat([head.rest()[None], with_part_moved(head, "lower_teeth", (0.0, 0.004, 0.0))])
     normals = normals_of(vertices)
-    views = SimpleNamespace(
-        frames=None, offsets=torch.zeros(()), frame_normals=normals, frame_of_view=torch.tensor([0, 1, 1])
-    )
+    views = SimpleNamespace(v_frames=vertices, frame_normals=normals, frame_of_view=torch.tensor([0, 1, 1]))
     per_frame = (contact(vertices, normals) * 1e3).square().sum(1)
     assert per_frame[0] == 0 and per_frame[1] > 1
-    model = SimpleNamespace(contact=contact, geometry=lambda frames, offsets: (vertices, offsets))
+    model = SimpleNamespace(contact=contact, masks_show_lips=True)
     loss = contact_loss(views, model, Stage())
     torch.testing.assert_close(loss, per_frame[1] * 2 / 3)
 
@@ -108,9 +106,10 @@ def test_the_term_is_a_sum_of_squared_millimetres_per_view(head, normals_of, con
 class Unknowns(nn.Module):
     """The geometry of one frame of a person whose teeth are 4 mm in the lips."""
 
-    def __init__(self, head: HeadModel, contact: MouthContact) -> None:
+    def __init__(self, head: HeadModel, contact: MouthContact, masks_show_lips: bool) -> None:
         super().__init__()
         self.contact = contact
+        self.masks_show_lips = masks_show_lips
         self.geometry = FitParameters(head, 1, FitConfig().offset_smoothness)
         for jaw in ("upper", "lower"):
             part = head.rigid_part_names.index(f"{jaw}_teeth")
@@ -120,14 +119,16 @@ class Unknowns(nn.Module):
         frames = torch.zeros(1, dtype=torch.long)
         vertices, offsets = self.geometry(frames)
         normals = normals_of(vertices.detach())
-        views = SimpleNamespace(frames=frames, offsets=offsets, frame_normals=normals, frame_of_view=frames)
+        views = SimpleNamespace(
+            frames=frames, v_frames=vertices, offsets=offsets, frame_normals=normals, frame_of_view=frames
+        )
         return contact_loss(views, self, Stage())
 
 
-def test_where_nothing_else_holds_the_lips_contact_alone_comes_to_rest(head, normals_of, contact):
+def test_where_masks_do_not_show_the_lips_contact_alone_comes_to_rest(head, normals_of, contact):
     """With Adam and the learning rates of the stage that has contact first."""
     rates = load_config(asset_path("configs/fit.yaml")).stages["refine"].rates
-    model = Unknowns(head, contact)
+    model = Unknowns(head, contact, masks_show_lips=False)
     groups = [group for group in parameter_groups(model) if group["params"]]
     optimizer = FitAdam([{**group, "lr": rates[group["name"]]} for group in groups])
     lips = head.vertices_of("upper_lip", "lower_lip")
@@ -142,3 +143,12 @@ def test_where_nothing_else_holds_the_lips_contact_alone_comes_to_rest(head, nor
         model.geometry.clamp()
     assert losses[0] > 20 and max(losses) == losses[0] and losses[-1] < 0.1
     assert (model.geometry.rest()[lips] - start).norm(dim=1).max() < 0.002
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_free_offsets_give_way_where_masks_show_the_lips_alone(head, normals_of, contact, shown):
+    model = Unknowns(head, contact, shown)
+    model.loss(normals_of).backward()
+    pulls = {name: p.grad is not None and bool(p.grad.any()) for name, p in model.geometry.named_parameters()}
+    assert pulls["placement_scaled"] and pulls["identity"] and pulls["joints_scaled"]
+    assert pulls["offset_field"] == pulls["fine_offset_field"] == shown

@@ -15,11 +15,11 @@ MILLIMETRE = 1e-3
 def contact_loss(o: Observation, model: FittedHead, stage: Stage) -> Tensor:
     """Square of the depths that `MouthContact` measures (millimetres): sum over points, mean over the views.
 
-    It moves everything but the free offsets. These are smooth, so a few points would take whole lips along, and Adam
-    makes steps of millimetres of any gradient, however small, that only a few vertices have. Nothing brings lips back
-    that no picture shows: what touches costs nothing once it is apart.
+    Where masks do not show the lips, the free offsets are left alone, and teeth, tongue and jaw give way. Offsets are
+    smooth, so a few points take whole lips along; Adam makes steps of millimetres of any gradient, however small, that
+    few vertices have; and what touched costs nothing once it is apart. So nothing would bring such lips back.
     """
-    vertices, _ = model.geometry(o.frames, o.offsets.detach())
+    vertices = o.v_frames if model.masks_show_lips else model.geometry(o.frames, o.offsets.detach())[0]
     depth = model.contact(vertices, o.frame_normals).index_select(0, o.frame_of_view)
     return (depth / MILLIMETRE).square().sum(1).mean()
 
