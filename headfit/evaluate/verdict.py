@@ -81,7 +81,8 @@ def judge_fit(
     elif floor.overlapping is not None and floor.overlapping < 1:
         odd.append(f"{100 * (1 - floor.overlapping):.0f} % of the views, in which the head and its mask do not overlap")
     odd += [f"the {name}, {mm:.1f} mm from the landmarks" for name, mm in parts.items() if mm > FAR_MM]
-    odd += [f"the {harm.part}, which stage {harm.stage} made worse" for harm in harmful if not harm.repeated]
+    undone = {True: ", and which was undone", False: ""}
+    odd += [f"the {h.part}, which stage {h.stage} made worse{undone[h.undone]}" for h in harmful if not h.repeated]
     for count, what in ((frames, "frame"), (cameras, "camera"), (ignored, "ignored file")):
         if count:
             odd.append(f"{count} {what}{'s' if count > 1 else ''}")

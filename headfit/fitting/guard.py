@@ -1,4 +1,4 @@
-"""No stage may leave the face worse than it found it: one that does is done again, with smaller steps."""
+"""No stage may leave the face worse than it found it: one that does is done again with smaller steps, or undone."""
 
 from __future__ import annotations
 
@@ -20,14 +20,18 @@ from headfit.fitting.rows import copy_of
 KEY = "guard"
 #: How often a stage is repeated at most.
 MAX_REPEATS = 2
+#: Extent of harm up to which the least harmful attempt is kept: what the stage brought elsewhere may be worth it.
+#: Beyond, a part of the face is lost, and later stages seldom find it again.
+MAX_KEPT = 2.0
 
 
 class Guard(Callback):
     """Judges every stage by `FaceEvidence` when it ends.
 
     After a stage that harmed the face, the state from its start is restored, and the plan gets the stage once more,
-    with half the learning rates; after the last repeat the least harmful attempt is kept. Must stand before the
-    callback that keeps checkpoints.
+    with half the learning rates. After the last repeat the least harmful attempt is kept, or, where even that one
+    harmed the face by more than `MAX_KEPT`, the stage is undone: what follows starts from what it started from. Must
+    stand before the callback that keeps checkpoints.
 
     What it remembers is in the checkpoint, so a resumed fit takes the same decisions.
 
@@ -55,12 +59,13 @@ class Guard(Callback):
             if not self._best or self._extent(attempt) < self._extent(self._best):
                 self._best = attempt
             again = chunk.repeat < MAX_REPEATS
-            self._note(trainer, chunk.stage, attempt if again else self._best, again)
+            undone = not again and self._extent(self._best) > MAX_KEPT
+            self._note(trainer, chunk.stage, attempt if again else self._best, again, undone)
             if again:
                 fit.model.load_state_dict(self._start["model"])
                 _repeat(trainer, fit, chunk.stage)
                 return
-            attempt = self._best
+            attempt = self._start if undone else self._best
             fit.model.load_state_dict(attempt["model"])
         self._start, self._best = attempt, {}
 
@@ -98,11 +103,12 @@ class Guard(Callback):
                 writer_of(trainer).add_scalar(f"face/{name}", value, max(0, trainer.global_step - 1))
         return figures
 
-    def _note(self, trainer: pl.Trainer, stage: str, attempt: dict[str, Any], again: bool) -> None:
-        """Remember and say what an attempt harmed; again: the stage is repeated, else this attempt is kept."""
+    def _note(self, trainer: pl.Trainer, stage: str, attempt: dict[str, Any], again: bool, undone: bool) -> None:
+        """Remember and say what an attempt harmed; again: the stage is repeated, else this attempt is kept, unless the
+        stage is undone."""
         before, after = self._start["figures"], attempt["figures"]
         figure, extent = worst_change(before, after)
-        harm = Harm(stage, figure, before[figure], after[figure], extent, again)
+        harm = Harm(stage, figure, before[figure], after[figure], extent, again, undone)
         self.harmful.append(harm)
         if trainer.is_global_zero:
             tqdm.write(f"headfit: {harm}", file=sys.stderr)

@@ -25,7 +25,8 @@ class Harm:
         figure: `nose_mm`, `eyes_iou`, ...: see `FaceEvidence.measure`.
         before, after: its values before and after the stage.
         extent: how much worse it became, as a multiple of what is allowed.
-        repeated: whether the stage was done again; else this is the best of its attempts, and was kept.
+        repeated: whether the stage was done again; else this is the best of its attempts.
+        undone: whether that one was not kept either, but the face as it was before the stage.
     """
 
     stage: str
@@ -34,6 +35,7 @@ class Harm:
     after: float
     extent: float
     repeated: bool
+    undone: bool = False
 
     @property
     def part(self) -> str:
@@ -42,7 +44,8 @@ class Harm:
 
     def __str__(self) -> str:
         unit = self.figure.removeprefix(self.part)
-        done = "done again with half the rates" if self.repeated else "smaller steps did not help, the best try is kept"
+        kept = "the stage is undone" if self.undone else "the best try is kept"
+        done = "done again with half the rates" if self.repeated else f"smaller steps did not help, {kept}"
         change = f"from {self.before:.2f} to {self.after:.2f} {MEANING[unit]}"
         return f"stage {self.stage} made the {self.part} worse, {change}: {done}"
 

@@ -162,6 +162,11 @@ class FittedHead(nn.Module):
         return self.classes.names.index("hair") if "hair" in self.classes.names else None
 
     @property
+    def masks_show_lips(self) -> bool:
+        """Whether masks tell lips from skin."""
+        return not set(LIPS).isdisjoint(self.classes.names)
+
+    @property
     def has_hair(self) -> bool:
         """Whether there is a hair layer: masks and head model know hair."""
         return self.hair_class is not None and self.hair.exists

@@ -59,3 +59,6 @@ def test_a_stage_that_harmed_the_face_is_named_unless_a_repeat_mended_it():
     assert judge_fit(SOUND, {}, [harm], 0, 0, 0) == "good"
     kept = replace(harm, repeated=False)
     assert judge_fit(SOUND, {}, [harm, kept], 0, 0, 0) == "look at the nose, which stage photo made worse"
+    undone = replace(kept, undone=True)
+    expected = "look at the nose, which stage photo made worse, and which was undone"
+    assert judge_fit(SOUND, {}, [harm, undone], 0, 0, 0) == expected

@@ -4,10 +4,15 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from headfit.fitting.config import Stage
+from headfit.assets import asset_path
+from headfit.fitting.config import FitConfig, Stage
 from headfit.fitting.contact import TOLERANCE, MouthContact
+from headfit.fitting.groups import parameter_groups
+from headfit.fitting.optimizer import FitAdam
+from headfit.fitting.parameters import TRANSLATION_UNIT, FitParameters
+from headfit.fitting.settings import load_config
 from headfit.fitting.terms.contact import contact_loss
 from headfit.head import HeadModel, load
 from headfit.render.geometry import VertexNormals
@@ -93,5 +98,57 @@ def test_the_term_is_a_sum_of_squared_millimetres_per_view(head, normals_of, con
     views = SimpleNamespace(v_frames=vertices, frame_normals=normals, frame_of_view=torch.tensor([0, 1, 1]))
     per_frame = (contact(vertices, normals) * 1e3).square().sum(1)
     assert per_frame[0] == 0 and per_frame[1] > 1
-    loss = contact_loss(views, SimpleNamespace(contact=contact), Stage())
+    model = SimpleNamespace(contact=contact, masks_show_lips=True)
+    loss = contact_loss(views, model, Stage())
     torch.testing.assert_close(loss, per_frame[1] * 2 / 3)
+
+
+class Unknowns(nn.Module):
+    """The geometry of one frame of a person whose teeth are 4 mm in the lips."""
+
+    def __init__(self, head: HeadModel, contact: MouthContact, masks_show_lips: bool) -> None:
+        super().__init__()
+        self.contact = contact
+        self.masks_show_lips = masks_show_lips
+        self.geometry = FitParameters(head, 1, FitConfig().offset_smoothness)
+        for jaw in ("upper", "lower"):
+            part = head.rigid_part_names.index(f"{jaw}_teeth")
+            self.geometry.placement_scaled.data[part, 2] = 0.004 / TRANSLATION_UNIT
+
+    def loss(self, normals_of: VertexNormals) -> Tensor:
+        frames = torch.zeros(1, dtype=torch.long)
+        vertices, offsets = self.geometry(frames)
+        normals = normals_of(vertices.detach())
+        views = SimpleNamespace(
+            frames=frames, v_frames=vertices, offsets=offsets, frame_normals=normals, frame_of_view=frames
+        )
+        return contact_loss(views, self, Stage())
+
+
+def test_where_masks_do_not_show_the_lips_contact_alone_comes_to_rest(head, normals_of, contact):
+    """With Adam and the learning rates of the stage that has contact first."""
+    rates = load_config(asset_path("configs/fit.yaml")).stages["refine"].rates
+    model = Unknowns(head, contact, masks_show_lips=False)
+    groups = [group for group in parameter_groups(model) if group["params"]]
+    optimizer = FitAdam([{**group, "lr": rates[group["name"]]} for group in groups])
+    lips = head.vertices_of("upper_lip", "lower_lip")
+    start = model.geometry.rest()[lips]
+    losses = []
+    for _ in range(100):
+        loss = model.loss(normals_of)
+        losses.append(loss.item())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        model.geometry.clamp()
+    assert losses[0] > 20 and max(losses) == losses[0] and losses[-1] < 0.1
+    assert (model.geometry.rest()[lips] - start).norm(dim=1).max() < 0.002
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_free_offsets_give_way_where_masks_show_the_lips_alone(head, normals_of, contact, shown):
+    model = Unknowns(head, contact, shown)
+    model.loss(normals_of).backward()
+    pulls = {name: p.grad is not None and bool(p.grad.any()) for name, p in model.geometry.named_parameters()}
+    assert pulls["placement_scaled"] and pulls["identity"] and pulls["joints_scaled"]
+    assert pulls["offset_field"] == pulls["fine_offset_field"] == shown

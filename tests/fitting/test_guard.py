@@ -46,6 +46,18 @@ class StopAt(pl.Callback):
             raise RuntimeError("killed")
 
 
+class StateAt(pl.Callback):
+    """Remembers the geometry at the start of a step."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+        self.geometry: dict[str, torch.Tensor] = {}
+
+    def on_train_batch_start(self, trainer, module, *_):
+        if trainer.global_step == self.step:
+            self.geometry = {k: v.clone() for k, v in module.state_dict().items() if ".geometry." in k}
+
+
 def state(run: Path) -> dict[str, torch.Tensor]:
     return torch.load(run / CHECKPOINT, weights_only=False)["state_dict"]
 
@@ -89,10 +101,21 @@ def test_a_harmful_stage_is_done_again_and_ends_well_and_a_killed_one_takes_the_
     assert [name for name in expected if not torch.equal(expected[name], found[name])] == []
 
 
-def test_where_repeats_do_not_help_the_least_harmful_attempt_is_kept_and_named(config, args, absurd, capsys):
+@pytest.mark.parametrize("undone", [False, True])
+def test_where_repeats_do_not_help_the_least_harmful_attempt_is_kept_or_the_stage_undone(
+    config, args, absurd, capsys, monkeypatch, undone
+):
     absurd(MAX_REPEATS + 1)
     config.stages["photo"].steps = 2
-    run = fit(config, args)
-    assert [harm.repeated for harm in run.harmful] == [True] * MAX_REPEATS + [False]
+    monkeypatch.setattr("headfit.fitting.guard.MAX_KEPT", 1.0 if undone else 1e6)
+    start = StateAt(FIRST)
+    run = fit(config, args, callbacks=[start])
+    assert [(harm.repeated, harm.undone) for harm in run.harmful] == [(True, False)] * MAX_REPEATS + [(False, undone)]
     assert run.harmful[-1].extent == min(harm.extent for harm in run.harmful)
+    same = {
+        name: torch.equal(value, start.geometry[name])
+        for name, value in state(run.path).items()
+        if name in start.geometry
+    }
+    assert all(same.values()) == undone and len(same) > 5
     assert report_health(run).startswith(("look at", "failed")) and str(run.harmful[-1]) in capsys.readouterr().out

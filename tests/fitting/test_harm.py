@@ -41,6 +41,7 @@ def test_the_worst_figure_is_named() -> None:
     harm = Harm("photo", "nose_mm", 0.84, 4.8, 3.96, True)
     assert "photo made the nose worse, from 0.84 to 4.80 mm from the landmarks: done again" in str(harm)
     assert "best try is kept" in str(replace(harm, repeated=False))
+    assert "the stage is undone" in str(replace(harm, repeated=False, undone=True))
 
 
 @pytest.fixture(scope="module")

@@ -97,3 +97,17 @@ def test_borders_that_a_parser_cannot_tell_have_no_gradient(name: str, open_mout
     labels = open_mouth.head.label_names
     compare_by(open_mouth, {0: "background", **{value + 1: label for value, label in enumerate(labels)}})
     assert gradient(open_mouth, borders).any()
+
+
+@pytest.mark.parametrize(
+    "labels, shown",
+    [
+        (["lips"], True),
+        (["upper_lip", "lower_lip"], True),
+        (["ignore", "mouth_cavity"], False),
+        (["unknown"], False),
+    ],
+)
+def test_whether_masks_tell_lips_from_skin(open_mouth, labels, shown):
+    compare_by(open_mouth, dict(enumerate(["background", "skin", *labels])))
+    assert open_mouth.masks_show_lips is shown
