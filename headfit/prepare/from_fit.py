@@ -59,7 +59,7 @@ def masks_from_fit(path: Path, run: Run, say: Callable[[str], None] = print) -> 
 class _Fitted:
     """A fitted head in the pictures of a capture.
 
-    Raises HeadfitError when they have no camera or no frame in common.
+    Raises HeadfitError when they have no camera or no frame in common, or a camera's pictures have another size.
     """
 
     def __init__(self, run: Run, capture: NativeCapture) -> None:
@@ -70,6 +70,13 @@ class _Fitted:
         for what, fitted, there in (("cameras", self.cameras, ids), ("frames", self.frames, set(capture.frames))):
             if not fitted.keys() & there:
                 raise HeadfitError(f"{run.path}: has fitted none of the {what} of {capture.name}; name the run of it")
+        for camera in capture.cameras:
+            known = self.cameras.get(camera.id, camera).size
+            if known != camera.size:
+                raise HeadfitError(
+                    f"{run.path}: was fitted to pictures of {known[0]}x{known[1]} of camera {camera.id}, which now has "
+                    f"{camera.width}x{camera.height}; fit it again"
+                )
 
     def in_view(self, view: int, moment: int) -> Shown:
         """What a camera shows of the head at a moment, an index into the capture's frames; nothing if neither is known

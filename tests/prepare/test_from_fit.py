@@ -84,6 +84,14 @@ def test_a_run_of_another_capture_is_refused(folder: Path, run: Run) -> None:
         masks_from_fit(folder, run)
 
 
+def test_a_run_of_pictures_of_another_size_is_refused(folder: Path, run: Run) -> None:
+    content = json.loads((folder / "capture.json").read_text())
+    content["cameras"][2]["width"] = 61
+    (folder / "capture.json").write_text(json.dumps(content))
+    with pytest.raises(HeadfitError, match=r"60x80 of camera cam2, which now has 61x80"):
+        masks_from_fit(folder, run)
+
+
 def test_a_capture_without_calibration_is_refused(folder: Path, run: Run) -> None:
     content = json.loads((folder / "capture.json").read_text())
     del content["cameras"][0]["K"]
