@@ -10,9 +10,10 @@ from torch import Tensor
 
 from headfit.capture.data import CaptureData
 from headfit.capture.framing import framings_at
+from headfit.fitting.dense_points import LIPS
 from headfit.fitting.face_groups import group_distances, triangulated_landmarks
 from headfit.fitting.harm import IOU, MM
-from headfit.fitting.model import LIPS, FittedHead
+from headfit.fitting.model import FittedHead
 from headfit.fitting.observation import Observation
 from headfit.fitting.parallel import all_reduce_sum
 from headfit.fitting.pictures import fixed_views
