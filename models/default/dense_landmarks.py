@@ -119,8 +119,8 @@ def write(points: SurfaceLandmarks, out: Path) -> None:
         out,
         dense_landmark_numbers=kept.astype(np.int16),
         dense_landmark_faces=faces.astype(np.int32),
-        dense_landmark_bary=bary.round(4).astype(np.float32),
-        dense_landmark_spread=spread.round(6).astype(np.float32),
+        dense_landmark_bary=bary.astype(np.float32),
+        dense_landmark_spread=spread.astype(np.float32),
     )
     low, middle, high = 1000 * np.percentile(spread, (5, 50, 95))
     print(f"{len(kept)} of {POINT_COUNT} points; spread {middle:.2f} mm (5 to 95 %: {low:.2f} to {high:.2f})")

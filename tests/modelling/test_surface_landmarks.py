@@ -29,7 +29,7 @@ def test_a_point_of_the_surface_is_found_again_through_all_poses() -> None:
 
 def test_the_spread_is_the_distance_from_the_surface_and_one_wrong_head_changes_nothing() -> None:
     posed = moved(5)
-    found = on_surface(posed, FACES[[0]], np.array([[0.5, 0.25, 0.25]])) + [0, 0, 0.3]
+    found = on_surface(posed, FACES[[0]], np.array([[0.5, 0.25, 0.25]])) + np.array([0, 0, 0.3])
     found[4] += [0.4, 0.4, 2.0]
     points = surface_landmarks(REST, FACES, posed, found, ALL)
     np.testing.assert_allclose(on_surface(REST, FACES[points.faces], points.bary), [[0.25, 0.25, 0]], atol=1e-9)
@@ -55,7 +55,7 @@ def test_each_point_keeps_to_its_own_faces() -> None:
 
 @pytest.mark.parametrize(("x", "side"), [(0.7, 0), (1.3, 1)])
 def test_the_poses_that_part_two_sides_tell_which_a_point_belongs_to(x: float, side: int) -> None:
-    parted = np.concatenate([REST[:4], REST[2:] + [0.5, 0, 0]])  # the squares share no vertex and are apart
+    parted = np.concatenate([REST[:4], REST[2:] + np.array([0.5, 0, 0])])  # the squares share no vertex and are apart
     apart = np.array([[0, 2, 1], [1, 2, 3], [4, 6, 5], [5, 6, 7]])
     closed = parted.copy()
     closed[4:, 0] -= 0.5
