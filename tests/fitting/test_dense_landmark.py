@@ -32,7 +32,7 @@ from headfit.fitting.terms.dense_landmark import (
     unhidden,
     yaw_share,
 )
-from headfit.fitting.terms.landmark import MOUTH_SHARE, SCALE
+from headfit.fitting.terms.landmark import MOUTH_SHARE, SCALE, landmark_weights
 from headfit.head import load
 from headfit.npz import read_npz
 from headfit.render import CameraBatch
@@ -164,7 +164,7 @@ def test_nothing_is_seen_from_behind_and_the_nose_hides_what_is_beside_it(model,
     assert (weights[0] > 0).float().mean() > 0.9 and (weights[2] == 0).all()
     rest = model.head.dense_landmarks(model.head.rest())
     right = rest[:, 0] < -0.045  # the subject's right cheek, seen from the left
-    assert weights[1, right].mean() < weights[0, right].mean() / 10
+    assert weights[1, right].mean() < weights[0, right].mean() / 5
     bare = replace_depth(seen, 10.0)
     assert (dense_landmark_weights(bare, model, SHARP) >= weights).all()
     assert (dense_landmark_weights(replace_depth(seen, 0.1), model, SHARP) == 0).all(), "behind a nearer surface"
@@ -201,6 +201,15 @@ def test_a_view_whose_68_landmarks_the_others_contradict_counts_less(model, seen
         model.landmark_trust.fill_(True)
     torch.testing.assert_close(found[0], free[0] / 3)
     assert torch.equal(found[1], free[1])
+
+
+def test_the_68_that_are_made_of_a_views_dense_ones_do_not_count_twice(model, seen) -> None:
+    seen.batch.landmark_weight = torch.full((3, 68), 0.5)
+    seen.batch.dense_landmark_weight[1] = 0
+    both, alone = Stage(weights={"landmark": 1.0, "dense_landmark": 1.0}), Stage(weights={"landmark": 1.0})
+    assert (landmark_weights(seen, model, alone)[:, 17:] == 0.5).all()
+    assert (landmark_weights(seen, model, both)[[0, 2]] == 0).all()
+    assert (landmark_weights(seen, model, both)[1, 17:] == 0.5).all(), "a view without dense ones"
 
 
 def test_its_value_is_the_robust_distance_relative_to_the_head(model, seen) -> None:
