@@ -67,4 +67,10 @@ def unhidden(o: Observation, points: Tensor) -> Tensor:
     return ~inside | (seen == 0) | (depth < seen + HIDDEN_BEHIND)
 
 
-TERM = Term("dense_landmark", dense_landmark_loss, needs_dense_landmarks=True, normalised_by="dense_landmarks")
+TERM = Term(
+    "dense_landmark",
+    dense_landmark_loss,
+    needs_dense_landmarks=True,
+    normalised_by="dense_landmarks",
+    in_progress_bar=True,
+)
