@@ -17,6 +17,7 @@ from headfit.capture.landmark_schemes import SPARSE
 from headfit.capture.summary import CaptureSummary
 from headfit.capture.world import WorldFrame
 from headfit.fitting.config import RunArgs, Stage
+from headfit.fitting.face_groups import judged_landmarks
 from headfit.fitting.model import FittedHead
 from headfit.fitting.run import fit
 from headfit.fitting.settings import load_config
@@ -210,6 +211,19 @@ def test_the_68_that_are_made_of_a_views_dense_ones_do_not_count_twice(model, se
     assert (landmark_weights(seen, model, alone)[:, 17:] == 0.5).all()
     assert (landmark_weights(seen, model, both)[[0, 2]] == 0).all()
     assert (landmark_weights(seen, model, both)[1, 17:] == 0.5).all(), "a view without dense ones"
+
+
+def test_a_fit_is_judged_by_where_the_detectors_points_are_on_the_head(model) -> None:
+    vertices = model.vertices(0)[None]
+    points, numbers = model.head.dense_landmarks(vertices)[0].numpy(), model.dense_numbers
+    judged = judged_landmarks(model, vertices)[0]
+    for landmark, sources in enumerate(SPARSE):
+        there = [numbers.index(n) for n in sources if n in numbers]
+        expected = points[there].mean(0) if len(there) == len(sources) else np.full(3, np.nan)
+        np.testing.assert_allclose(judged[landmark], expected, atol=1e-6)
+    assert np.isfinite(judged[36:]).all() and np.isnan(judged[29]).all(), "the ridge of the nose is too uncertain"
+    other = FittedHead.build(model.config, replace(model.capture, dense_landmarks=False))
+    np.testing.assert_array_equal(judged_landmarks(other, vertices), model.head.landmarks(vertices))
 
 
 def test_its_value_is_the_robust_distance_relative_to_the_head(model, seen) -> None:
