@@ -55,6 +55,7 @@ class CaptureData(pl.LightningDataModule):
         hold_out: ids of cameras that training never sees.
         seed: together with the step it determines what is drawn.
         cache_bytes: most memory that decoded views may take.
+        dense: numbers of MediaPipe's 478 landmarks that are read.
 
     Raises:
         HeadfitError: a held-out camera is unknown, or nothing is left to train on.
@@ -67,6 +68,7 @@ class CaptureData(pl.LightningDataModule):
         hold_out: Sequence[str] = (),
         seed: int = 0,
         cache_bytes: int = 2 << 30,
+        dense: Sequence[int] = (),
     ):
         super().__init__()
         self.capture = capture
@@ -76,7 +78,7 @@ class CaptureData(pl.LightningDataModule):
         _require_something_to_fit(capture, self.training_cameras)
         self.sampler = ViewSampler(len(capture.frames), self.training_cameras, seed)
         self.chunk: Chunk | None = None
-        self._reader = ViewReader(capture, classes, cache_bytes)
+        self._reader = ViewReader(capture, classes, cache_bytes, dense)
 
     @property
     def skipped(self) -> dict[str, list[str]]:

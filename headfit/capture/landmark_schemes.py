@@ -28,10 +28,24 @@ def dense_to_sparse(points: Float, scatter: Float) -> Float:
         points: `[478,2]` pixels.
         scatter: `[478]` pixels, how far the detector is from agreeing with itself.
     """
-    extent = np.ptp(points[:468], axis=0).max()
+    extent = _extent(points)
     rows = []
     for number, sources in enumerate(SPARSE):
         chosen = list(sources)
-        confidence = 1 / (1 + (scatter[chosen].mean() / (HALF_SCATTER * extent)) ** 2)
+        confidence = _confidence(scatter[chosen].mean(), extent)
         rows.append([*points[chosen].mean(axis=0), confidence * (JAW_CONFIDENCE if number < len(_JAW) else 1.0)])
     return np.array(rows)
+
+
+def dense_confidence(points: Float, scatter: Float) -> Float:
+    """Confidences `[478]` in [0, 1] of points `[478,2]` by their scatter `[478]`, both in pixels."""
+    return np.asarray(_confidence(scatter, _extent(points)))
+
+
+def _extent(points: Float) -> float:
+    """The longer side of the face, pixels; the irises are in it."""
+    return float(np.ptp(points[:468], axis=0).max())
+
+
+def _confidence(scatter: Float, extent: float) -> Float:
+    return 1 / (1 + (scatter / (HALF_SCATTER * extent)) ** 2)

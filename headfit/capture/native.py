@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from headfit.capture.decode import DamagedFile, Tones, decode_image, decode_label_image, developed
 from headfit.capture.image_bytes import EXIF_TURNS, exif_orientation
-from headfit.capture.landmark_files import read_landmarks, write_landmarks
+from headfit.capture.landmark_files import read_dense_landmarks, read_landmarks, write_landmarks
 from headfit.capture.manifest import Manifest, read_manifest
 from headfit.capture.mask_labels import NATIVE_VALUES, Labels, first_that_knows, native_labels
 from headfit.capture.pattern import IMAGE_SUFFIXES, Numbering, Place
@@ -64,6 +64,7 @@ class NativeCapture(CaptureSource):
         self._numbered = Numbering.of(manifest.frames).numbered
         self._native_masks = any(len(each.masks) > 1 or each.masks[0].labels for each in self._pointers)
         self.label_names = self._named_labels() if self._native_masks else manifest.label_names
+        self.has_dense_landmarks = any(each.landmarks.scheme == "mediapipe478" for each in self._pointers)
         self._known_value = np.isin(np.arange(256), list(manifest.label_names))
 
     def image(self, camera: int, frame: int) -> NDArray[np.uint8] | None:
@@ -94,6 +95,10 @@ class NativeCapture(CaptureSource):
     def landmarks(self, camera: int, frame: int) -> Float | None:
         place = self._landmark_place(camera, frame)
         return None if place is None else read_landmarks(place.path)
+
+    def dense_landmarks(self, camera: int, frame: int) -> Float | None:
+        place = self._landmark_place(camera, frame)
+        return None if place is None else read_dense_landmarks(place.path)
 
     def has_image(self, camera: int, frame: int) -> bool:
         return self._find(self._pointers[camera].images, camera, frame) is not None

@@ -32,6 +32,7 @@ class CaptureSource(Protocol):
         label_names: native label name of each mask value; empty when the capture has no masks.
         metres_per_unit: length of one unit of the recording's own coordinates. Everything that this class returns
             is in metres already.
+        has_dense_landmarks: whether some camera's landmarks are MediaPipe's 478.
     """
 
     name: str
@@ -41,6 +42,7 @@ class CaptureSource(Protocol):
     fps: float
     label_names: dict[int, str]
     metres_per_unit: float
+    has_dense_landmarks: bool = False
 
     def image(self, camera: int, frame: int) -> NDArray[np.uint8] | None:
         """RGB `[H,W,3]` at the camera's size, or None when there is no image. Raises DamagedFile."""
@@ -63,6 +65,13 @@ class CaptureSource(Protocol):
 
         None when there are none. Raises DamagedFile.
         """
+
+    def dense_landmarks(self, camera: int, frame: int) -> Float | None:
+        """MediaPipe's points `[478,4]`: x, y and z in pixels, and the detector's scatter in pixels.
+
+        None where the view has none, or only others. Raises DamagedFile.
+        """
+        return None
 
     def has_image(self, camera: int, frame: int) -> bool:
         """Whether there is an image, without decoding it: `image` may still raise DamagedFile."""

@@ -17,7 +17,8 @@ from headfit.errors import some_of
 class CaptureSummary:
     """Names, cameras and labels of a capture, in its order; see `CaptureSource`.
 
-    The cameras are in the fit's local frame; `world` says where that is in the capture's world.
+    The cameras are in the fit's local frame; `world` says where that is in the capture's world. dense_landmarks:
+    whether it has some (runs of versions before 0.2 do not say).
     """
 
     name: str
@@ -26,13 +27,15 @@ class CaptureSummary:
     cameras: list[Camera]
     label_names: dict[int, str]
     world: WorldFrame
+    dense_landmarks: bool = False
 
     @classmethod
     def of(cls, capture: CaptureSource, world: WorldFrame | None = None) -> CaptureSummary:
         """The summary of a capture whose cameras are in the local frame `world` already (default: the world itself)."""
         world = world or WorldFrame.identity()
         names, labels = list(capture.frames), dict(capture.label_names)
-        return cls(capture.name, names, capture.fps, list(capture.cameras), labels, world)
+        cameras, dense = list(capture.cameras), capture.has_dense_landmarks
+        return cls(capture.name, names, capture.fps, cameras, labels, world, dense)
 
     def camera_index(self, camera_id: str) -> int:
         """The index of a camera. Raises HeadfitError listing the cameras when none has that id."""

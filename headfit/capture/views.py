@@ -19,7 +19,9 @@ from headfit.capture.decode import DamagedFile
 from headfit.capture.framing import Framing
 from headfit.capture.labels import IGNORED, LabelClasses
 from headfit.capture.landmark_files import LANDMARK_COUNT
+from headfit.capture.landmark_schemes import dense_confidence, dense_to_sparse
 from headfit.capture.source import CaptureSource, read_or_none
+from headfit.types import Float
 
 #: A view is one camera at one time: (frame index, camera index).
 Pair = tuple[int, int]
@@ -38,6 +40,8 @@ class View:
     label_unknown: Tensor
     landmarks: Tensor
     landmark_weight: Tensor
+    dense_landmarks: Tensor
+    dense_landmark_weight: Tensor
 
     @property
     def nbytes(self) -> int:
@@ -63,6 +67,8 @@ class ViewBatch:
             mask.
         landmarks: `[B,68,2]` float32, pixels of the framed view from its top-left corner.
         landmark_weight: `[B,68]` float32, confidence in [0, 1]; 0 where missing or invisible.
+        dense_landmarks: `[B,D,2]` float32, likewise: those of MediaPipe's 478 that the reader was asked for.
+        dense_landmark_weight: `[B,D]` float32, the detector's confidence in [0, 1]; 0 where a view has none.
     """
 
     pairs: tuple[Pair, ...]
@@ -76,6 +82,8 @@ class ViewBatch:
     label_unknown: Tensor
     landmarks: Tensor
     landmark_weight: Tensor
+    dense_landmarks: Tensor
+    dense_landmark_weight: Tensor
 
     def of_frame(self, frame: int) -> ViewBatch:
         """The views of one frame."""
@@ -110,12 +118,14 @@ class ViewReader:
         capture: the capture.
         classes: the label classes that masks are converted to.
         cache_bytes: most memory that the kept views may take.
+        dense: numbers of MediaPipe's 478 landmarks that are read; others are not kept.
     """
 
-    def __init__(self, capture: CaptureSource, classes: LabelClasses, cache_bytes: int):
+    def __init__(self, capture: CaptureSource, classes: LabelClasses, cache_bytes: int, dense: Sequence[int] = ()):
         self._skipped: dict[str, dict[str, None]] = {}  # the inner dicts are ordered sets
         self._capture = capture
         self._classes = classes
+        self._dense = list(dense)
         self._cache = ByteBoundedCache(cache_bytes)
         self._skip_lock = threading.Lock()
 
@@ -158,9 +168,7 @@ class ViewReader:
         mask = self._unless_damaged("mask", capture.mask, camera, frame)
         if mask is None and capture.label_names and not capture.has_mask(camera, frame):
             self._skip("missing mask", where)
-        landmarks = self._unless_damaged("landmarks", capture.landmarks, camera, frame)
-        if landmarks is None:
-            landmarks = np.zeros((LANDMARK_COUNT, 3))
+        landmarks, dense = self._landmarks(frame, camera)
 
         shares = label_shares(None if mask is None else mask[framing.window], self._classes, size)
         pixels = np.zeros((*size[::-1], 3), np.uint8)
@@ -168,16 +176,34 @@ class ViewReader:
             reduced = image.shape[1::-1] != capture.cameras[camera].size
             shown = framing.reduced(framing.reduction) if reduced else framing
             pixels = _area_average(image[shown.window], size)
-        in_window = landmarks[:, :2] - [framing.x, framing.y]
+
+        def in_window(points: Float) -> Tensor:
+            return torch.from_numpy(((points - [framing.x, framing.y]) * framing.factors).astype(np.float32))
+
         return View(
             image=torch.from_numpy(pixels),
             image_valid=torch.full(size[::-1], image is not None),
             label_prob=torch.from_numpy(shares.prob),
             label_weight=torch.from_numpy(shares.weight),
             label_unknown=torch.from_numpy(shares.unknown),
-            landmarks=torch.from_numpy((in_window * framing.factors).astype(np.float32)),
+            landmarks=in_window(landmarks[:, :2]),
             landmark_weight=torch.from_numpy(landmarks[:, 2].astype(np.float32)),
+            dense_landmarks=in_window(dense[:, :2]),
+            dense_landmark_weight=torch.from_numpy(dense[:, 2].astype(np.float32)),
         )
+
+    def _landmarks(self, frame: int, camera: int) -> tuple[Float, Float]:
+        """The 68 landmarks `[68,3]` and the dense ones `[D,3]` of a view: x, y in pixels of the image, confidence; 0
+        where there are none. A file that has both is read once."""
+        capture = self._capture
+        if self._dense:
+            found = self._unless_damaged("landmarks", capture.dense_landmarks, camera, frame)
+            if found is not None:
+                points, scatter = found[:, :2], found[:, 3]
+                dense = np.column_stack([points, dense_confidence(points, scatter)])[self._dense]
+                return dense_to_sparse(points, scatter), dense
+        landmarks = self._unless_damaged("landmarks", capture.landmarks, camera, frame)
+        return np.zeros((LANDMARK_COUNT, 3)) if landmarks is None else landmarks, np.zeros((len(self._dense), 3))
 
     def _unless_damaged(self, kind: str, read: Callable[[int, int], T | None], camera: int, frame: int) -> T | None:
         def skip(damage: DamagedFile) -> None:
@@ -192,7 +218,7 @@ class ViewReader:
 
 def _padded(value: Tensor, size: tuple[int, int], name: str) -> Tensor:
     """An image `[h,w,...]` of a view padded with zeros to `size` (H, W); landmarks unchanged."""
-    if name.startswith("landmark") or value.shape[:2] == size:
+    if "landmark" in name or value.shape[:2] == size:
         return value
     padded = value.new_zeros((*size, *value.shape[2:]))
     padded[: value.shape[0], : value.shape[1]] = value

@@ -50,7 +50,12 @@ def crop_to_head(batch: ViewBatch, cameras: CameraBatch, v_world: Tensor, blur: 
     principal = cameras.K - F.pad(shift[..., None], (2, 0, 0, 1))  # cameras may be refined: K keeps its gradient
     return (
         replace(
-            batch, pairs=batch.pairs, framings=batch.framings, landmarks=batch.landmarks - shift[:, None], **images
+            batch,
+            pairs=batch.pairs,
+            framings=batch.framings,
+            landmarks=batch.landmarks - shift[:, None],
+            dense_landmarks=batch.dense_landmarks - shift[:, None],
+            **images,
         ),
         replace(cameras, K=principal, size=(h, w)),
     )

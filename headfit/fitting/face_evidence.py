@@ -10,9 +10,10 @@ from torch import Tensor
 
 from headfit.capture.data import CaptureData
 from headfit.capture.framing import framings_at
-from headfit.fitting.face_groups import group_distances, triangulated_landmarks
+from headfit.fitting.dense_points import LIPS
+from headfit.fitting.face_groups import group_distances, judged_landmarks, triangulated_landmarks
 from headfit.fitting.harm import IOU, MM
-from headfit.fitting.model import LIPS, FittedHead
+from headfit.fitting.model import FittedHead
 from headfit.fitting.observation import Observation
 from headfit.fitting.parallel import all_reduce_sum
 from headfit.fitting.pictures import fixed_views
@@ -63,7 +64,7 @@ class FaceEvidence:
         o = self.model.observe(self.data.view_batch(self.pairs, framings), crop_blur=0.0)
         figures = {f"{name}{IOU}": share for name, share in self._overlaps(o).items()}
         if self.landmarks is not None:
-            distances = group_distances(self.model.head.landmarks(o.v_frames).cpu().numpy(), self.landmarks)
+            distances = group_distances(judged_landmarks(self.model, o.v_frames), self.landmarks)
             parts = [part for part in PARTS if part != "lips" or f"lips{IOU}" not in figures]
             figures |= {f"{part}{MM}": distances[part] for part in parts if part in distances}
         values = all_reduce_sum(torch.tensor([1.0, *figures.values()], dtype=torch.float64, device=self.model.device))

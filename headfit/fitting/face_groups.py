@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from torch import Tensor
 
 from headfit.capture import CaptureSource
 from headfit.capture.landmark_files import LANDMARK_COUNT
+from headfit.capture.landmark_schemes import SPARSE
 from headfit.capture.source import read_or_none
 from headfit.capture.triangulate import triangulate
 from headfit.fitting.model import FittedHead
@@ -37,8 +39,25 @@ def landmark_distances(model: FittedHead, capture: CaptureSource) -> dict[str, f
     if not model.use_landmarks:
         return {}
     frames = evenly_spaced(len(capture.frames), FRAMES).tolist()
-    fitted = np.stack([model.head.landmarks(model.vertices(frame)).cpu().numpy() for frame in frames])
+    fitted = np.stack([judged_landmarks(model, model.vertices(frame)) for frame in frames])
     return group_distances(fitted, triangulated_landmarks(model, capture, frames, range(len(capture.cameras))))
+
+
+def judged_landmarks(model: FittedHead, vertices: Tensor) -> Float:
+    """The landmarks `[...,68,3]` of vertices `[...,V,3]` that are compared with the capture's.
+
+    Where those are made of dense ones, they are the means of the same ones on the head, nan where it lacks one: points
+    picked for iBUG are some millimetres from where MediaPipe sees them.
+    """
+    picked: Float = model.head.landmarks(vertices).cpu().numpy()
+    if not model.use_dense_landmarks:
+        return picked
+    dense = model.head.dense_landmarks(vertices).cpu().numpy()
+    place = {number: index for index, number in enumerate(model.dense_numbers)}
+    for landmark, sources in enumerate(SPARSE):
+        known = all(number in place for number in sources)
+        picked[..., landmark, :] = dense[..., [place[n] for n in sources], :].mean(-2) if known else np.nan
+    return picked
 
 
 def triangulated_landmarks(

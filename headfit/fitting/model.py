@@ -22,6 +22,7 @@ from headfit.fitting.camera_correction import CameraCorrection
 from headfit.fitting.config import FitConfig
 from headfit.fitting.contact import MouthContact
 from headfit.fitting.crop import crop_to_head
+from headfit.fitting.dense_points import LIPS, DensePoints
 from headfit.fitting.groups import require_complete
 from headfit.fitting.hair_layer import HairLayer
 from headfit.fitting.observation import Observation
@@ -37,8 +38,6 @@ from headfit.render import Appearance, CameraBatch, Fragments, HairRenderer, Hea
 #: colour only fills the texture.
 PHOTOMETRIC_CLASSES = ("skin", "lips", "upper_lip", "lower_lip")
 _visited: Cache[frozenset[int]] = {}
-#: Classes that are lips.
-LIPS = ("lips", "upper_lip", "lower_lip")
 #: Classes whose colour moves the surface that carries it, but not its borders: masks do not show the iris.
 TURNING_CLASSES = ("left_eye", "right_eye", "eyes")
 
@@ -102,6 +101,7 @@ class FittedHead(nn.Module):
         self.appearance = Appearance(config.texture_size, centres, self.training_cameras)
         self.cameras = CameraCorrection(capture.cameras, self.training_cameras)
         self.contour = JawContour(head) if head.has_landmarks else None
+        self.dense = DensePoints(head)
         self.renderer = HeadRenderer(head)
         self.contact = MouthContact(head, self.renderer.normals)
         self.hair = HairLayer(head)
@@ -155,6 +155,17 @@ class FittedHead(nn.Module):
     def use_landmarks(self) -> bool:
         """Whether landmarks are compared: the settings want it, and the head model has some."""
         return self.config.use_landmarks and self.contour is not None
+
+    @property
+    def use_dense_landmarks(self) -> bool:
+        """Whether dense landmarks are compared: the settings want landmarks, capture and head model have dense ones."""
+        known = self.capture.dense_landmarks and len(self.head.dense_landmark_numbers) > 0
+        return self.use_landmarks and known
+
+    @property
+    def dense_numbers(self) -> list[int]:
+        """Which of MediaPipe's 478 landmarks are compared; none where they are not used."""
+        return self.head.dense_landmark_numbers.tolist() if self.use_dense_landmarks else []
 
     @property
     def hair_class(self) -> int | None:

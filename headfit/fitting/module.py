@@ -27,6 +27,7 @@ from headfit.fitting.parallel import all_reduce_gradients, all_reduce_sum, broad
 from headfit.fitting.schedule import Plan, PlannedChunk
 from headfit.fitting.second_order.solver import GaussNewton
 from headfit.fitting.terms import TERMS, Term
+from headfit.fitting.terms.dense_landmark import dense_landmark_weights
 from headfit.fitting.terms.landmark import landmark_weights
 from headfit.raster import backend
 
@@ -167,9 +168,12 @@ class HeadFit(pl.LightningModule):
     def _shares(self, o: Observation, stage: Stage) -> dict[str, Tensor]:
         """What this process's mean over views, and over landmarks by weight, counts in the whole step."""
         views = o.head_area.new_full((), len(o.head_area))
-        own = torch.stack([views, landmark_weights(o, self.model, stage).sum()])
+        counts = {"views": views, "landmarks": landmark_weights(o, self.model, stage).sum()}
+        if self.model.use_dense_landmarks:
+            counts["dense_landmarks"] = dense_landmark_weights(o, self.model, stage).sum()
+        own = torch.stack(list(counts.values()))
         share = own.clamp_min(1.0) / all_reduce_sum(own).clamp_min(1.0)
-        return {"views": share[0], "landmarks": share[1]}
+        return dict(zip(counts, share, strict=True))
 
     def _log(self, total: Tensor, values: dict[str, Tensor]) -> None:
         """Check that the losses of a step are finite, and every so often log them. On a GPU, which has to be waited

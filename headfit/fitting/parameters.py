@@ -99,10 +99,17 @@ class FitParameters(nn.Module):
 
     def to_world(self, v_head: Tensor, frames: Tensor) -> Tensor:
         """Head-frame points `[N,V,3]` of frames `[N]` in the world (metres)."""
-        rotation = axis_angle_to_matrix(rows_of(self.rotation, frames)) @ self.start_rotation[frames]
-        translation = rows_of(self.translation, frames)[..., None]
+        rotation, translation = self._rotations(frames), rows_of(self.translation, frames)[..., None]
         # Points as columns, as in `CameraBatch.project`.
         return torch.baddbmm(translation, self.log_scale.exp() * rotation, v_head.transpose(1, 2)).transpose(1, 2)
+
+    def directions(self, frames: Tensor, points: Tensor) -> Tensor:
+        """Vectors `[N,3]` (metres) from the heads of frames `[N]` to world points `[N,3]`, along the head's axes."""
+        return ((points - rows_of(self.translation, frames))[:, None] @ self._rotations(frames))[:, 0]
+
+    def _rotations(self, frames: Tensor) -> Tensor:
+        """Rotations `[N,3,3]` from the head frame to the world in frames `[N]`."""
+        return axis_angle_to_matrix(rows_of(self.rotation, frames)) @ self.start_rotation[frames]
 
     @torch.no_grad()
     def rest(self) -> Tensor:

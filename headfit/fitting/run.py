@@ -189,6 +189,7 @@ def build(
         hold_out=config.hold_out,
         seed=config.seed,
         cache_bytes=int(args.cache_gib * 2**30) // process_count(args),
+        dense=model.dense_numbers,
     )
     stages = {name: stage for name, stage in config.stages.items() if model.has_hair or not _moves_only(stage, "hair")}
     plan = Plan(stages, config.steps_per_checkpoint, len(capture.frames), config.key_frames, part)

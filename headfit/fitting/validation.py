@@ -133,7 +133,10 @@ def _validate_stage(stage: Stage, use_landmarks: bool, where: str) -> None:
     if stage.solver == "gauss_newton":
         _require_known(moved, SOLVED, f"{where}: rates: solver gauss_newton does not move")
     terms = [TERMS[name] for name, weight in stage.weights.items() if weight > 0]
-    if not any(t.regularises in ("", *moved) and (use_landmarks or not t.needs_landmarks) for t in terms):
+    if not any(
+        t.regularises in ("", *moved) and (use_landmarks or not (t.needs_landmarks or t.needs_dense_landmarks))
+        for t in terms
+    ):
         raise HeadfitError(
             f"{where}: no loss term has a weight, such as weights.mask=1 (priors of what does not move, and terms of "
             "landmarks without landmarks, do not count)"

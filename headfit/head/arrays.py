@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from headfit.capture.landmark_files import LANDMARK_COUNT
+from headfit.capture.landmark_schemes import DENSE_COUNT
 from headfit.errors import HeadfitError
 
 Arrays = Mapping[str, np.ndarray]
@@ -46,10 +47,16 @@ OPTIONAL_FLOATS: dict[str, Callable[[Arrays], np.ndarray]] = {
     "joint_lowest": lambda arrays: np.broadcast_to(-UNLIMITED, (len(arrays["joint_names"]), 6)),
     "joint_highest": lambda arrays: np.broadcast_to(UNLIMITED, (len(arrays["joint_names"]), 6)),
     "pivot_expression_basis": lambda arrays: np.zeros((len(arrays["expression_names"]), len(arrays["joint_names"]), 3)),
+    "dense_landmark_bary": lambda arrays: np.zeros((0, 3)),
+    "dense_landmark_spread": lambda arrays: np.zeros(0),
 }
 OPTIONAL_INDICES: dict[str, Callable[[Arrays], np.ndarray]] = {
     "combination_units": lambda arrays: np.zeros((0, 2), np.int64),
+    "dense_landmark_numbers": lambda arrays: np.zeros(0, np.int64),
+    "dense_landmark_faces": lambda arrays: np.zeros(0, np.int64),
 }
+#: All or none of them.
+DENSE_LANDMARKS = tuple(name for name in (*OPTIONAL_INDICES, *OPTIONAL_FLOATS) if name.startswith("dense_landmark_"))
 
 
 def check_arrays(arrays: Arrays, source: str) -> None:
@@ -60,6 +67,10 @@ def check_arrays(arrays: Arrays, source: str) -> None:
     missing = sorted(REQUIRED_ARRAYS - arrays.keys())
     if missing:
         raise HeadfitError(f"{source}: not a head model: missing {', '.join(missing)}")
+    dense = [name for name in DENSE_LANDMARKS if name in arrays]
+    if dense and len(dense) < len(DENSE_LANDMARKS):
+        lacking = ", ".join(name for name in DENSE_LANDMARKS if name not in arrays)
+        raise HeadfitError(f"{source}: {dense[0]} needs {lacking} as well")
     for name, expected in _shapes(arrays).items():
         if name in arrays and arrays[name].shape != expected:
             raise HeadfitError(f"{source}: {name} has shape {arrays[name].shape}, expected {expected}")
@@ -74,6 +85,12 @@ def check_arrays(arrays: Arrays, source: str) -> None:
             raise HeadfitError(f"{source}: {name} holds indices outside {least} to {count - 1}")
     if any(parent >= joint for joint, parent in enumerate(arrays["joint_parents"].astype(np.int64))):
         raise HeadfitError(f"{source}: joint_parents: a joint must come after its parent")
+    if dense:
+        numbers, spread = arrays["dense_landmark_numbers"], arrays["dense_landmark_spread"]
+        if len(np.unique(numbers)) < len(numbers):
+            raise HeadfitError(f"{source}: dense_landmark_numbers holds a landmark twice")
+        if (spread < 0).any():
+            raise HeadfitError(f"{source}: dense_landmark_spread holds a negative length")
     if len(arrays["landmark_faces"]) not in (0, LANDMARK_COUNT):
         raise HeadfitError(f"{source}: {len(arrays['landmark_faces'])} landmarks, expected {LANDMARK_COUNT} or none")
 
@@ -83,6 +100,7 @@ def _shapes(arrays: Arrays) -> dict[str, tuple[int, ...]]:
     joints, parts = len(arrays["joint_names"]), len(arrays["rigid_part_names"])
     faces, landmarks = len(arrays["faces"]), len(arrays["landmark_faces"])
     correctives = len(arrays["pose_correctives"]) if "pose_correctives" in arrays else 0
+    dense = arrays["dense_landmark_numbers"].size if "dense_landmark_numbers" in arrays else 0
     combinations = len(arrays["combination_basis"]) if "combination_basis" in arrays else 0
     return {
         "mean": (cage, 3),
@@ -111,6 +129,10 @@ def _shapes(arrays: Arrays) -> dict[str, tuple[int, ...]]:
         "uvs": (len(arrays["uvs"]), 2),
         "landmark_bary": (landmarks, 3),
         "neck_loop": (arrays["neck_loop"].size,),
+        "dense_landmark_numbers": (dense,),
+        "dense_landmark_faces": (dense,),
+        "dense_landmark_bary": (dense, 3),
+        "dense_landmark_spread": (dense,),
     }
 
 
@@ -126,6 +148,8 @@ def _ranges(arrays: Arrays) -> dict[str, tuple[int, int]]:
         "face_labels": (0, len(arrays["label_names"])),
         "face_parts": (0, len(arrays["part_names"])),
         "landmark_faces": (0, len(arrays["faces"])),
+        "dense_landmark_numbers": (0, DENSE_COUNT),
+        "dense_landmark_faces": (0, len(arrays["faces"])),
         "cage_rigid_part": (-1, len(arrays["rigid_part_names"])),
         "combination_units": (0, len(arrays["expression_names"])),
         "joint_parents": (-1, len(arrays["joint_names"])),

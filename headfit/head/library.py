@@ -9,6 +9,9 @@ from headfit.head.arrays import Arrays, check_arrays
 from headfit.head.model import HeadModel
 from headfit.npz import read_npz
 
+#: Next to `head.npz`: where MediaPipe's landmarks are on it.
+DENSE_FILE = "dense_landmarks.npz"
+
 
 def load(name: str | Path = "default") -> HeadModel:
     """A head model by the name of its folder under `models/`, or by a path.
@@ -19,7 +22,7 @@ def load(name: str | Path = "default") -> HeadModel:
     """
     path = _find(name)
     with damage_named(path, "a head model"):
-        arrays = read_npz(path) if str(name) in _known() else _read_any(path)
+        arrays = _read_own(path) if str(name) in _known() else _read_any(path)
         check_arrays(arrays, str(path))
         return HeadModel(arrays)
 
@@ -28,7 +31,14 @@ def _read_any(path: Path) -> Arrays:
     from headfit.head.importers import import_head  # imported on use: its mesh readers take a second to import
 
     imported = import_head(path)
-    return imported.arrays() if imported else read_npz(path)
+    return imported.arrays() if imported else _read_own(path)
+
+
+def _read_own(path: Path) -> Arrays:
+    """The arrays of an npz in our own layout, and those of the dense landmarks that are derived for it, if a file next
+    to it has them."""
+    beside = path.with_name(DENSE_FILE)
+    return {**read_npz(path), **(read_npz(beside) if beside.is_file() else {})}
 
 
 def resolve(name: str | Path) -> str:

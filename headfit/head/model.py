@@ -16,12 +16,12 @@ from torch import Tensor, nn
 
 from headfit.capture.labels import LABELS
 from headfit.errors import HeadfitError
-from headfit.head.arrays import FLOATS, INDICES, NAMES, OPTIONAL_FLOATS, OPTIONAL_INDICES
+from headfit.head.arrays import DENSE_LANDMARKS, FLOATS, INDICES, NAMES, OPTIONAL_FLOATS, OPTIONAL_INDICES
 from headfit.head.rotation import axis_angle_to_matrix
 from headfit.head.sparse import SparseMatrix
 
-#: Buffers that follow from others, and are no part of the fingerprint.
-DERIVED = ("rigid_vertices", "part_of_rigid")
+#: Buffers that are no part of the fingerprint: they follow from others, or change no vertex.
+NOT_IN_FINGERPRINT = ("rigid_vertices", "part_of_rigid", *DENSE_LANDMARKS)
 
 
 class HeadModel(nn.Module):
@@ -36,6 +36,9 @@ class HeadModel(nn.Module):
         neck_loop: `[N]` fine vertices around the open neck, in order; empty for a closed head.
         landmark_faces: `[68]`, with barycentric weights `landmark_bary [68,3]`, in iBUG order (point 0 on the subject's
             right); empty if the landmarks are unknown.
+        dense_landmark_numbers: `[D]`, which of MediaPipe's 478 landmarks are known, with dense_landmark_faces `[D]`,
+            dense_landmark_bary `[D,3]` and dense_landmark_spread `[D]`: how far (metres) a detector's points were from
+            that place of the surface when it was derived. Empty if they are unknown.
         mean: `[Vc,3]` cage vertices of the mean head, metres.
         cage_faces: `[Fc,3]`.
         cage_stiffness: `[Vc]` relative resistance to free offsets.
@@ -65,6 +68,8 @@ class HeadModel(nn.Module):
     part_centre_basis: Tensor
     uvs: Tensor
     landmark_bary: Tensor
+    dense_landmark_bary: Tensor
+    dense_landmark_spread: Tensor
     cage_stiffness: Tensor
     pose_correctives: Tensor
     corrective_entries: Tensor
@@ -80,6 +85,8 @@ class HeadModel(nn.Module):
     face_labels: Tensor
     face_parts: Tensor
     landmark_faces: Tensor
+    dense_landmark_numbers: Tensor
+    dense_landmark_faces: Tensor
     cage_rigid_part: Tensor
     rigid_vertices: Tensor
     part_of_rigid: Tensor
@@ -137,7 +144,7 @@ class HeadModel(nn.Module):
         """A hash of all arrays and names: heads with equal fingerprints are the same function."""
         digest = hashlib.sha256(repr([getattr(self, name) for name in (*NAMES, "joint_parents")]).encode())
         for name, values in sorted(self.named_buffers()):
-            if name in DERIVED:
+            if name in NOT_IN_FINGERPRINT:
                 continue
             digest.update(f"{name} {tuple(values.shape)}".encode())
             digest.update(values.detach().cpu().contiguous().numpy().tobytes())
@@ -194,8 +201,15 @@ class HeadModel(nn.Module):
             raise HeadfitError(
                 "the landmarks of this head model are unknown (docs/other-heads.md says how to add them)"
             )
-        corners = vertices[..., self.faces[self.landmark_faces].long(), :]
-        return (corners * self.landmark_bary[..., None]).sum(-2)
+        return self._on_faces(vertices, self.landmark_faces, self.landmark_bary)
+
+    def dense_landmarks(self, vertices: Tensor) -> Tensor:
+        """The known ones `[...,D,3]` of MediaPipe's landmarks on vertices `[...,V,3]`; differentiable."""
+        return self._on_faces(vertices, self.dense_landmark_faces, self.dense_landmark_bary)
+
+    def _on_faces(self, vertices: Tensor, faces: Tensor, bary: Tensor) -> Tensor:
+        corners = vertices[..., self.faces[faces].long(), :]
+        return (corners * bary[..., None]).sum(-2)
 
     def faces_of(self, *labels: str) -> Tensor:
         """Ascending indices `[N]` int64 into `faces` of the faces that have one of these labels.

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import cv2
@@ -222,7 +223,7 @@ def test_a_fault_in_the_thread_reaches_the_reader(write_capture: WriteCapture) -
 
 def view_of(nbytes: int) -> View:
     empty = torch.zeros(0)
-    return View(torch.zeros(nbytes, dtype=torch.uint8), empty, empty, empty, empty, empty, empty)
+    return View(torch.zeros(nbytes, dtype=torch.uint8), *[empty] * (len(fields(View)) - 1))
 
 
 def test_the_cache_keeps_to_its_bytes_and_drops_the_least_recently_used() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from headfit.capture import CaptureSource, DamagedFile
 from headfit.capture.color import _CHEUNG_TERMS, srgb_decoded, srgb_encoded
+from headfit.capture.landmark_files import write_dense_landmarks
 from headfit.errors import HeadfitError
 
 #: width, height of the test cameras
@@ -160,6 +161,17 @@ def test_a_value_that_the_labels_do_not_name_is_reported(point: Any, tmp_path: P
     capture = point(masks={"path": "../colors.png", "labels": {"0,0,0": "background"}})
     with pytest.raises(DamagedFile, match=r"does not name: \[\(1, 2, 3\)\]"):
         capture.mask(0, 0)
+
+
+def test_dense_landmarks_are_those_of_a_scheme_that_capture_json_names(point: Any, tmp_path: Path) -> None:
+    rows = np.column_stack([np.random.default_rng(0).uniform(0, 20, (478, 3)).round(2), np.full(478, 0.5)])
+    write_dense_landmarks(tmp_path / "points" / "0000.cam0.json", rows)
+    pattern = "../points/{frame}.{camera}.json"
+    capture = point(landmarks={"path": pattern, "scheme": "mediapipe478"})
+    assert capture.has_dense_landmarks and capture.dense_landmarks(1, 0) is None
+    np.testing.assert_allclose(capture.dense_landmarks(0, 0), rows)
+    assert capture.landmarks(0, 0).shape == (68, 3)
+    assert not point(landmarks=pattern).has_dense_landmarks
 
 
 def test_landmarks_are_found_and_saved_where_the_pattern_says(point: Any, tmp_path: Path) -> None:

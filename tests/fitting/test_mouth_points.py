@@ -17,7 +17,10 @@ def test_mouth_points_yield_to_the_masked_lips_of_their_view(lips, blur, expecte
     if lips:
         target[0, 1, 2] = torch.tensor([0.5, 0.0, 0.5])
     batch = SimpleNamespace(
-        landmark_weight=torch.full((2, 68), 0.5), frame=torch.tensor([0, 0]), camera=torch.tensor([0, 1])
+        landmark_weight=torch.full((2, 68), 0.5),
+        dense_landmark_weight=torch.ones(2, 5),  # of which this stage knows nothing
+        frame=torch.tensor([0, 0]),
+        camera=torch.tensor([0, 1]),
     )
     model = SimpleNamespace(
         landmark_trust=torch.ones(1, 2, 68, dtype=torch.bool), is_lip=torch.tensor([False, False, True])

@@ -33,7 +33,10 @@ def fit(capture_path: Path) -> HeadFit:
     """The default fit of a capture, before its first step."""
     config = load_config(asset_path("configs/fit.yaml"))
     config.texture_size = 64
-    module = build(config, RunArgs(capture=str(capture_path)), open_capture(capture_path))
+    capture = open_capture(capture_path)
+    capture.has_dense_landmarks = True  # so that their term is computed, though no file has any
+    module = build(config, RunArgs(capture=str(capture_path)), capture)
+    assert module.model.use_dense_landmarks
     assert set(module.plan.stages) == set(config.stages), "the hair stage, too"
     return module
 

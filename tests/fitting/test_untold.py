@@ -62,6 +62,8 @@ def random_masks(classes: int, known: torch.Tensor) -> ViewBatch:
         label_unknown=torch.zeros(1, SIZE, SIZE, dtype=torch.bool),
         landmarks=torch.zeros(1, 68, 2),
         landmark_weight=torch.zeros(1, 68),
+        dense_landmarks=torch.zeros(1, 0, 2),
+        dense_landmark_weight=torch.zeros(1, 0),
     )
 
 

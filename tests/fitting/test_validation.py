@@ -87,7 +87,7 @@ def test_a_stage_in_which_nothing_moves_or_nothing_counts(config):
         ({}, True),
         ({"mask": 0.0}, True),
         ({"identity": 1.0}, True),
-        ({"landmark": 1.0}, False),
+        ({"landmark": 1.0, "dense_landmark": 1.0}, False),
     ):
         aimless = replace(config, use_landmarks=landmarks, stages={"rigid": replace(rigid, weights=weights)})
         with pytest.raises(HeadfitError, match="stage rigid: no loss term has a weight"):

@@ -24,15 +24,18 @@ from headfit.fitting.second_order.borders import (
 from headfit.fitting.second_order.colours import colour_residuals
 from headfit.fitting.second_order.motion import VertexMotion
 from headfit.fitting.second_order.normal_equations import NormalEquations
-from headfit.fitting.second_order.points import landmark_residuals, temporal_residuals
+from headfit.fitting.second_order.points import dense_landmark_residuals, landmark_residuals, temporal_residuals
 from headfit.fitting.second_order.residuals import PointResiduals
 from headfit.fitting.second_order.unknowns import Columns
 from headfit.fitting.terms import TERMS
+from headfit.fitting.terms.dense_landmark import dense_landmark_weights
 from headfit.fitting.terms.expression import OUTSIDE
 from headfit.fitting.terms.landmark import landmark_weights
 
 #: The data terms that have residuals.
-DATA_TERMS = ("mask", "photometric", "landmark", "temporal")
+DATA_TERMS = ("mask", "photometric", "landmark", "dense_landmark", "temporal")
+#: Terms that are a mean over points, by the weights that these give.
+POINT_WEIGHTS = {"landmark": landmark_weights, "dense_landmark": dense_landmark_weights}
 
 
 class GaussNewton:
@@ -107,8 +110,8 @@ class GaussNewton:
         found = []
         for name in names:
             weight = stage.weights[name]
-            if name == "landmark":  # the term is a mean over landmarks by their weights
-                trust = landmark_weights(o, self.model, stage).sum() if o else views.new_zeros(())
+            if name in POINT_WEIGHTS:
+                trust = POINT_WEIGHTS[name](o, self.model, stage).sum() if o else views.new_zeros(())
                 factor = weight / all_reduce_sum(trust).clamp_min(1.0)
             else:
                 factor = weight / views
@@ -120,6 +123,8 @@ class GaussNewton:
                 found.append(colour_residuals(o, self.model, generator).times(factor))
             elif name == "landmark":
                 found.append(landmark_residuals(o, self.model, stage).times(factor))
+            elif name == "dense_landmark":
+                found.append(dense_landmark_residuals(o, self.model, stage).times(factor))
             else:
                 found.append(temporal_residuals(o, self.model).times(factor * len(o.v_views)))
         return found

@@ -32,22 +32,29 @@ def landmark_loss(o: Observation, model: FittedHead, stage: Stage) -> Tensor:
 
 def landmark_weights(o: Observation, model: FittedHead, stage: Stage) -> Tensor:
     """The detector's confidence where the triangulation trusts it, `[B,68]`, less for the jaw line; from the first
-    stage with sharp masks on, the mouth's points yield to the lips that the view's mask shows."""
+    stage with sharp masks on, the mouth's points yield to the lips that the view's mask shows. In a stage that weighs
+    dense landmarks, those of a view are compared instead: its 68 are made of them, and are not to count twice."""
     weights = o.batch.landmark_weight * model.landmark_trust[o.batch.frame, o.batch.camera]
     weights = torch.cat([weights[:, :CONTOUR_COUNT] * OUTLINE_SHARE, weights[:, CONTOUR_COUNT:]], dim=1)
-    if stage.blur:
-        return weights
-    masked = (o.shown_classes & model.is_lip).any(1)
-    share = torch.where(masked, MOUTH_SHARE, 1.0)[:, None]
+    if stage.weights.get("dense_landmark"):
+        weights = weights * ~(o.batch.dense_landmark_weight > 0).any(1, keepdim=True)
+    share = torch.where(mouth_yields(o, model, stage), MOUTH_SHARE, 1.0)[:, None]
     return torch.cat([weights[:, :MOUTH], weights[:, MOUTH:] * share], dim=1)
+
+
+def mouth_yields(o: Observation, model: FittedHead, stage: Stage) -> Tensor:
+    """Bool `[B]`: the view's mask shows lips and is compared sharply, so that the mouth's points yield to it."""
+    if stage.blur:
+        return torch.zeros_like(o.batch.frame, dtype=torch.bool)
+    return (o.shown_classes & model.is_lip).any(1)
 
 
 def point_distance(points: Tensor, target: Tensor, weight: Tensor, head_area: Tensor) -> Tensor:
     """Pseudo-Huber distance of image points relative to the head's size (the root of its area), weighted mean.
 
     Args:
-        points, target: `[B,68,2]` pixels.
-        weight: `[B,68]`, 0 for missing or invisible points.
+        points, target: `[B,N,2]` pixels.
+        weight: `[B,N]`, 0 for missing or invisible points.
         head_area: `[B]` pixels.
     """
     r2 = (points - target).square().sum(-1) / head_area[:, None]

@@ -23,9 +23,10 @@ class Term:
         regularises: the parameter group that a prior acts on; the term is skipped where that group does not move. "":
             none.
         needs_landmarks: whether the term is skipped where landmarks are not used.
+        needs_dense_landmarks: whether it is skipped where dense landmarks are not used, as in most captures.
         needs_hair: whether the term is skipped where masks or head model know no hair.
-        normalised_by: what the loss is a mean over: the batch's views, or its landmarks by their weights. With several
-            processes each one's loss counts by its share of them.
+        normalised_by: what the loss is a mean over: the batch's views, or its landmarks or dense landmarks by their
+            weights. With several processes each one's loss counts by its share of them.
         in_progress_bar: whether the progress bar shows it.
     """
 
@@ -33,8 +34,9 @@ class Term:
     loss: Callable[[Observation, FittedHead, Stage], Tensor]
     regularises: str = ""
     needs_landmarks: bool = False
+    needs_dense_landmarks: bool = False
     needs_hair: bool = False
-    normalised_by: Literal["views", "landmarks"] = "views"
+    normalised_by: Literal["views", "landmarks", "dense_landmarks"] = "views"
     in_progress_bar: bool = False
 
     def applies(self, model: FittedHead, stage: Stage) -> bool:
@@ -43,6 +45,7 @@ class Term:
             stage.weights.get(self.name, 0.0) != 0
             and (not self.regularises or stage.rates.get(self.regularises, 0.0) > 0)
             and (not self.needs_landmarks or model.use_landmarks)
+            and (not self.needs_dense_landmarks or model.use_dense_landmarks)
             and (not self.needs_hair or model.has_hair)
         )
 

@@ -1,16 +1,21 @@
 """The residuals of points, weighted, have the gradient of the loss terms that they stand for."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
+from headfit.capture.views import ViewBatch
 from headfit.fitting.config import Stage
+from headfit.fitting.model import FittedHead
 from headfit.fitting.second_order.motion import VertexMotion
 from headfit.fitting.second_order.normal_equations import NormalEquations
-from headfit.fitting.second_order.points import landmark_residuals, temporal_residuals
+from headfit.fitting.second_order.points import dense_landmark_residuals, landmark_residuals, temporal_residuals
 from headfit.fitting.second_order.residuals import pull_back
 from headfit.fitting.second_order.solver import add_priors
 from headfit.fitting.second_order.unknowns import SOLVED, Columns
 from headfit.fitting.terms import TERMS
+from headfit.fitting.terms.dense_landmark import dense_landmark_weights
 from headfit.fitting.terms.landmark import landmark_weights
 
 STAGE = Stage(rates=dict.fromkeys(SOLVED, 0.1), weights={"expression": 0.3, "joints": 0.7})
@@ -31,15 +36,25 @@ def gradient_of_term(model, views, name: str, columns: Columns) -> torch.Tensor:
     return torch.cat([row[frame].flatten() for row in rows])
 
 
-@pytest.mark.parametrize("name", ["landmark", "temporal"])
+def with_dense_landmarks(model: FittedHead, views: ViewBatch) -> ViewBatch:
+    """The views with dense landmarks some pixels from the model's."""
+    o = model.observe(views)
+    points = o.cameras.project(model.head.dense_landmarks(o.v_views))[..., :2]
+    noise = 3 * torch.randn(points.shape, generator=torch.Generator().manual_seed(0))
+    return replace(views, dense_landmarks=points + noise, dense_landmark_weight=torch.ones(points.shape[:2]))
+
+
+@pytest.mark.parametrize("name", ["landmark", "dense_landmark", "temporal"])
 def test_data_terms(true_module, views, seen, name):
     model = true_module.model
     model.geometry.expression[0] += 0.01
     columns = Columns.of(model.geometry, STAGE.rates)
-    of_frame = views.of_frame(0)
+    of_frame = with_dense_landmarks(model, views.of_frame(0))
     o = model.observe(of_frame, crop_blur=0.0)
     if name == "landmark":
         residuals = landmark_residuals(o, model, STAGE).times(1 / landmark_weights(o, model, STAGE).sum())
+    elif name == "dense_landmark":
+        residuals = dense_landmark_residuals(o, model, STAGE).times(1 / dense_landmark_weights(o, model, STAGE).sum())
     else:
         residuals = temporal_residuals(o, model)
     motion = VertexMotion(model.geometry, columns)(o.frames[0])
