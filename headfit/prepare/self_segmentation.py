@@ -2,7 +2,7 @@
 where exactly it ends.
 
 A detector's contours are some pixels off alike in all pictures, and so is a fit to them. The colours know better. What
-they do not tell, such as where teeth end and gums begin, is not told apart or stays `unknown`.
+they do not tell, such as where the tongue ends, is not told apart or stays `unknown`.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from headfit.prepare.cut import COARSE, FINE, MIN_SEEDS, Band, cut_border
 from headfit.prepare.masks import BACKGROUND, LABELS, LEFT_EYE, LIPS, MOUTH, RIGHT_EYE, SKIN, UNKNOWN
 from headfit.types import Bool
 
-#: Values of these masks: those of prepared ones, hair, what belongs to the person but not to the head, and what may be
-#: hair or skin, whose colours must not move the skull.
-HAIR, CLOTHES, IGNORE = 6, 7, 254
-LABELS_BY_FIT = LABELS | {HAIR: "hair", CLOTHES: "clothes", IGNORE: "ignore"}
+#: Values of these masks: those of prepared ones, of which the mouth's is without teeth here; hair, what belongs to the
+#: person but not to the head, teeth, and what may be hair or skin, whose colours must not move the skull.
+HAIR, CLOTHES, TEETH, IGNORE = 6, 7, 8, 254
+LABELS_BY_FIT = LABELS | {MOUTH: "mouth_cavity", HAIR: "hair", CLOTHES: "clothes", TEETH: "teeth", IGNORE: "ignore"}
 #: Labels of the head model that each part of a mask consists of.
-INSIDE = ("upper_teeth", "lower_teeth", "teeth", "gums", "tongue", "mouth_cavity")
+TEETH_LABELS = ("upper_teeth", "lower_teeth", "teeth")
+INSIDE = (*TEETH_LABELS, "gums", "tongue", "mouth_cavity")
 LIP_LABELS = ("upper_lip", "lower_lip", "lips")
 EYES = ("left_eye", "right_eye")
 #: Labels around which there is no hair, and how far from them, as a share of the head's extent; brows are no hair.
@@ -89,8 +90,9 @@ def segmented(image: NDArray[np.uint8], mask: NDArray[np.uint8], shown: Shown) -
         result[hair] = HAIR
     skin = result == SKIN
     mouth = _paint(image, result, shown, shown.of(*LIP_LABELS, *INSIDE), skin, LIPS)
-    if mouth is not None:
-        _paint(image, result, shown, shown.of(*INSIDE) & mouth, mouth, MOUTH)
+    inside = None if mouth is None else _paint(image, result, shown, shown.of(*INSIDE) & mouth, mouth, MOUTH)
+    if inside is not None:
+        _paint(image, result, shown, shown.of(*TEETH_LABELS) & inside, inside, TEETH)
     _paint(image, result, shown, shown.of("left_eye"), skin, LEFT_EYE)
     _paint(image, result, shown, shown.of("right_eye"), skin, RIGHT_EYE)
     return result
@@ -128,7 +130,7 @@ def _paint(
         return None
     found = cut_border(image, part, within, shown.extent, FINE)
     if found is None:
-        result[(_apart(part) < DOUBT * shown.extent) & (result != BACKGROUND)] = UNKNOWN
+        result[(_apart(part) < DOUBT * shown.extent) & within] = UNKNOWN
     else:
         result[found] = value
     return found

@@ -5,15 +5,16 @@ import pytest
 from scipy.ndimage import binary_dilation, binary_erosion
 
 from headfit.prepare.masks import BACKGROUND, LEFT_EYE, LIPS, MOUTH, RIGHT_EYE, SKIN, UNKNOWN
-from headfit.prepare.self_segmentation import CLOTHES, HAIR, IGNORE, Shown, segmented
+from headfit.prepare.self_segmentation import CLOTHES, HAIR, IGNORE, TEETH, Shown, segmented
 from headfit.types import Bool
 
-NAMES = ("skin", "hair", "upper_lip", "mouth_cavity", "left_eye", "right_eye")
+NAMES = ("skin", "hair", "upper_lip", "mouth_cavity", "upper_teeth", "left_eye", "right_eye")
 VALUE = {
     "skin": SKIN,
     "hair": HAIR,
     "upper_lip": LIPS,
     "mouth_cavity": MOUTH,
+    "upper_teeth": TEETH,
     "left_eye": LEFT_EYE,
     "right_eye": RIGHT_EYE,
 }
@@ -24,6 +25,7 @@ COLOUR = {
     "hair": (60, 45, 40),
     "upper_lip": (180, 70, 70),
     "mouth_cavity": (60, 20, 25),
+    "upper_teeth": (230, 225, 205),
     "left_eye": (225, 225, 225),
     "right_eye": (225, 225, 225),
 }
@@ -39,7 +41,7 @@ def head(shift: float = 0.0, hairline: float = 110.0) -> np.ndarray:
     label = np.full((400, 320), -1)
     label[ellipse(160 + shift, 180, 100, 130)] = NAMES.index("skin")
     label[(label >= 0) & (np.mgrid[:400, :320][0] < hairline)] = NAMES.index("hair")
-    parts = [(160, 250, 35, 20), (160, 250, 25, 10), (200, 170, 18, 9), (120, 170, 18, 9)]
+    parts = [(160, 250, 35, 20), (160, 250, 25, 10), (160, 246, 18, 5), (200, 170, 18, 9), (120, 170, 18, 9)]
     for name, (x, y, across, up) in zip(NAMES[2:], parts, strict=True):
         label[ellipse(x + shift, y, across, up)] = NAMES.index(name)
     return label
@@ -110,6 +112,14 @@ def test_an_eye_without_enough_pixels_is_unknown() -> None:
     label[168:170, 200:202] = NAMES.index("left_eye")
     mask = segmented(picture(label), person(label), Shown(label, NAMES))
     assert (mask == LEFT_EYE).sum() == 0 and mask[168, 200] == UNKNOWN and mask[250, 190] == LIPS
+
+
+def test_the_inside_of_the_mouth_is_unknown_around_teeth_that_are_too_few() -> None:
+    label = head()
+    label[label == NAMES.index("upper_teeth")] = NAMES.index("mouth_cavity")
+    label[245:247, 160:162] = NAMES.index("upper_teeth")
+    mask = segmented(picture(label), person(label), Shown(label, NAMES))
+    assert (mask == TEETH).sum() == 0 and mask[246, 161] == mask[246, 158] == UNKNOWN and mask[250, 178] == MOUTH
 
 
 def test_without_a_background_in_the_mask_there_is_none_in_the_new_one() -> None:
