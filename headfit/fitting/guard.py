@@ -15,6 +15,7 @@ from headfit.fitting.face_evidence import FaceEvidence
 from headfit.fitting.harm import Harm, worst_change
 from headfit.fitting.module import HeadFit
 from headfit.fitting.rows import copy_of
+from headfit.fitting.windows import INDEPENDENT
 
 #: Entry of a checkpoint.
 KEY = "guard"
@@ -30,8 +31,8 @@ class Guard(Callback):
 
     After a stage that harmed the face, the state from its start is restored, and the plan gets the stage once more,
     with half the learning rates. After the last repeat the least harmful attempt is kept, or, where even that one
-    harmed the face by more than `MAX_KEPT`, the stage is undone: what follows starts from what it started from. Must
-    stand before the callback that keeps checkpoints.
+    harmed the face by more than `MAX_KEPT`, a stage of the person is undone: what follows starts from what it
+    started from. Must stand before the callback that keeps checkpoints.
 
     What it remembers is in the checkpoint, so a resumed fit takes the same decisions.
 
@@ -59,7 +60,9 @@ class Guard(Callback):
             if not self._best or self._extent(attempt) < self._extent(self._best):
                 self._best = attempt
             again = chunk.repeat < MAX_REPEATS
-            undone = not again and self._extent(self._best) > MAX_KEPT
+            # The first of the independent stages also places its frames: the next one starts from there.
+            can_be_undone = fit.model.config.stages[chunk.stage].frames not in INDEPENDENT
+            undone = not again and can_be_undone and self._extent(self._best) > MAX_KEPT
             self._note(trainer, chunk.stage, attempt if again else self._best, again, undone)
             if again:
                 fit.model.load_state_dict(self._start["model"])

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from headfit.types import Bool
 
 ITERATIONS = 3
+#: Most pixels that are cut at once: larger ones are cut in a smaller picture.
+MAX_PIXELS = 2e6
 #: What is thinner than the band is sure at least where it is deeper than this share of its greatest depth.
 DEEPEST = 0.6
 #: Fewest pixels, at the working size, from which the colours of a side are learned.
@@ -54,11 +56,11 @@ def cut_border(image: NDArray[np.uint8], region: Bool, within: Bool, extent: flo
     margin = round(extent * (band.surroundings + band.reach)) + 2
     y, x = np.nonzero(region)
     window = np.s_[max(0, y.min() - margin) : y.max() + margin + 1, max(0, x.min() - margin) : x.max() + margin + 1]
-    scale = band.extent / extent
     height, width = region[window].shape
+    scale = min(band.extent / extent, (MAX_PIXELS / (height * width)) ** 0.5)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     large = cv2.resize(image[window], size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
-    seeds = _seeds(_resized(region[window], size), _resized(within[window], size), band)
+    seeds = _seeds(_resized(region[window], size), _resized(within[window], size), band, extent * scale)
     found = _grab_cut(large.astype(np.uint8), seeds)
     if found is None:
         return None
@@ -68,14 +70,15 @@ def cut_border(image: NDArray[np.uint8], region: Bool, within: Bool, extent: flo
     return result if 1 / band.growth < grown < band.growth else None
 
 
-def _seeds(region: Bool, within: Bool, band: Band) -> NDArray[np.uint8]:
-    """GrabCut's four values, `[H,W]`; what is beyond the surroundings is 255."""
-    reach = band.reach * band.extent
+def _seeds(region: Bool, within: Bool, band: Band, extent: float) -> NDArray[np.uint8]:
+    """GrabCut's four values, `[H,W]`, in a picture with a head of `extent` pixels; what is beyond the surroundings is
+    255."""
+    reach = band.reach * extent
     seeds = np.full(region.shape, 255, dtype=np.uint8)
     depth = cv2.distanceTransform(region.astype(np.uint8), cv2.DIST_L2, 5)
     inner = depth > min(reach, DEEPEST * float(depth.max()))
     apart = cv2.distanceTransform((~region).astype(np.uint8), cv2.DIST_L2, 5)
-    seeds[(apart < band.surroundings * band.extent) & within] = cv2.GC_BGD
+    seeds[(apart < band.surroundings * extent) & within] = cv2.GC_BGD
     seeds[(apart < reach) & within] = cv2.GC_PR_BGD
     seeds[region & within] = cv2.GC_PR_FGD
     seeds[inner & within] = cv2.GC_FGD

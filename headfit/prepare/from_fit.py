@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from tqdm import tqdm
 
 from headfit.capture.labels import native_name
 from headfit.capture.native import NativeCapture
+from headfit.capture.pattern import Numbering
 from headfit.capture.source import read_or_none
 from headfit.errors import HeadfitError
 from headfit.fitting.run_folder import Run
@@ -33,27 +35,33 @@ def masks_from_fit(path: Path, run: Run, say: Callable[[str], None] = print) -> 
     draft = Draft(path)
     if not draft.calibrated:
         raise HeadfitError(f"{draft.file}: has no calibration; run `headfit prepare {path}` without --from-fit first")
-    offsets = [entry.pop("offset", None) for entry in draft.content["cameras"]]
-    pictures = draft.open()  # without offsets: masks are stored by the pictures' own names
-    seen = _Fitted(run, pictures)
+    capture = draft.open()
+    seen = _Fitted(run, capture)
+    folder = next(name for name in _folder_names() if not (path / name).exists())
     has_hair = False
-    views = [(view, picture) for view in range(len(pictures.cameras)) for picture in range(len(pictures.frames))]
-    for view, picture in tqdm(views, unit="view", desc="masks", leave=False):
-        image = read_or_none(pictures.image, view, picture)
-        if image is None:
+    views = [(view, frame) for view in range(len(capture.cameras)) for frame in range(len(capture.frames))]
+    for view, frame in tqdm(views, unit="view", desc="masks", leave=False):
+        # Masks are counted as the reader counts those of a late camera.
+        late = round(float(draft.content["cameras"][view].get("offset") or 0))
+        name = Numbering.of(list(capture.frames), late).name(frame)
+        image = read_or_none(capture.image, view, frame)
+        if image is None or name is None:
             continue
-        shown = seen.in_view(view, picture - round(float(offsets[view] or 0)))
-        mask = segmented(image, _known(pictures, view, picture, image.shape[:2]), shown)
+        mask = segmented(image, _known(capture, view, frame, image.shape[:2]), seen.in_view(view, frame))
         has_hair |= bool((mask == HAIR).any())
-        write_mask(path / MASK_FOLDER / pictures.cameras[view].id / f"{pictures.frames[picture]}.png", mask)
-    for entry, offset in zip(draft.content["cameras"], offsets, strict=True):
-        entry |= {} if offset is None else {"offset": offset}
-    # Without hair in any picture the scalp is skin like the rest.
+        write_mask(path / folder / capture.cameras[view].id / f"{name}.png", mask)
+    # A head model's hair is skin where masks do not name hair.
     labels = {value: name for value, name in LABELS_BY_FIT.items() if has_hair or value != HAIR}
-    draft.point("masks", mask_pointer(MASK_FOLDER, labels))
+    draft.point("masks", mask_pointer(folder, labels))
     draft.content["prepared"] = draft.content.get("prepared", {}) | {"masks": f"colours, by the fit {run.path}"}
     kept = draft.write()
-    say(f"masks written: {path / MASK_FOLDER}; wrote {draft.file}; the old one is {kept}")
+    say(f"masks written: {path / folder}; wrote {draft.file}; the old one is {kept}")
+
+
+def _folder_names() -> Iterator[str]:
+    """fit_masks, fit_masks_2, ...: those of an earlier fit stay, with the capture.json that points to them."""
+    yield MASK_FOLDER
+    yield from (f"{MASK_FOLDER}_{number}" for number in count(2))
 
 
 class _Fitted:
@@ -78,20 +86,18 @@ class _Fitted:
                     f"{camera.width}x{camera.height}; fit it again"
                 )
 
-    def in_view(self, view: int, moment: int) -> Shown:
-        """What a camera shows of the head at a moment, an index into the capture's frames; nothing if neither is known
-        or that was not fitted."""
-        names, of_view = self.model.head.label_names, self.capture.cameras[view]
-        name = self.capture.frames[moment] if 0 <= moment < len(self.capture.frames) else ""
+    def in_view(self, view: int, frame: int) -> Shown:
+        """What a view shows of the head; nothing where it was not fitted."""
+        names, of_view, name = self.model.head.label_names, self.capture.cameras[view], self.capture.frames[frame]
         if of_view.id not in self.cameras or name not in self.frames:
             return Shown(np.full((of_view.height, of_view.width), -1), names)
         layers = self.model.render(self.cameras[of_view.id], self.frames[name])
         return Shown(np.where(layers["below_neck"], -1, layers["label"]), names)
 
 
-def _known(capture: NativeCapture, view: int, picture: int, size: tuple[int, ...]) -> NDArray[np.uint8]:
+def _known(capture: NativeCapture, view: int, frame: int, size: tuple[int, ...]) -> NDArray[np.uint8]:
     """What the masks of a capture say: background, unknown, or a part of the person (as skin), `[H,W]`."""
-    mask = read_or_none(capture.mask, view, picture)
+    mask = read_or_none(capture.mask, view, frame)
     if mask is None:
         return np.full(size, UNKNOWN, dtype=np.uint8)
     as_prepared = {"background": BACKGROUND, "ignore": UNKNOWN, "unknown": UNKNOWN}

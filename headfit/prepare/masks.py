@@ -121,8 +121,9 @@ def write_mask(file: Path, mask: NDArray[np.uint8]) -> None:
 
 
 def mask_pointer(folder: str, labels: Mapping[int, str]) -> dict[str, Any]:
-    """The masks of a folder `folder/<camera>/<frame>.png` as 'masks' in capture.json."""
+    """The masks of a folder `folder/<camera>/<frame>.png`, which are upright, as 'masks' in capture.json."""
     return {
         "path": folder + "/{camera}/{frame}.png",
         "labels": {str(value): name for value, name in labels.items()},
+        "rotate": 0,
     }

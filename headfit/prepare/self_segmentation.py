@@ -24,15 +24,17 @@ HAIR, CLOTHES, TEETH, IGNORE = 6, 7, 8, 254
 LABELS_BY_FIT = LABELS | {MOUTH: "mouth_cavity", HAIR: "hair", CLOTHES: "clothes", TEETH: "teeth", IGNORE: "ignore"}
 #: Labels of the head model that each part of a mask consists of.
 TEETH_LABELS = ("upper_teeth", "lower_teeth", "teeth")
-INSIDE = (*TEETH_LABELS, "gums", "tongue", "mouth_cavity")
+INSIDE = (*TEETH_LABELS, "gums", "tongue", "mouth_cavity", "inner_mouth")
 LIP_LABELS = ("upper_lip", "lower_lip", "lips")
-EYES = ("left_eye", "right_eye")
+EYES = ("left_eye", "right_eye", "eyes")
 #: Labels around which there is no hair, and how far from them, as a share of the head's extent; brows are no hair.
 HAIRLESS, HAIRLESS_REACH = (*INSIDE, *LIP_LABELS, *EYES, "brows", "nose"), 0.06
 #: How far from the head model's own hair there may be hair, and how far its border may be from that.
 HAIR_BAND = Band(200, 0.12, 0.3, growth=5.0)
 #: Least difference of the median colours of hair and skin, in units of CIELAB.
 MIN_CONTRAST = 12.0
+#: A head of a smaller extent in pixels is not looked at.
+MIN_EXTENT = 30.0
 #: How far beyond the fitted head the person is still skin, as a share of the head's extent.
 BESIDE = 0.04
 #: A part whose border was not found is unknown as far as this around it, as a share of the head's extent.
@@ -74,11 +76,12 @@ def segmented(image: NDArray[np.uint8], mask: NDArray[np.uint8], shown: Shown) -
         shown: the fitted head in the picture.
     """
     result = np.where(mask == BACKGROUND, BACKGROUND, UNKNOWN).astype(np.uint8)
-    if not shown.head.any():
+    if shown.extent < MIN_EXTENT:
         return result
-    person = _person(image, mask, shown)
+    told = _told(mask, shown)
+    person = _person(image, mask, shown, told)
     if person is not None:
-        result[~person] = BACKGROUND
+        result[told & ~person] = BACKGROUND
         result[person] = CLOTHES
     may_be_head = result != BACKGROUND
     hair = _hair(image, may_be_head, shown)
@@ -95,15 +98,27 @@ def segmented(image: NDArray[np.uint8], mask: NDArray[np.uint8], shown: Shown) -
         _paint(image, result, shown, shown.of(*TEETH_LABELS) & inside, inside, TEETH)
     _paint(image, result, shown, shown.of("left_eye"), skin, LEFT_EYE)
     _paint(image, result, shown, shown.of("right_eye"), skin, RIGHT_EYE)
+    # A head model that does not tell the two eyes apart shows no part that these masks have.
+    result[skin & (_apart(shown.of("eyes")) < DOUBT * shown.extent)] = UNKNOWN
     return result
 
 
-def _person(image: NDArray[np.uint8], mask: NDArray[np.uint8], shown: Shown) -> Bool | None:
-    """The person `[H,W]`, by the colours beside them; None where nothing tells of a background."""
+def _told(mask: NDArray[np.uint8], shown: Shown) -> Bool:
+    """Bool `[H,W]`: the pixel is known to be person or background, or is between such pixels near each other, as those
+    around the border that a segmentation leaves unknown; not the inside of an unknown region."""
+    near = COARSE.surroundings * shown.extent
+    known = (mask != UNKNOWN) | shown.head
+    return known | ((_apart(mask == BACKGROUND) < near) & (_apart(known & (mask != BACKGROUND)) < near))
+
+
+def _person(image: NDArray[np.uint8], mask: NDArray[np.uint8], shown: Shown, told: Bool) -> Bool | None:
+    """The person `[H,W]` among the pixels that are `told`, by the colours beside them; None where nothing tells of a
+    background."""
     if not (mask == BACKGROUND).any():
         return None
-    person = (mask != BACKGROUND) & ((mask != UNKNOWN) | shown.head)
-    return cut_border(image, person, np.ones_like(person), shown.extent, COARSE)
+    known = (mask != BACKGROUND) & ((mask != UNKNOWN) | shown.head)
+    nearer = told & (_apart(known) < _apart(mask == BACKGROUND))
+    return cut_border(image, known | nearer, told, shown.extent, COARSE)
 
 
 def _hair(image: NDArray[np.uint8], person: Bool, shown: Shown) -> Bool | None:

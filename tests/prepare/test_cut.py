@@ -1,8 +1,10 @@
 """A region's border moves to where the colours change."""
 
+import cv2
 import numpy as np
 import pytest
 
+from headfit.prepare import cut
 from headfit.prepare.cut import COARSE, FINE, Band, cut_border
 from headfit.types import Bool
 
@@ -64,3 +66,17 @@ def test_a_region_that_grows_beyond_recognition_is_not_found() -> None:
     assert cut_border(picture(true), about, np.ones_like(true), EXTENT, wide) is None
     found = cut_border(picture(true), about, np.ones_like(true), EXTENT, Band(150, 0.1, 0.3, growth=5.0))
     assert found is not None and iou(found, true) > 0.9
+
+
+def test_a_large_picture_is_cut_in_a_smaller_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With as many pixels as a quarter of the picture enlarged six times, a border is still found."""
+    monkeypatch.setattr(cut, "MAX_PIXELS", 160 * 120 * 9)
+    sizes: list[int] = []
+    grab_cut = cv2.grabCut
+    monkeypatch.setattr(
+        cut.cv2, "grabCut", lambda image, *rest: sizes.append(image.size // 3) or grab_cut(image, *rest)
+    )
+    true, about = ellipse(80, 60, 40, 20), ellipse(82.5, 60, 40, 20)
+    found = cut_border(picture(true), about, np.ones_like(true), EXTENT, FINE)
+    assert found is not None and 1 - iou(found, true) < 0.4 * (1 - iou(about, true))
+    assert max(sizes) <= 160 * 120 * 9 * 1.02

@@ -60,18 +60,55 @@ def test_masks_are_those_of_the_moment_that_a_picture_shows(folder: Path, run: R
     for camera, name, has_parts in (
         ("cam0", "000000", True),
         ("cam0", "000002", False),  # never fitted
-        ("cam1", "000000", False),  # it shows the moment before the first
+        ("cam1", "000001", True),  # the first moment
         ("cam1", "000002", True),
     ):
         mask = np.array(Image.open(folder / "fit_masks" / camera / f"{name}.png"))
         found = {content["masks"]["labels"][str(value)] for value in np.unique(mask)}
         assert ("skin" in found) is has_parts, (camera, name)
         assert "background" in found
+    assert not (folder / "fit_masks/cam1/000000.png").exists(), "no moment is in it"
     mask = capture.mask(0, 0)
     assert mask is not None
     lips = np.isin(shown, [names.index("upper_lip"), names.index("lower_lip")])
     by_mask = np.array([capture.label_names.get(value) == "lips" for value in range(256)])[mask]
     assert (lips & by_mask).sum() > 0.7 * (lips | by_mask).sum() > 0
+
+
+@pytest.mark.slow
+def test_turned_cameras_and_numbered_pictures_are_read_as_they_are_written(folder: Path, run: Run) -> None:
+    """Pictures that are stored upside down, one late by three of a sparse numbering."""
+    content = json.loads((folder / "capture.json").read_text())
+    content["cameras"][0]["rotate"] = 180
+    content["cameras"][1]["offset"] = 3
+    content["frames"] = ["000000", "000001"]
+    (folder / "capture.json").write_text(json.dumps(content))
+    for what in ("images", "masks"):
+        for file in (folder / what / "cam0").glob("*.png"):
+            Image.fromarray(np.array(Image.open(file))[::-1, ::-1].copy()).save(file)
+        for old, new in (("000002", "000004"), ("000001", "000003")):
+            (folder / what / "cam1" / f"{old}.png").rename(folder / what / "cam1" / f"{new}.png")
+    before = open_capture(folder)
+    known = [before.mask(view, 0) for view in range(2)]
+    masks_from_fit(folder, run)
+    after = open_capture(folder)
+    for view, old in enumerate(known):
+        new = after.mask(view, 0)
+        assert new is not None and old is not None
+        background = [[c.label_names.get(int(v)) == "background" for v in range(256)] for c in (before, after)]
+        agree = np.array(background[0])[old] == np.array(background[1])[new]
+        assert agree.mean() > 0.97
+
+
+@pytest.mark.slow
+def test_the_masks_of_an_earlier_fit_stay(folder: Path, run: Run) -> None:
+    masks_from_fit(folder, run)
+    first = (folder / "fit_masks/cam0/000000.png").read_bytes()
+    masks_from_fit(folder, run)
+    assert (folder / "fit_masks/cam0/000000.png").read_bytes() == first
+    content = json.loads((folder / "capture.json").read_text())
+    assert content["masks"]["path"].startswith("fit_masks_2/")
+    assert json.loads((folder / "capture.before-prepare-2.json").read_text())["masks"]["path"].startswith("fit_masks/")
 
 
 def test_a_run_of_another_capture_is_refused(folder: Path, run: Run) -> None:

@@ -127,6 +127,28 @@ def test_without_a_background_in_the_mask_there_is_none_in_the_new_one() -> None
     assert not (mask == BACKGROUND).any() and mask[5, 5] == UNKNOWN and (mask == LIPS).any()
 
 
+def test_what_a_mask_does_not_know_of_a_person_is_not_background() -> None:
+    """Only the background is known, as by a segmentation without landmarks."""
+    known = np.where(person(head()) == BACKGROUND, BACKGROUND, UNKNOWN).astype(np.uint8)
+    mask = segmented(picture(head()), known, Shown(head(), NAMES))
+    inside = shoulders() & (np.mgrid[:400, :320][0] > 370)
+    assert (mask[inside] == BACKGROUND).mean() < 0.05 and (mask[inside] == UNKNOWN).mean() > 0.5
+    assert (mask == LIPS).any() and (mask[(head() < 0) & ~shoulders()] == BACKGROUND).mean() > 0.97
+
+
+def test_a_head_of_some_pixels_is_not_looked_at() -> None:
+    label = np.where(ellipse(310, 200, 8, 8), 0, -1)
+    known = person(head())
+    mask = segmented(picture(head()), known, Shown(label, NAMES))
+    np.testing.assert_array_equal(mask, np.where(known == BACKGROUND, BACKGROUND, UNKNOWN))
+
+
+def test_eyes_that_the_head_model_does_not_tell_apart_are_unknown() -> None:
+    names = tuple("eyes" if name.endswith("_eye") else name for name in NAMES)
+    mask = segmented(picture(head()), person(head()), Shown(head(), names))
+    assert mask[170, 200] == mask[170, 120] == UNKNOWN and not np.isin(mask, (LEFT_EYE, RIGHT_EYE)).any()
+
+
 def test_without_a_head_only_the_background_is_known() -> None:
     known = person(head())
     mask = segmented(picture(head()), known, Shown(np.full((400, 320), -1), NAMES))
