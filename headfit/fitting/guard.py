@@ -31,8 +31,8 @@ class Guard(Callback):
 
     After a stage that harmed the face, the state from its start is restored, and the plan gets the stage once more,
     with half the learning rates. After the last repeat the least harmful attempt is kept, or, where even that one
-    harmed the face by more than `MAX_KEPT`, a stage of the person is undone: what follows starts from what it
-    started from. Must stand before the callback that keeps checkpoints.
+    harmed the face by more than `MAX_KEPT`, the stage is undone: what follows starts from what it started from.
+    Not so one of independent windows. Must stand before the callback that keeps checkpoints.
 
     What it remembers is in the checkpoint, so a resumed fit takes the same decisions.
 
