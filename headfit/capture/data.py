@@ -72,13 +72,19 @@ class CaptureData(pl.LightningDataModule):
     ):
         super().__init__()
         self.capture = capture
-        self.classes = classes
         self.hold_out_cameras = sorted({capture.camera_index(camera_id) for camera_id in hold_out})
         self.training_cameras = [i for i in range(len(capture.cameras)) if i not in self.hold_out_cameras]
         _require_something_to_fit(capture, self.training_cameras)
         self.sampler = ViewSampler(len(capture.frames), self.training_cameras, seed)
         self.chunk: Chunk | None = None
-        self._reader = ViewReader(capture, classes, cache_bytes, dense)
+        self._read_by = partial(ViewReader, cache_bytes=cache_bytes, dense=dense)
+        self._reader = self._read_by(capture, classes)
+
+    def replace(self, capture: CaptureSource, classes: LabelClasses) -> None:
+        """Serve another capture of the same views, such as one with other masks."""
+        skipped = self._reader.skipped
+        self.capture, self._reader = capture, self._read_by(capture, classes)
+        self._reader.add_skipped(skipped)
 
     @property
     def skipped(self) -> dict[str, list[str]]:

@@ -65,6 +65,7 @@ class NativeCapture(CaptureSource):
         self._native_masks = any(len(each.masks) > 1 or each.masks[0].labels for each in self._pointers)
         self.label_names = self._named_labels() if self._native_masks else manifest.label_names
         self.has_dense_landmarks = any(each.landmarks.scheme == "mediapipe478" for each in self._pointers)
+        self.rough_masks = any(files.rough for each in self._pointers for files in each.masks)
         self._known_value = np.isin(np.arange(256), list(manifest.label_names))
 
     def image(self, camera: int, frame: int) -> NDArray[np.uint8] | None:

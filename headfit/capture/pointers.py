@@ -47,10 +47,12 @@ class ImageFiles(Files):
 
 @dataclass(frozen=True)
 class MaskFiles(Files):
-    """Masks. `labels`: meaning of the values, None for capture.json's 'classes'; `rotate`: None for the camera's."""
+    """Masks. `labels`: meaning of the values, None for capture.json's 'classes'; `rotate`: None for the camera's;
+    `rough`: their borders are only about right."""
 
     labels: Labels | None = None
     rotate: int | None = None
+    rough: bool = False
 
 
 @dataclass(frozen=True)
@@ -152,12 +154,13 @@ def _masks(node: JsonValue, context: Context) -> tuple[MaskFiles, ...]:
 
 
 def _mask(node: JsonValue, context: Context) -> MaskFiles:
-    pattern, offset, step, more = context.files(node, ("labels", "rotate"))
+    pattern, offset, step, more = context.files(node, ("labels", "rotate", "rough"))
     labels = read_labels(more["labels"], context.folder) if "labels" in more else None
     rotate = more["rotate"].one_of(TURNS) if "rotate" in more else None
     if pattern.is_video and not (labels and labels.matte):
         raise node.error("compression changes the class values of a video: only a 'matte' can be one")
-    return MaskFiles(pattern, offset, step, labels=labels, rotate=rotate)
+    rough = more["rough"].one_of((False, True)) if "rough" in more else False
+    return MaskFiles(pattern, offset, step, labels=labels, rotate=rotate, rough=rough)
 
 
 def _landmarks(node: JsonValue, context: Context) -> LandmarkFiles:

@@ -33,6 +33,7 @@ class CaptureSource(Protocol):
         metres_per_unit: length of one unit of the recording's own coordinates. Everything that this class returns
             is in metres already.
         has_dense_landmarks: whether some camera's landmarks are MediaPipe's 478.
+        rough_masks: whether the borders in some masks are only about right, by what the capture says itself.
     """
 
     name: str
@@ -43,6 +44,7 @@ class CaptureSource(Protocol):
     label_names: dict[int, str]
     metres_per_unit: float
     has_dense_landmarks: bool = False
+    rough_masks: bool = False
 
     def image(self, camera: int, frame: int) -> NDArray[np.uint8] | None:
         """RGB `[H,W,3]` at the camera's size, or None when there is no image. Raises DamagedFile."""

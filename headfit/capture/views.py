@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
 from typing import NamedTuple, TypeVar
@@ -135,6 +135,12 @@ class ViewReader:
         names the file and the reason. Missing landmarks are not listed, since they are optional."""
         with self._skip_lock:
             return {kind: list(entries) for kind, entries in self._skipped.items()}
+
+    def add_skipped(self, skipped: Mapping[str, Sequence[str]]) -> None:
+        """Count what another reader could not use as well."""
+        for kind, entries in skipped.items():
+            for entry in entries:
+                self._skip(kind, entry)
 
     def batch(self, pairs: Sequence[Pair], framings: Sequence[Framing]) -> ViewBatch:
         """A batch of views. Safe to call from several threads.

@@ -27,6 +27,7 @@ from headfit.evaluate.residuals import ViewResiduals, measure_residuals
 from headfit.evaluate.verdict import Floor, judge_fit, measure_floor
 from headfit.files import write_atomically
 from headfit.fitting.face_groups import landmark_distances
+from headfit.fitting.fit_masks import with_fit_masks
 from headfit.fitting.harm import Harm
 from headfit.fitting.model import FittedHead
 from headfit.fitting.run_folder import TENSORBOARD, Run
@@ -112,6 +113,7 @@ def examine(run: Run, capture: CaptureSource) -> tuple[Health, ViewResiduals]:
 
     `capture` has the run's frames and cameras, in its order.
     """
+    capture = with_fit_masks(capture, run.model, run.path)
     reader = ViewReader(capture, run.model.classes, cache_bytes=0)
     views = measure_residuals(run.model, reader)
     ignored = {kind: list(files) for kind, files in run.skipped.items()}

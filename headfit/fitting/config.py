@@ -57,6 +57,10 @@ class Stage:
     """Weight of each loss term; a term that is not listed, or has weight 0, is not computed. Data terms are
     normalised per view and by the head's area, so weights carry over between rigs. A prior of a parameter group
     that does not move is skipped."""
+    make_masks: bool = False
+    """Whether the fit makes the masks of these frames itself before the stage, where those of the capture are rough or
+    tell no lips: the head says about where each part is, the colours of the pictures where it ends. See `masks` in the
+    run folder."""
     warm_up: float = 0.0
     """Share of the steps, at the start of the stage (or window), over which the learning rates rise linearly: the first
     steps of Adam have the full length whatever they know."""

@@ -41,13 +41,15 @@ class Guard(Callback):
 
     def __init__(self) -> None:
         self.harmful: list[Harm] = []
-        self._start: dict[str, Any] = {}  # model and figures at the start of the stage
+        self._start: dict[str, Any] = {}  # model, figures and labels of the masks at the start of the stage
         self._best: dict[str, Any] = {}  # those after the least harmful of its attempts so far
         self._evidence: FaceEvidence | None = None
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if not self._start:
-            fit = fit_of(pl_module)
+        fit = fit_of(pl_module)
+        given = fit.model.capture.label_names
+        # The figures before a stage mean nothing where it is given other masks.
+        if not self._start or self._start.get("labels", given) != given:
             self._start = _snapshot(fit, self._measure(trainer, fit))
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -119,7 +121,8 @@ class Guard(Callback):
 
 
 def _snapshot(fit: HeadFit, figures: dict[str, float]) -> dict[str, Any]:
-    return _copied({"figures": figures, "model": fit.model.state_dict()})
+    labels = dict(fit.model.capture.label_names)
+    return _copied({"figures": figures, "labels": labels, "model": fit.model.state_dict()})
 
 
 def _copied(snapshot: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -92,7 +92,6 @@ class FittedHead(nn.Module):
         super().__init__()
         self.config = config
         self.capture = capture
-        self.classes = label_classes(head.label_names, capture.label_names)
         held_out = [capture.camera_index(name) for name in config.hold_out]
         self.training_cameras = [i for i in range(len(capture.cameras)) if i not in held_out]
         frames, cameras = len(capture.frames), len(capture.cameras)
@@ -106,15 +105,6 @@ class FittedHead(nn.Module):
         self.contact = MouthContact(head, self.renderer.normals)
         self.hair = HairLayer(head)
         self.hair_renderer = HairRenderer(self.renderer, self.hair.faces, self.hair.source_faces)
-        names = self.classes.names
-        for name, values in {
-            "class_of_label": self._classes_without_hair(),
-            "class_weight": torch.tensor([config.class_weights.get(name, 1.0) for name in names]),
-            "photometric_class": torch.tensor([name in PHOTOMETRIC_CLASSES for name in names]),
-            "turning_class": torch.tensor([name in TURNING_CLASSES for name in names]),
-            "is_lip": torch.tensor([name in LIPS for name in names]),
-        }.items():
-            self.register_buffer(name, values, persistent=False)
         self.register_buffer("hair_texture", torch.full((1, 3, *[config.texture_size // 2] * 2), 0.5))
         self.register_buffer("landmark_trust", torch.ones(frames, cameras, LANDMARK_COUNT, dtype=torch.bool))
         self.register_buffer("mask_trust", torch.ones(frames, cameras))
@@ -122,7 +112,22 @@ class FittedHead(nn.Module):
         self.register_buffer("visited", torch.zeros(frames, dtype=torch.bool))
         self.register_buffer("hair_started", torch.zeros((), dtype=torch.bool))
         self.register_buffer("texture_started", torch.zeros((), dtype=torch.bool))
+        self.compare_with_labels(capture.label_names)
         require_complete(self.state_dict())
+
+    def compare_with_labels(self, label_names: Mapping[int, str]) -> None:
+        """From now on, the masks have these labels. No parameter depends on them."""
+        self.capture = replace(self.capture, label_names=dict(label_names))
+        self.classes = label_classes(self.head.label_names, label_names)
+        names = self.classes.names
+        for name, values in {
+            "class_of_label": self._classes_without_hair(),
+            "class_weight": torch.tensor([self.config.class_weights.get(name, 1.0) for name in names]),
+            "photometric_class": torch.tensor([name in PHOTOMETRIC_CLASSES for name in names]),
+            "turning_class": torch.tensor([name in TURNING_CLASSES for name in names]),
+            "is_lip": torch.tensor([name in LIPS for name in names]),
+        }.items():
+            self.register_buffer(name, values.to(self.device), persistent=False)
 
     def _classes_without_hair(self) -> Tensor:
         """Class `[labels]` of each of the model's labels on the head itself: below its hair it is skin."""

@@ -34,10 +34,12 @@ from headfit.fitting.checkpoints import (
     load_checkpoint,
 )
 from headfit.fitting.config import FitConfig, RunArgs, Stage
+from headfit.fitting.fit_masks import can_make_masks
 from headfit.fitting.guard import Guard
 from headfit.fitting.initialise_pose import initialise_pose
 from headfit.fitting.local_frame import enter_local_frame
 from headfit.fitting.lock import locked
+from headfit.fitting.mask_maker import MaskMaker, use_known_masks
 from headfit.fitting.model import FittedHead
 from headfit.fitting.module import HeadFit
 from headfit.fitting.notices import without_library_notices
@@ -98,7 +100,7 @@ def fit(
             guard, pictures = Guard(), Pictures(run, args.steps_per_picture)
             # A shard moves no person, and its numbers must not depend on its share of the frames: nothing to judge.
             judged = [] if person else [StageProgress(), guard]
-            own = [*judged, kept, DescribeRun(), pictures, StopWhenAsked(lock)]
+            own = [MaskMaker(person or run), *judged, kept, DescribeRun(), pictures, StopWhenAsked(lock)]
             module = build(config, args, capture, terms, _local_frame(config, args, capture, checkpoint, person), part)
             _run_stages(module, args, checkpoint, [*own, *callbacks], person)
             if is_first_process():
@@ -148,7 +150,9 @@ def _run_stages(
 def _begin(module: HeadFit, person: Path | None) -> None:
     """Set the initial values: those of a run folder with the fitted person and the initial poses, or new ones."""
     if person:
-        module.model.load_state_dict(model_state(load_checkpoint(person)))
+        checkpoint = load_checkpoint(person)
+        use_known_masks(module, checkpoint, person)
+        module.model.load_state_dict(model_state(checkpoint))
         return
     if module.model.config.init_from:
         print(load_person(module.model), file=sys.stderr)
@@ -191,7 +195,9 @@ def build(
         cache_bytes=int(args.cache_gib * 2**30) // process_count(args),
         dense=model.dense_numbers,
     )
-    stages = {name: stage for name, stage in config.stages.items() if model.has_hair or not _moves_only(stage, "hair")}
+    makes_masks = any(stage.make_masks for stage in config.stages.values()) and can_make_masks(model, capture)
+    has_hair = model.has_hair or (makes_masks and model.hair.exists)
+    stages = {name: stage for name, stage in config.stages.items() if has_hair or not _moves_only(stage, "hair")}
     plan = Plan(stages, config.steps_per_checkpoint, len(capture.frames), config.key_frames, part)
     return HeadFit(model, data, plan, terms)
 

@@ -10,21 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from headfit.capture.labels import native_name
 from headfit.capture.native import NativeCapture
 from headfit.capture.pattern import Numbering
 from headfit.capture.source import read_or_none
 from headfit.errors import HeadfitError
+from headfit.fitting.fit_masks import shown_in
 from headfit.fitting.run_folder import Run
 from headfit.prepare.draft import Draft
-from headfit.prepare.masks import BACKGROUND, SKIN, UNKNOWN, mask_pointer, write_mask
-from headfit.prepare.self_segmentation import HAIR, LABELS_BY_FIT, Shown, segmented
+from headfit.prepare.masks import mask_pointer
+from headfit.segmentation.by_fit import Shown, segmented
+from headfit.segmentation.labels import HAIR, LABELS_BY_FIT, UNKNOWN, person_of, write_mask
 
 MASK_FOLDER = "fit_masks"
 
 
 def masks_from_fit(path: Path, run: Run, say: Callable[[str], None] = print) -> None:
-    """Replace the masks of the capture in `path`, see `self_segmentation.segmented`. What is background is taken from
+    """Replace the masks of the capture in `path`, see `segmentation.by_fit.segmented`. What is background is taken from
     the masks that are there.
 
     A view that the run did not fit keeps only its background.
@@ -91,17 +92,10 @@ class _Fitted:
         names, of_view, name = self.model.head.label_names, self.capture.cameras[view], self.capture.frames[frame]
         if of_view.id not in self.cameras or name not in self.frames:
             return Shown(np.full((of_view.height, of_view.width), -1), names)
-        layers = self.model.render(self.cameras[of_view.id], self.frames[name])
-        return Shown(np.where(layers["below_neck"], -1, layers["label"]), names)
+        return shown_in(self.model, self.cameras[of_view.id], self.frames[name])
 
 
 def _known(capture: NativeCapture, view: int, frame: int, size: tuple[int, ...]) -> NDArray[np.uint8]:
-    """What the masks of a capture say: background, unknown, or a part of the person (as skin), `[H,W]`."""
+    """What the masks of a capture say of the person, `[H,W]`; see `person_of`."""
     mask = read_or_none(capture.mask, view, frame)
-    if mask is None:
-        return np.full(size, UNKNOWN, dtype=np.uint8)
-    as_prepared = {"background": BACKGROUND, "ignore": UNKNOWN, "unknown": UNKNOWN}
-    values = np.full(256, UNKNOWN, dtype=np.uint8)
-    for value, name in capture.label_names.items():
-        values[value] = as_prepared.get(native_name(name), SKIN)
-    return values[mask]
+    return np.full(size, UNKNOWN, np.uint8) if mask is None else person_of(mask, capture.label_names)

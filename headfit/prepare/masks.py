@@ -9,16 +9,13 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from scipy.ndimage import binary_fill_holes, label
 
-from headfit.files import failures_named, make_folder
 from headfit.prepare.face_mesh import LEFT_LIDS, RIGHT_LIDS, DenseLandmarks
 from headfit.prepare.network import Network, load_network
+from headfit.segmentation.labels import BACKGROUND, LEFT_EYE, LIPS, MOUTH, RIGHT_EYE, SKIN, UNKNOWN
 from headfit.types import Float
 
-LABELS = {0: "background", 1: "skin", 2: "lips", 3: "inner_mouth", 4: "left_eye", 5: "right_eye", 255: "unknown"}
-BACKGROUND, SKIN, LIPS, MOUTH, LEFT_EYE, RIGHT_EYE, UNKNOWN = LABELS
 SEGMENTATION_SIDE = 256
 #: Certainty of the segmentation at which a pixel is background, and at which it is the person.
 CERTAIN_BACKGROUND, CERTAIN_PERSON = 0.1, 0.9
@@ -113,17 +110,12 @@ def _largest(region: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return largest
 
 
-def write_mask(file: Path, mask: NDArray[np.uint8]) -> None:
-    """Write a mask `[H,W]` as a PNG, making its folder."""
-    make_folder(file.parent)
-    with failures_named(file):
-        Image.fromarray(mask).save(file)
-
-
-def mask_pointer(folder: str, labels: Mapping[int, str]) -> dict[str, Any]:
-    """The masks of a folder `folder/<camera>/<frame>.png`, which are upright, as 'masks' in capture.json."""
+def mask_pointer(folder: str, labels: Mapping[int, str], rough: bool = False) -> dict[str, Any]:
+    """The masks of a folder `folder/<camera>/<frame>.png`, which are upright, as 'masks' in capture.json; rough: a fit
+    shall make them again."""
     return {
         "path": folder + "/{camera}/{frame}.png",
         "labels": {str(value): name for value, name in labels.items()},
         "rotate": 0,
+        **({"rough": True} if rough else {}),
     }

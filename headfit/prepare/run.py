@@ -21,10 +21,11 @@ from headfit.prepare.draft import Draft
 from headfit.prepare.face_mesh import DenseLandmarks, FaceMesh
 from headfit.prepare.features import Features, detect
 from headfit.prepare.landmarks import POINTER, DenseDetector, collect_dense, detect_dense
-from headfit.prepare.masks import CONTOURS, LABELS, PersonSegmentation, mask_of, mask_pointer, write_mask
+from headfit.prepare.masks import CONTOURS, PersonSegmentation, mask_of, mask_pointer
 from headfit.prepare.scale import Scale, find_scale
 from headfit.prepare.time_offsets import find_offsets, mouth_motion
 from headfit.prepare.wheel import network_files
+from headfit.segmentation.labels import LABELS, write_mask
 from headfit.types import Float
 
 #: From an RGB image to how certainly each pixel shows a person.
@@ -97,7 +98,7 @@ def prepare(
         at_once = _shifted(landmarks, offsets)
         agreed = agreed_landmarks([placed.get(camera.id) for camera in pictures.cameras], at_once, CONTOURS)
         _write_masks(pictures, path, _shifted(agreed, [-offset for offset in offsets]), segmentation)
-        draft.point("masks", mask_pointer(MASK_FOLDER, LABELS))
+        draft.point("masks", mask_pointer(MASK_FOLDER, LABELS, rough=True))
         done["masks"] = "person segmentation and landmark contours"
         say("masks written")
     draft.content["prepared"] = draft.content.get("prepared", {}) | done

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from headfit.capture import CaptureSource
 from headfit.capture.source import read_or_none
+from headfit.fitting.fit_masks import with_fit_masks
 from headfit.fitting.pictures import Picture, view_tiles
 from headfit.report.facts import RunFacts
 from headfit.report.markup import Section, paragraph, picture, row
@@ -79,6 +80,7 @@ def _tiles(facts: RunFacts, capture: CaptureSource, view: ChosenView) -> tuple[P
     index = model.capture.camera_index(view.camera)
     framing = model.head_windows[index].framing(RESOLUTION)
     frame = facts.frames.index(view.frame)
+    capture = with_fit_masks(capture, model, facts.run.path)
     image, mask = None, None
     if view.frame in capture.frames:
         where = capture.camera_index(view.camera), capture.frames.index(view.frame)

@@ -7,6 +7,7 @@ from pathlib import Path
 from headfit.capture.source import CaptureSource, read_or_none
 from headfit.errors import HeadfitError
 from headfit.fitting.checkpoints import CHECKPOINT, load_checkpoint
+from headfit.fitting.fit_masks import with_fit_masks
 from headfit.fitting.pictures import Picture
 from headfit.fitting.run_folder import load_run, model_state
 from headfit.view.painter import HeadPainter
@@ -31,7 +32,7 @@ class ViewedRun:
         self.path = path
         self.version = _time_of(path)
         self.model = load_run(path).model
-        self.capture = capture
+        self.capture = None if capture is None else with_fit_masks(capture, self.model, path)
         self.truth = capture.ground_truth() if capture else None
         self.painter = HeadPainter(self.model)
         frames = {name: index for index, name in enumerate(capture.frames)} if capture else {}

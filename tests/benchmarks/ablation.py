@@ -1,8 +1,9 @@
-"""Ablation study: one short fit per variant and capture, scored, as a table in Markdown.
+"""Ablation study: short fits of every variant and capture, scored, as a table in Markdown; the mean over seeds.
 
-    python tests/benchmarks/ablation.py --out FOLDER CAPTURE [CAPTURE ...] [--variants NAME ...]
+    python tests/benchmarks/ablation.py --out FOLDER CAPTURE [CAPTURE ...] [--variants NAME ...] [--seeds N ...]
 
-A capture is `PATH[:CAMERA]`; the camera is held out. Existing fits are only scored.
+A capture is `PATH[:CAMERA]`; the camera is held out. Where a capture has exact masks in `gt/masks_true` besides those
+that are fitted, these are compared with. Existing fits are not run again.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ import argparse
 import json
 import subprocess
 import sys
-from dataclasses import replace
+import tempfile
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
 import released_rule
 import torch
 from torch import Tensor
@@ -28,7 +31,7 @@ from headfit.raster import loss_of_pixels
 from headfit.render import COLOUR_LOSS, Fragments, HeadRenderer
 
 STAGES = ("rigid", "shape", "fine", "photo", "refine", "polish")
-SHORT = {"shape": 40, "fine": 60, "photo": 60, "refine": 40, "polish": 1}
+SHORT = {"shape": 40, "fine": 60, "photo": 60, "refine": 40, "polish": 1, "hair": 20}
 REGULARISERS = ("identity", "expression", "joints", "placement", "offsets", "detail", "appearance", "contact")
 INNER = ("teeth", "upper_teeth", "lower_teeth", "mouth", "tongue")
 
@@ -37,24 +40,41 @@ def weight(term: str, value: float, stages: tuple[str, ...] = STAGES) -> list[st
     return [f"stages.{stage}.weights.{term}={value}" for stage in stages]
 
 
-#: Variants by name: (edge gradients; settings that differ from the default configuration).
-VARIANTS: dict[str, tuple[str, list[str]]] = {
-    "photometric only": ("ours", weight("mask", 0)),
-    "masks only": ("ours", weight("photometric", 0)),
-    "masks + photometric, no edge gradients": ("none", []),
-    "masks + photometric, released edge rule": ("released", []),
-    "masks + photometric, our edges, mouth not compared": ("ours", [f"class_weights.{c}=0" for c in INNER]),
-    "the default": ("ours", []),
-    "no fine offsets": ("ours", [f"stages.{stage}.rates.fine_offsets=0" for stage in STAGES]),
-    "no camera correction": ("ours", [f"stages.{stage}.rates.cameras=0" for stage in STAGES]),
-    "without gloss": ("ours", [f"stages.{stage}.rates.gloss=0" for stage in STAGES]),
-    "no landmarks": ("ours", ["use_landmarks=false"]),
-    **{f"without the {term} prior": ("ours", weight(term, 0)) for term in REGULARISERS},
+def still(group: str) -> list[str]:
+    return [f"stages.{stage}.rates.{group}=0" for stage in STAGES]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """settings: those that differ from the default configuration; edges: whose edge gradients; without: what is left
+    out that no setting turns off."""
+
+    settings: list[str] = field(default_factory=list)
+    edges: str = "ours"
+    without: str = ""
+
+
+VARIANTS = {
+    "the default": Variant(),
+    "photometric only": Variant(weight("mask", 0)),
+    "masks only": Variant(weight("photometric", 0)),
+    "no edge gradients": Variant(edges="none"),
+    "released edge rule": Variant(edges="released"),
+    "mouth not compared": Variant([f"class_weights.{c}=0" for c in INNER]),
+    "no landmarks": Variant(["use_landmarks=false"]),
+    "hair is skin": Variant(without="hair"),
+    "no fine offsets": Variant(still("fine_offsets")),
+    "no camera correction": Variant(still("cameras")),
+    "cameras with one gain": Variant(still("gain")),
+    "no gloss": Variant(still("gloss")),
+    "no trust in masks": Variant(without="mask trust"),
+    "no guard": Variant(without="guard"),
+    **{f"no {term} term": Variant(weight(term, 0)) for term in REGULARISERS},
 }
 COLUMNS = ("face", "95 %", "teeth", "sliding", "head", "lips", "teeth", "mouth", "tongue", "eyes", "PSNR")
 
 
-def run_one(variant: str, capture: str, out: Path) -> None:
+def run_one(name: str, capture: str, seed: int, out: Path) -> None:
     """Run and score one fit in this process."""
     from headfit.capture import open_capture
     from headfit.evaluate import evaluate
@@ -62,12 +82,41 @@ def run_one(variant: str, capture: str, out: Path) -> None:
     from headfit.fitting.run import fit
     from headfit.fitting.settings import load_config
 
-    edges, overrides = VARIANTS[variant]
+    variant = VARIANTS[name]
     path, _, camera = capture.partition(":")
-    short = [f"stages.{name}.steps={steps}" for name, steps in SHORT.items()]
-    config = load_config("configs/fit.yaml", [*short, *overrides, f"hold_out=[{camera}]"])
-    run = fit(config, RunArgs(capture=str(Path(path).resolve()), out=str(out)), terms=terms_with(edges))
-    evaluate(run, open_capture(path), ["face=0:6706"])
+    short = [f"stages.{stage}.steps={steps}" for stage, steps in SHORT.items()]
+    config = load_config("configs/fit.yaml", [*short, *variant.settings, f"hold_out=[{camera}]", f"seed={seed}"])
+    leave_out(variant.without)
+    with tempfile.TemporaryDirectory() as folder:
+        content = json.loads((Path(path) / "capture.json").read_text())
+        if variant.without == "hair":
+            content["classes"] = {k: "skin" if v == "hair" else v for k, v in content["classes"].items()}
+        fitted = _like(Path(path), Path(folder) / "fitted", content)
+        run = fit(config, RunArgs(capture=str(fitted), out=str(out)), terms=terms_with(variant.edges))
+        if (Path(path) / "gt/masks_true").is_dir():
+            content["masks"] = "gt/masks_true/{camera}/{frame}.png"
+        evaluate(run, open_capture(_like(Path(path), Path(folder) / "scored", content)), ["face=0:6706"])
+
+
+def _like(capture: Path, folder: Path, content: dict) -> Path:
+    """The same files with another capture.json."""
+    folder.mkdir()
+    for entry in capture.resolve().iterdir():
+        if entry.name != "capture.json":
+            (folder / entry.name).symlink_to(entry)
+    (folder / "capture.json").write_text(json.dumps(content))
+    return folder
+
+
+def leave_out(what: str) -> None:
+    """Turn off a part of the fit in this process."""
+    from headfit.fitting.guard import Guard
+    from headfit.fitting.module import HeadFit
+
+    if what == "mask trust":
+        HeadFit._judge_masks = lambda self: None
+    if what == "guard":
+        Guard._extent = lambda self, attempt: 0.0
 
 
 def terms_with(edges: str) -> dict[str, Term]:
@@ -98,7 +147,8 @@ def terms_with(edges: str) -> dict[str, Term]:
     return {name: replace(term, loss=changed.get(name, term.loss)) for name, term in TERMS.items()}
 
 
-def row(metrics: dict) -> list[str]:
+def numbers(metrics: dict) -> list[float]:
+    """The figures of one fit, in the order of `COLUMNS`."""
     distance, iou = metrics["distances"], metrics["iou"]
     pictures = metrics["pictures"].get("held_out", metrics["pictures"]["training"])
     millimetres = (
@@ -108,7 +158,12 @@ def row(metrics: dict) -> list[str]:
         distance["face"].get("sliding_median_mm", float("nan")),
     )
     labels = [iou[name] for name in ("head", "lips", "teeth", "mouth", "tongue", "eyes")]
-    return [*(f"{mm:.2f}" for mm in millimetres), *(f"{x:.3f}" for x in labels), f"{pictures['psnr_db']:.1f}"]
+    return [*millimetres, *labels, pictures["psnr_db"]]
+
+
+def row(fits: list[dict]) -> list[str]:
+    mean = np.mean([numbers(metrics) for metrics in fits], axis=0)
+    return [f"{x:.{digits}f}" for x, digits in zip(mean, [2] * 4 + [3] * 6 + [1], strict=True)]
 
 
 def main() -> None:
@@ -116,23 +171,28 @@ def main() -> None:
     parser.add_argument("captures", nargs="+", metavar="CAPTURE[:CAMERA]")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)  # each fit runs in its own process
     args = parser.parse_args()
     if args.one:
-        run_one(args.variants[0], args.captures[0], args.out)
+        run_one(args.variants[0], args.captures[0], args.seeds[0], args.out)
         return
     for capture in args.captures:
         print(f"\n{Path(capture.partition(':')[0]).name}\n\n| variant | {' | '.join(COLUMNS)} |")
         print("|---" * (len(COLUMNS) + 1) + "|")
         for variant in args.variants:
-            out = args.out / Path(capture.partition(":")[0]).name / variant.replace(" ", "_")
-            if not (out / "metrics.json").exists():
-                command = [sys.executable, __file__, capture, "--out", str(out), "--variants", variant, "--one"]
-                with open(args.out / "log.txt", "a") as log:
-                    subprocess.run(command, stdout=log, stderr=log, check=False)
-            scores = (
-                row(json.loads((out / "metrics.json").read_text())) if (out / "metrics.json").exists() else ["failed"]
-            )
+            fits = []
+            for seed in args.seeds:
+                name = f"{Path(capture.partition(':')[0]).name}/{variant.replace(' ', '_')}-{seed}"
+                out = args.out / name
+                if not (out / "metrics.json").exists():
+                    command = [sys.executable, __file__, capture, "--out", str(out), "--variants", variant]
+                    with open(args.out / "log.txt", "a") as log:
+                        command += ["--seeds", str(seed), "--one"]
+                        subprocess.run(command, stdout=log, stderr=log, check=False)
+                if (out / "metrics.json").exists():
+                    fits.append(json.loads((out / "metrics.json").read_text()))
+            scores = row(fits) if len(fits) == len(args.seeds) else ["failed"]
             print(f"| {variant} | {' | '.join(scores)} |", flush=True)
 
 

@@ -113,6 +113,7 @@ FAULTS: dict[str, tuple[Change, str]] = {
         top("masks", {"path": "x", "labels": {"1": "skin", "0,1,2": "hair"}}),
         "masks.labels: expected mask values or colors, and not both",
     ),
+    "roughness": (top("masks", {"path": "x", "rough": "yes"}), "masks.rough: expected one of False, True, found 'yes'"),
     "unknown color step": (camera("color", [{"tint": 1}]), "cameras[1].color[0].tint: unknown, expected one of affine"),
     "two steps in one": (camera("color", [{"gamma": 2, "gain": [1, 1, 1]}]), "cameras[1].color[0]: expected one step"),
     "ccm of 6 columns": (

@@ -150,6 +150,11 @@ def test_the_first_mask_that_knows_a_pixel_decides(point: Any, tmp_path: Path) -
     assert not point(masks=sources[3:]).has_mask(0, 0)
 
 
+def test_masks_may_be_called_rough(point: Any) -> None:
+    assert point(masks={"path": "../data/mask.png", "rough": True}).rough_masks
+    assert not point(masks=["../data/mask.png", {"path": "../mask.png", "rough": False}]).rough_masks
+
+
 def test_a_value_that_the_labels_do_not_name_is_reported(point: Any, tmp_path: Path) -> None:
     mask = np.zeros((32, 24), np.uint8)
     mask[3, 4] = 9

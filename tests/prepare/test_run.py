@@ -14,9 +14,9 @@ from headfit.errors import HeadfitError
 from headfit.prepare import run
 from headfit.prepare.calibrate import Calibration
 from headfit.prepare.face_mesh import DenseLandmarks
-from headfit.prepare.masks import SKIN
 from headfit.prepare.network import load_network
 from headfit.prepare.run import Options, prepare
+from headfit.segmentation.labels import SKIN
 from tests.support.rigs import face_landmarks, rig_around
 
 VIEWS, FRAMES, WIDTH, HEIGHT = 3, 10, 400, 500
@@ -78,6 +78,7 @@ def test_pictures_alone_become_a_capture(folder: Path, calibrated: Pretended) ->
     np.testing.assert_allclose(capture.cameras[1].R, calibrated.rig.R[1], atol=1e-9)
     content = json.loads((folder / "capture.json").read_text())
     assert [entry.get("offset", 0) for entry in content["cameras"]] == [0, pytest.approx(1, abs=0.4), 0]
+    assert content["masks"]["rough"], "a fit shall make them again"
     assert set(content["prepared"]) == {"landmarks", "offsets", "masks", "calibration"}
     found = capture.landmarks(0, 3)
     assert found is not None and found.shape == (68, 3)

@@ -52,7 +52,6 @@ class GaussNewton:
     def __init__(self, model: FittedHead, seed: int) -> None:
         self.model = model
         self.seed = seed
-        self._inner = torch.tensor([name in INNER for name in model.classes.names])
 
     @torch.no_grad()
     def step(self, batch: ViewBatch, stage: Stage, number: int) -> dict[str, Tensor]:
@@ -132,6 +131,7 @@ class GaussNewton:
     def _borders(self, o: Observation, blur: float, generator: torch.Generator) -> PointResiduals:
         model = self.model
         label = self._rendered_labels(o)
+        inner = torch.tensor([name in INNER for name in model.classes.names], device=label.device)
         counts = (OUTLINE_SAMPLES, INSIDE_SAMPLES)
         samples = sample_borders(label, o.fragments.depth, o.mask_known, counts, generator)
         return border_residuals(
@@ -140,7 +140,7 @@ class GaussNewton:
             samples,
             label,
             model.class_weight,
-            self._inner.to(label.device),
+            inner,
             blur,
         )
 

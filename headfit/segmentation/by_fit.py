@@ -14,14 +14,22 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from headfit.prepare.cut import COARSE, FINE, MIN_SEEDS, Band, cut_border
-from headfit.prepare.masks import BACKGROUND, LABELS, LEFT_EYE, LIPS, MOUTH, RIGHT_EYE, SKIN, UNKNOWN
+from headfit.segmentation.cut import COARSE, FINE, MIN_SEEDS, Band, cut_border
+from headfit.segmentation.labels import (
+    BACKGROUND,
+    CLOTHES,
+    HAIR,
+    IGNORE,
+    LEFT_EYE,
+    LIPS,
+    MOUTH,
+    RIGHT_EYE,
+    SKIN,
+    TEETH,
+    UNKNOWN,
+)
 from headfit.types import Bool
 
-#: Values of these masks: those of prepared ones, of which the mouth's is without teeth here; hair, what belongs to the
-#: person but not to the head, teeth, and what may be hair or skin, whose colours must not move the skull.
-HAIR, CLOTHES, TEETH, IGNORE = 6, 7, 8, 254
-LABELS_BY_FIT = LABELS | {MOUTH: "mouth_cavity", HAIR: "hair", CLOTHES: "clothes", TEETH: "teeth", IGNORE: "ignore"}
 #: Labels of the head model that each part of a mask consists of.
 TEETH_LABELS = ("upper_teeth", "lower_teeth", "teeth")
 INSIDE = (*TEETH_LABELS, "gums", "tongue", "mouth_cavity", "inner_mouth")

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from headfit.prepare import cut
-from headfit.prepare.cut import COARSE, FINE, Band, cut_border
+from headfit.segmentation import cut
+from headfit.segmentation.cut import COARSE, FINE, Band, cut_border
 from headfit.types import Bool
 
 EXTENT = 150.0

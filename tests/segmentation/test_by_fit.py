@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import binary_dilation, binary_erosion
 
-from headfit.prepare.masks import BACKGROUND, LEFT_EYE, LIPS, MOUTH, RIGHT_EYE, SKIN, UNKNOWN
-from headfit.prepare.self_segmentation import CLOTHES, HAIR, IGNORE, TEETH, Shown, segmented
+from headfit.segmentation.by_fit import CLOTHES, HAIR, IGNORE, TEETH, Shown, segmented
+from headfit.segmentation.labels import BACKGROUND, LEFT_EYE, LIPS, MOUTH, RIGHT_EYE, SKIN, UNKNOWN
 from headfit.types import Bool
 
 NAMES = ("skin", "hair", "upper_lip", "mouth_cavity", "upper_teeth", "left_eye", "right_eye")

@@ -1,0 +1,1 @@
+"""Where the parts of a person end in a picture, by its colours."""

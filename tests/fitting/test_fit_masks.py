@@ -1,0 +1,210 @@
+"""Masks that a fit makes of its capture."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from headfit.capture import open_capture
+from headfit.errors import HeadfitError
+from headfit.evaluate.health import examine
+from headfit.fitting.callbacks import KeepLast
+from headfit.fitting.config import RunArgs
+from headfit.fitting.fit_masks import FOLDER, can_make_masks, fit_masks, make_masks, with_fit_masks
+from headfit.fitting.model import FittedHead
+from headfit.fitting.run import build, fit
+from headfit.fitting.run_folder import load_run
+from headfit.fitting.settings import load_config
+from headfit.segmentation.labels import BACKGROUND, HAIR, LABELS_BY_FIT, LIPS, SKIN, UNKNOWN, write_mask
+from tests.support.made_run import made_model
+
+MATTE = {"background": "background"}
+
+
+def relabelled(capture: Path, to: Path, label_of, **masks) -> Path:
+    """A copy of a capture whose labels are called what `label_of` says."""
+    shutil.copytree(capture, to)
+    content = json.loads((to / "capture.json").read_text())
+    content["classes"] = {value: label_of(name) for value, name in content["classes"].items()}
+    if masks:
+        content["masks"] = {"path": "masks/{camera}/{frame}.png", **masks}
+    (to / "capture.json").write_text(json.dumps(content))
+    return to
+
+
+@pytest.fixture(scope="module")
+def matte(capture_path, tmp_path_factory):
+    """The capture with masks that tell the person from the background, and nothing else."""
+    return relabelled(capture_path, tmp_path_factory.mktemp("matte") / "capture", lambda n: MATTE.get(n, "unknown"))
+
+
+@pytest.fixture(scope="module")
+def making(settings, tmp_path_factory):
+    """The settings with a stage that makes masks, and one for hair after it."""
+    path = tmp_path_factory.mktemp("config") / "making.yaml"
+    more = """  refine:
+    make_masks: true
+    steps: 4
+    resolution: 80
+    views_per_frame: 2
+    rates: {translation: 0.0002, expression: 0.01}
+    weights: {mask: 1, photometric: 0.5, expression: 1.0e-3}
+  hair:
+    steps: 2
+    resolution: 64
+    rates: {hair: 0.001}
+    weights: {hair: 1}
+"""
+    path.write_text(settings.read_text() + more)
+    return path
+
+
+@pytest.fixture(scope="module")
+def made(matte, making, tmp_path_factory):
+    """The folder of a fit that made its masks."""
+    out = tmp_path_factory.mktemp("made") / "run"
+    fit(load_config(making, ["hold_out=[cam01]"]), RunArgs(capture=str(matte), out=str(out)))
+    return out
+
+
+def module_of(capture: Path, settings: Path, out: Path):
+    source = open_capture(capture)
+    return build(load_config(settings), RunArgs(out=str(out)), source), source
+
+
+def test_masks_are_made_where_those_of_the_capture_tell_no_lips_or_are_rough(capture_path, matte, making, tmp_path):
+    rough = relabelled(capture_path, tmp_path / "rough", lambda name: name, rough=True)
+    for capture, wanted in ((capture_path, False), (matte, True), (rough, True)):
+        module, source = module_of(capture, making, tmp_path)
+        assert can_make_masks(module.model, source) is wanted, capture
+    assert "hair" in {chunk.stage for chunk in module_of(matte, making, tmp_path)[0].plan.chunks}
+    shutil.rmtree(rough / "masks")
+    module, source = module_of(rough, making, tmp_path)
+    assert not can_make_masks(module.model, source), "nothing tells what is background"
+
+
+def test_masks_are_not_made_unless_a_stage_asks_for_it(matte, settings, tmp_path):
+    text = "  hair:\n    steps: 2\n    rates: {hair: 0.001}\n    weights: {hair: 1}\n"
+    path = tmp_path / "asks-not.yaml"
+    path.write_text(settings.read_text() + text)
+    module, _ = module_of(matte, path, tmp_path)
+    assert "hair" not in {chunk.stage for chunk in module.plan.chunks}, "the matte tells no hair"
+
+
+def test_a_view_without_a_made_mask_keeps_its_background(matte, tmp_path):
+    source = open_capture(matte)
+    both = fit_masks(source, tmp_path)
+    given = source.mask(0, 0)
+    assert given is not None
+    background = given == next(value for value, name in source.label_names.items() if name == "background")
+    np.testing.assert_array_equal(both.mask(0, 0), np.where(background, BACKGROUND, UNKNOWN))
+    made = np.full(given.shape, LIPS, np.uint8)
+    write_mask(tmp_path / FOLDER / source.cameras[0].id / f"{source.frames[0]}.png", made)
+    np.testing.assert_array_equal(both.mask(0, 0), made)
+    assert both.has_mask(0, 0) and both.label_names == LABELS_BY_FIT and not both.rough_masks
+    assert both.frames == source.frames and both.cameras[1] is source.cameras[1]
+    image = source.image(1, 1)
+    assert image is not None
+    np.testing.assert_array_equal(both.image(1, 1), image)
+
+
+class Painted:
+    """What the cameras of a model see, each part in a colour of its own; masks know the background."""
+
+    rough_masks = False
+
+    def __init__(self, model: FittedHead) -> None:
+        self.label_names = {0: "background", 1: "unknown"}
+        self.frames, self.cameras = model.capture.frames, model.capture.cameras
+        self._labels = [model.render(camera, 0)["label"] for camera in self.cameras]
+        rng = np.random.default_rng(0)
+        self._colours = rng.integers(60, 255, (len(model.head.label_names) + 1, 3)).astype(np.uint8)
+        self._colours[-1] = 0
+
+    def image(self, camera: int, frame: int):
+        return None if (camera, frame) == (2, 1) else self._colours[self._labels[camera]]
+
+    def mask(self, camera: int, frame: int):
+        return (self._labels[camera] >= 0).astype(np.uint8)
+
+
+@pytest.mark.slow
+def test_made_masks_end_where_the_colours_change(tmp_path):
+    """The head is 2 mm beside what the pictures show: the masks show what the pictures show."""
+    model = made_model(2)
+    capture = Painted(model)
+    with torch.no_grad():
+        model.geometry.translation[:, 0] += 0.002
+    torch.set_num_threads(2)
+    assert make_masks(model, capture, [0, 1], tmp_path) == 5, "one view has no picture"
+    names = model.head.label_names
+    is_lip = [index for index, name in enumerate(names) if "lip" in name]
+    for camera in (0, 1):
+        mask = fit_masks(capture, tmp_path).mask(camera, 1)
+        lips, shown = mask == LIPS, np.isin(capture._labels[camera], is_lip)
+        drawn = np.isin(model.render(capture.cameras[camera], 1)["label"], is_lip)
+
+        def overlap(mine, theirs):
+            return (mine & theirs).sum() / (mine | theirs).sum()
+
+        assert overlap(lips, shown) > overlap(drawn, shown) + 0.05
+        assert {BACKGROUND, SKIN, HAIR} <= set(np.unique(mask))
+        np.testing.assert_array_equal(mask, fit_masks(capture, tmp_path).mask(camera, 0), "whatever the thread")
+
+
+@pytest.mark.slow
+def test_a_fit_goes_on_with_the_masks_that_it_made(made, matte):
+    run = load_run(made)
+    assert run.model.capture.label_names == LABELS_BY_FIT and run.model.masks_show_lips
+    assert sorted(path.name for path in (made / FOLDER).iterdir()) == ["cam00", "cam02"], "never of held-out cameras"
+    capture = open_capture(matte)
+    seen = with_fit_masks(capture, run.model, made)
+    np.testing.assert_array_equal(seen.mask(0, 0), fit_masks(capture, made).mask(0, 0))
+    health, views = examine(run, capture)
+    assert not health.ignored and np.isfinite(views.head_iou).any()
+
+
+class Killed(Exception):
+    """Ends a fit, as a kill would."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["rigid", "photo", "refine"])
+def test_a_run_killed_before_or_after_it_made_masks_resumes_to_the_same_numbers(
+    stage, made, matte, making, tmp_path, monkeypatch
+):
+    """Killed in the first stage; right before the masks are made, of which some are there; and right after it."""
+    args = RunArgs(capture=str(matte), out=str(tmp_path / "run"))
+    config = load_config(making, ["hold_out=[cam01]"])
+    keep = KeepLast.on_train_epoch_end
+
+    def killed(self, trainer, module):
+        keep(self, trainer, module)
+        if module.chunk.stage == stage and (stage != "photo" or module.chunk.ends_stage):
+            raise Killed
+
+    monkeypatch.setattr(KeepLast, "on_train_epoch_end", killed)
+    with pytest.raises(Killed):
+        fit(config, args)
+    monkeypatch.undo()
+    masks = tmp_path / "run" / FOLDER
+    assert masks.exists() == (stage == "refine")
+    if stage == "photo":
+        for file in (made / FOLDER).glob("*/*.png"):
+            write_mask(masks / file.relative_to(made / FOLDER), np.zeros((80, 60), np.uint8))
+    args.resume = True
+    state = fit(config, args).model.state_dict()
+    for name, value in load_run(made).model.state_dict().items():
+        assert torch.equal(value, state[name]), name
+
+
+def test_a_run_is_not_resumed_with_masks_of_other_labels(capture_path, matte, settings, tmp_path):
+    args = RunArgs(capture=str(matte), out=str(tmp_path / "run"))
+    config = load_config(settings, ["stages.rigid.steps=2", "stages.photo.steps=2"])
+    fit(config, args)
+    args.capture, args.resume = str(capture_path), True
+    with pytest.raises(HeadfitError, match="other labels than when the run began"):
+        fit(config, args)
