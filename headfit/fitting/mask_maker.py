@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from tqdm import tqdm
 from headfit.capture.summary import CaptureSummary
 from headfit.errors import HeadfitError
 from headfit.fitting.callbacks import fit_of
-from headfit.fitting.fit_masks import FOLDER, can_make_masks, fit_masks, has_made_masks, make_masks
+from headfit.fitting.fit_masks import FOLDER, are_rough, can_make_masks, fit_masks, has_made_masks, make_masks
 from headfit.fitting.module import HeadFit
 
 
@@ -29,13 +30,16 @@ class MaskMaker(Callback):
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         fit = fit_of(pl_module)
+        if not (fit.chunk.starts_stage and fit.chunk.repeat == 0 and fit.stage.make_masks):
+            return
         model, capture = fit.model, fit.data.capture
-        if not (fit.chunk.starts_stage and fit.stage.make_masks and can_make_masks(model, capture)):
+        frames = sorted(model.visited_frames.intersection(fit.chunk.frames))
+        if not (can_make_masks(model, capture) or are_rough(model, capture, frames)):
             return
         if trainer.is_global_zero:
-            frames = sorted(model.visited_frames.intersection(fit.chunk.frames))
             count = make_masks(model, capture, frames, self.run)
-            tqdm.write(f"headfit: stage {fit.chunk.stage}: made {count} masks by the fit, in {self.run / FOLDER}")
+            why = "are rough" if model.masks_show_lips else "tell no lips"
+            tqdm.write(f"headfit: the masks {why}: made {count} by the fit, in {self.run / FOLDER}", file=sys.stderr)
         trainer.strategy.barrier("masks")
         fit.use_masks(fit_masks(capture, self.run))
 

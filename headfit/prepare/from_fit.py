@@ -19,7 +19,7 @@ from headfit.fitting.run_folder import Run
 from headfit.prepare.draft import Draft
 from headfit.prepare.masks import mask_pointer
 from headfit.segmentation.by_fit import Shown, segmented
-from headfit.segmentation.labels import HAIR, LABELS_BY_FIT, UNKNOWN, person_of, write_mask
+from headfit.segmentation.labels import HAIR, UNKNOWN, known_parts, labels_by_fit, write_mask
 
 MASK_FOLDER = "fit_masks"
 
@@ -52,7 +52,8 @@ def masks_from_fit(path: Path, run: Run, say: Callable[[str], None] = print) -> 
         has_hair |= bool((mask == HAIR).any())
         write_mask(path / folder / capture.cameras[view].id / f"{name}.png", mask)
     # A head model's hair is skin where masks do not name hair.
-    labels = {value: name for value, name in LABELS_BY_FIT.items() if has_hair or value != HAIR}
+    labels = labels_by_fit(capture.label_names)
+    labels = {value: name for value, name in labels.items() if has_hair or value != HAIR}
     draft.point("masks", mask_pointer(folder, labels))
     draft.content["prepared"] = draft.content.get("prepared", {}) | {"masks": f"colours, by the fit {run.path}"}
     kept = draft.write()
@@ -96,6 +97,6 @@ class _Fitted:
 
 
 def _known(capture: NativeCapture, view: int, frame: int, size: tuple[int, ...]) -> NDArray[np.uint8]:
-    """What the masks of a capture say of the person, `[H,W]`; see `person_of`."""
+    """What the masks of a capture say of the person and its mouth, `[H,W]`; see `known_parts`."""
     mask = read_or_none(capture.mask, view, frame)
-    return np.full(size, UNKNOWN, np.uint8) if mask is None else person_of(mask, capture.label_names)
+    return np.full(size, UNKNOWN, np.uint8) if mask is None else known_parts(mask, capture.label_names)

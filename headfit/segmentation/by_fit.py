@@ -20,6 +20,7 @@ from headfit.segmentation.labels import (
     CLOTHES,
     HAIR,
     IGNORE,
+    INSIDE,
     LEFT_EYE,
     LIPS,
     MOUTH,
@@ -32,11 +33,11 @@ from headfit.types import Bool
 
 #: Labels of the head model that each part of a mask consists of.
 TEETH_LABELS = ("upper_teeth", "lower_teeth", "teeth")
-INSIDE = (*TEETH_LABELS, "gums", "tongue", "mouth_cavity", "inner_mouth")
+INNER_LABELS = (*TEETH_LABELS, "gums", "tongue", "mouth_cavity", "inner_mouth")
 LIP_LABELS = ("upper_lip", "lower_lip", "lips")
 EYES = ("left_eye", "right_eye", "eyes")
 #: Labels around which there is no hair, and how far from them, as a share of the head's extent; brows are no hair.
-HAIRLESS, HAIRLESS_REACH = (*INSIDE, *LIP_LABELS, *EYES, "brows", "nose"), 0.06
+HAIRLESS, HAIRLESS_REACH = (*INNER_LABELS, *LIP_LABELS, *EYES, "brows", "nose"), 0.06
 #: How far from the head model's own hair there may be hair, and how far its border may be from that.
 HAIR_BAND = Band(200, 0.12, 0.3, growth=5.0)
 #: Least difference of the median colours of hair and skin, in units of CIELAB.
@@ -75,12 +76,12 @@ class Shown:
 
 
 def segmented(image: NDArray[np.uint8], mask: NDArray[np.uint8], shown: Shown) -> NDArray[np.uint8]:
-    """A mask `[H,W]` of values of `LABELS_BY_FIT`.
+    """A mask `[H,W]` of values of `LABELS_WITH_INSIDE`.
 
     Args:
         image: `[H,W,3]` RGB.
-        mask: `[H,W]` in the same values: what is known so far of the person and the background. What parts the person
-            has in it does not matter.
+        mask: `[H,W]` in the same values: what is known so far of the background, the person and the inside of the
+            mouth. What other parts the person has in it does not matter.
         shown: the fitted head in the picture.
     """
     result = np.where(mask == BACKGROUND, BACKGROUND, UNKNOWN).astype(np.uint8)
@@ -100,10 +101,9 @@ def segmented(image: NDArray[np.uint8], mask: NDArray[np.uint8], shown: Shown) -
     else:
         result[hair] = HAIR
     skin = result == SKIN
-    mouth = _paint(image, result, shown, shown.of(*LIP_LABELS, *INSIDE), skin, LIPS)
-    inside = None if mouth is None else _paint(image, result, shown, shown.of(*INSIDE) & mouth, mouth, MOUTH)
-    if inside is not None:
-        _paint(image, result, shown, shown.of(*TEETH_LABELS) & inside, inside, TEETH)
+    mouth = _paint(image, result, shown, shown.of(*LIP_LABELS, *INNER_LABELS), skin, LIPS)
+    if mouth is not None:
+        _paint_inside(image, result, shown, mask, mouth)
     _paint(image, result, shown, shown.of("left_eye"), skin, LEFT_EYE)
     _paint(image, result, shown, shown.of("right_eye"), skin, RIGHT_EYE)
     # A head model that does not tell the two eyes apart shows no part that these masks have.
@@ -143,6 +143,20 @@ def _hair(image: NDArray[np.uint8], person: Bool, shown: Shown) -> Bool | None:
     lab = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
     contrast = np.linalg.norm(np.median(lab[hair], axis=0) - np.median(lab[skin & ~hair], axis=0))
     return hair if contrast > MIN_CONTRAST else np.zeros_like(hair)
+
+
+def _paint_inside(
+    image: NDArray[np.uint8], result: NDArray[np.uint8], shown: Shown, mask: NDArray[np.uint8], mouth: Bool
+) -> None:
+    """Fill what shows between the lips of a mouth `[H,W]`: as the mask says where it tells, else by the colours."""
+    inside = _paint(image, result, shown, shown.of(*INNER_LABELS) & mouth, mouth, MOUTH)
+    if inside is None:
+        return
+    given = np.isin(mask, INSIDE)
+    if given.any():
+        result[inside] = np.where(given, mask, UNKNOWN)[inside]
+    else:
+        _paint(image, result, shown, shown.of(*TEETH_LABELS) & inside, inside, TEETH)
 
 
 def _paint(

@@ -19,16 +19,33 @@ BACKGROUND, SKIN, LIPS, MOUTH, LEFT_EYE, RIGHT_EYE, UNKNOWN = LABELS
 #: teeth, and what may be hair or skin, whose colours must not move the skull.
 HAIR, CLOTHES, TEETH, IGNORE = 6, 7, 8, 254
 LABELS_BY_FIT = LABELS | {MOUTH: "mouth_cavity", HAIR: "hair", CLOTHES: "clothes", TEETH: "teeth", IGNORE: "ignore"}
+#: Those where the given masks tell the parts inside of the mouth, which colours hardly do: these stay.
+TONGUE, GUMS = 9, 10
+LABELS_WITH_INSIDE = LABELS_BY_FIT | {TONGUE: "tongue", GUMS: "gums"}
+INSIDE = (MOUTH, TEETH, TONGUE, GUMS)
+_KEPT = {"mouth_cavity": MOUTH, "tongue": TONGUE, "gums": GUMS}
+_KEPT |= dict.fromkeys(("teeth", "upper_teeth", "lower_teeth"), TEETH)
 
 
-def person_of(mask: NDArray[np.uint8], label_names: Mapping[int, str]) -> NDArray[np.uint8]:
-    """What a mask `[H,W]` of labels `label_names` tells of a person as a whole: `BACKGROUND`, `UNKNOWN`, or a part of
-    the person as `SKIN`."""
-    as_person = {"background": BACKGROUND, "ignore": UNKNOWN, "unknown": UNKNOWN}
+def labels_by_fit(given: Mapping[int, str]) -> dict[int, str]:
+    """Labels of the masks that a fit makes of masks with the labels `given`."""
+    return LABELS_WITH_INSIDE if _tells_inside(given) else LABELS_BY_FIT
+
+
+def known_parts(mask: NDArray[np.uint8], given: Mapping[int, str]) -> NDArray[np.uint8]:
+    """What of a mask `[H,W]` of labels `given` stays: `BACKGROUND`, `UNKNOWN`, parts `INSIDE` of the mouth where it
+    tells them apart, and `SKIN`, which is the rest of the person."""
+    names = {value: native_name(name) for value, name in given.items()}
+    kept = {"background": BACKGROUND, "ignore": UNKNOWN, "unknown": UNKNOWN, **(_KEPT if _tells_inside(given) else {})}
     values = np.full(256, UNKNOWN, dtype=np.uint8)
-    for value, name in label_names.items():
-        values[value] = as_person.get(native_name(name), SKIN)
+    for value, name in names.items():
+        values[value] = kept.get(name, SKIN)
     return values[mask]
+
+
+def _tells_inside(given: Mapping[int, str]) -> bool:
+    names = {native_name(name) for name in given.values()}
+    return {"tongue", "mouth_cavity"} <= names and bool({"teeth", "upper_teeth"} & names)
 
 
 def write_mask(file: Path, mask: NDArray[np.uint8]) -> None:

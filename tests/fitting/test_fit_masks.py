@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import grey_dilation
 
 from headfit.capture import open_capture
 from headfit.errors import HeadfitError
 from headfit.evaluate.health import examine
 from headfit.fitting.callbacks import KeepLast
 from headfit.fitting.config import RunArgs
-from headfit.fitting.fit_masks import FOLDER, can_make_masks, fit_masks, make_masks, with_fit_masks
+from headfit.fitting.fit_masks import FOLDER, are_rough, can_make_masks, fit_masks, make_masks, with_fit_masks
 from headfit.fitting.model import FittedHead
 from headfit.fitting.run import build, fit
 from headfit.fitting.run_folder import load_run
@@ -112,12 +113,16 @@ def test_a_view_without_a_made_mask_keeps_its_background(matte, tmp_path):
 
 
 class Painted:
-    """What the cameras of a model see, each part in a colour of its own; masks know the background."""
+    """What the cameras of a model see, each part in a colour of its own; masks know the background, or the parts of
+    `named`, grown by so many pixels in some views."""
 
     rough_masks = False
 
-    def __init__(self, model: FittedHead) -> None:
+    def __init__(self, model: FittedHead, named: bool = False, grown: int = 0) -> None:
         self.label_names = {0: "background", 1: "unknown"}
+        self._named, self._grown = named, grown
+        if named:
+            self.label_names = {0: "background"} | dict(enumerate(model.head.label_names, start=1))
         self.frames, self.cameras = model.capture.frames, model.capture.cameras
         self._labels = [model.render(camera, 0)["label"] for camera in self.cameras]
         rng = np.random.default_rng(0)
@@ -128,7 +133,24 @@ class Painted:
         return None if (camera, frame) == (2, 1) else self._colours[self._labels[camera]]
 
     def mask(self, camera: int, frame: int):
-        return (self._labels[camera] >= 0).astype(np.uint8)
+        label = (self._labels[camera] + 1).astype(np.uint8)
+        if not self._named:
+            return label.clip(max=1)
+        grown = grey_dilation(label, self._grown * ((camera + frame) % 3) + 1)
+        return np.where(label > 0, grown, 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("grown", "rough"), [(0, False), (3, True)])
+def test_masks_are_rough_where_colours_agree_better_with_the_head(grown, rough):
+    model = made_model(2)
+    assert are_rough(model, Painted(model, named=True, grown=grown), [0, 1]) is rough
+
+
+@pytest.mark.slow
+def test_masks_without_hair_or_lips_are_not_judged():
+    model = made_model(2)
+    assert not are_rough(model, Painted(model), [0, 1])
 
 
 @pytest.mark.slow
