@@ -31,7 +31,7 @@ from headfit.fitting.model import FittedHead
 from headfit.sampling import evenly_spaced
 from headfit.segmentation import labels
 from headfit.segmentation.by_fit import LIP_LABELS, Shown, segmented
-from headfit.segmentation.labels import known_parts, labels_by_fit, write_mask
+from headfit.segmentation.labels import known_parts, labels_by_fit, translated, write_mask
 
 FOLDER = "masks"
 #: Most views whose masks are made, evenly spaced ones: one of 384x512 pixels takes 0.7 s of one core.
@@ -140,7 +140,7 @@ def mask_file(run: Path, capture: CaptureSource, camera: int, frame: int) -> Pat
 
 
 class FitMasks:
-    """A capture with the masks of a run; a view without one keeps of its own mask what is background.
+    """A capture with the masks of a run; a view without one keeps its own, as far as the labels of the run tell it.
 
     Args:
         capture: the capture.
@@ -165,8 +165,7 @@ class FitMasks:
         given = self._capture.mask(camera, frame)
         if given is None:
             return None
-        background = known_parts(given, self._given) == labels.BACKGROUND
-        return np.where(background, labels.BACKGROUND, labels.UNKNOWN).astype(np.uint8)
+        return translated(given, self._given)
 
     def has_mask(self, camera: int, frame: int) -> bool:
         """As `CaptureSource.has_mask`."""

@@ -80,8 +80,8 @@ def segmented(image: NDArray[np.uint8], mask: NDArray[np.uint8], shown: Shown) -
 
     Args:
         image: `[H,W,3]` RGB.
-        mask: `[H,W]` in the same values: what is known so far of the background, the person and the inside of the
-            mouth. What other parts the person has in it does not matter.
+        mask: `[H,W]` in the same values: what is known so far of the background, the person, clothes and the inside of
+            the mouth. What other parts the person has in it does not matter.
         shown: the fitted head in the picture.
     """
     result = np.where(mask == BACKGROUND, BACKGROUND, UNKNOWN).astype(np.uint8)
@@ -95,7 +95,7 @@ def segmented(image: NDArray[np.uint8], mask: NDArray[np.uint8], shown: Shown) -
     may_be_head = result != BACKGROUND
     hair = _hair(image, may_be_head, shown)
     beside = (_apart(shown.head) < BESIDE * shown.extent) & may_be_head
-    result[beside if person is not None else shown.head & may_be_head] = SKIN
+    result[(beside if person is not None else shown.head & may_be_head) & (mask != CLOTHES)] = SKIN
     if hair is None:
         result[shown.of("hair") & may_be_head] = IGNORE
     else:

@@ -23,8 +23,12 @@ LABELS_BY_FIT = LABELS | {MOUTH: "mouth_cavity", HAIR: "hair", CLOTHES: "clothes
 TONGUE, GUMS = 9, 10
 LABELS_WITH_INSIDE = LABELS_BY_FIT | {TONGUE: "tongue", GUMS: "gums"}
 INSIDE = (MOUTH, TEETH, TONGUE, GUMS)
-_KEPT = {"mouth_cavity": MOUTH, "tongue": TONGUE, "gums": GUMS}
-_KEPT |= dict.fromkeys(("teeth", "upper_teeth", "lower_teeth"), TEETH)
+_KEPT = {"background": BACKGROUND, "ignore": UNKNOWN, "unknown": UNKNOWN, "clothes": CLOTHES}
+_KEPT_INSIDE = {"mouth_cavity": MOUTH, "tongue": TONGUE, "gums": GUMS}
+_KEPT_INSIDE |= dict.fromkeys(("teeth", "upper_teeth", "lower_teeth"), TEETH)
+_LIPS = {"lips", "upper_lip", "lower_lip"}
+_OTHERS = dict.fromkeys(_LIPS, LIPS) | dict.fromkeys(("skin", "brows", "ears", "neck", "nose"), SKIN)
+_OTHERS |= {"left_eye": LEFT_EYE, "right_eye": RIGHT_EYE, "hair": HAIR}
 
 
 def labels_by_fit(given: Mapping[int, str]) -> dict[int, str]:
@@ -33,13 +37,25 @@ def labels_by_fit(given: Mapping[int, str]) -> dict[int, str]:
 
 
 def known_parts(mask: NDArray[np.uint8], given: Mapping[int, str]) -> NDArray[np.uint8]:
-    """What of a mask `[H,W]` of labels `given` stays: `BACKGROUND`, `UNKNOWN`, parts `INSIDE` of the mouth where it
-    tells them apart, and `SKIN`, which is the rest of the person."""
+    """What of a mask `[H,W]` of labels `given` stays: `BACKGROUND`, `UNKNOWN`, `CLOTHES`, parts `INSIDE` of the mouth
+    where it tells them apart, and `SKIN`, which is the rest of the person."""
     names = {value: native_name(name) for value, name in given.items()}
-    kept = {"background": BACKGROUND, "ignore": UNKNOWN, "unknown": UNKNOWN, **(_KEPT if _tells_inside(given) else {})}
+    kept = _KEPT | (_KEPT_INSIDE if _tells_inside(given) else {})
     values = np.full(256, UNKNOWN, dtype=np.uint8)
     for value, name in names.items():
         values[value] = kept.get(name, SKIN)
+    return values[mask]
+
+
+def translated(mask: NDArray[np.uint8], given: Mapping[int, str]) -> NDArray[np.uint8]:
+    """A mask `[H,W]` of labels `given` in the values of `labels_by_fit`; what these do not tell is `UNKNOWN`. So is the
+    person where the mask tells no lips: what it calls skin is not only skin."""
+    names = {value: native_name(name) for value, name in given.items()}
+    known = _KEPT | {"ignore": IGNORE} | (_KEPT_INSIDE if _tells_inside(given) else {})
+    known |= _OTHERS if not _LIPS.isdisjoint(names.values()) else {}
+    values = np.full(256, UNKNOWN, dtype=np.uint8)
+    for value, name in names.items():
+        values[value] = known.get(name, UNKNOWN)
     return values[mask]
 
 

@@ -95,7 +95,7 @@ def test_masks_are_not_made_unless_a_stage_asks_for_it(matte, settings, tmp_path
     assert "hair" not in {chunk.stage for chunk in module.plan.chunks}, "the matte tells no hair"
 
 
-def test_a_view_without_a_made_mask_keeps_its_background(matte, tmp_path):
+def test_a_view_without_a_made_mask_keeps_what_its_own_tells(matte, tmp_path):
     source = open_capture(matte)
     both = fit_masks(source, tmp_path)
     given = source.mask(0, 0)

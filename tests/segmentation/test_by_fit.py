@@ -4,8 +4,26 @@ import numpy as np
 import pytest
 from scipy.ndimage import binary_dilation, binary_erosion
 
-from headfit.segmentation.by_fit import CLOTHES, HAIR, IGNORE, TEETH, Shown, segmented
-from headfit.segmentation.labels import BACKGROUND, LEFT_EYE, LIPS, MOUTH, RIGHT_EYE, SKIN, UNKNOWN
+from headfit.segmentation.by_fit import Shown, segmented
+from headfit.segmentation.labels import (
+    BACKGROUND,
+    CLOTHES,
+    HAIR,
+    IGNORE,
+    LABELS_BY_FIT,
+    LABELS_WITH_INSIDE,
+    LEFT_EYE,
+    LIPS,
+    MOUTH,
+    RIGHT_EYE,
+    SKIN,
+    TEETH,
+    TONGUE,
+    UNKNOWN,
+    known_parts,
+    labels_by_fit,
+    translated,
+)
 from headfit.types import Bool
 
 NAMES = ("skin", "hair", "upper_lip", "mouth_cavity", "upper_teeth", "left_eye", "right_eye")
@@ -85,6 +103,50 @@ def test_who_is_beside_the_head_is_neither_head_nor_background(found: np.ndarray
     assert (found[shoulders() & (np.mgrid[:400, :320][0] > 350)] == CLOTHES).mean() > 0.98
     background = (head() < 0) & ~shoulders()
     assert (found[background] == BACKGROUND).mean() > 0.995
+
+
+def test_clothes_and_the_inside_of_the_mouth_stay_as_a_mask_tells_them() -> None:
+    label, mask = head(), person(head())
+    collar = ellipse(160, 310, 90, 30) & (label == NAMES.index("skin"))
+    tongue, teeth = ellipse(160, 254, 15, 4), ellipse(160, 243, 15, 3)
+    for region, value in ((collar, CLOTHES), (tongue, TONGUE), (teeth, TEETH)):
+        mask[region] = value
+    result = segmented(picture(label), mask, Shown(head(2.0), NAMES))
+    assert (result[collar] == CLOTHES).all()
+    assert (result[tongue] == TONGUE).all() and (result[teeth] == TEETH).all()
+    inside = label == NAMES.index("mouth_cavity")
+    assert (result[inside & ~tongue & ~teeth] == UNKNOWN).mean() > 0.9, "the mask says nothing there"
+
+
+def test_what_stays_of_given_masks() -> None:
+    names = {1: "skin", 2: "tongue", 3: "upper_teeth", 4: "mouth_cavity", 5: "cloth", 6: "ignore", 7: "hair", 8: "lips"}
+    values = np.array([[0, *names]], np.uint8)
+    told = known_parts(values, names | {0: "background"})[0].tolist()
+    assert told == [BACKGROUND, SKIN, TONGUE, TEETH, MOUTH, CLOTHES, UNKNOWN, SKIN, SKIN]
+    assert labels_by_fit(names) == LABELS_WITH_INSIDE
+    without_tongue = {value: name for value, name in names.items() if name != "tongue"}
+    told = known_parts(values, without_tongue)[0].tolist()
+    assert told == [UNKNOWN, SKIN, UNKNOWN, SKIN, SKIN, CLOTHES, UNKNOWN, SKIN, SKIN], "all or nothing of the mouth"
+    assert labels_by_fit(without_tongue) == LABELS_BY_FIT
+
+
+def test_masks_of_others_in_these_values() -> None:
+    names = {
+        0: "background",
+        1: "skin",
+        2: "upper_lip",
+        3: "teeth",
+        4: "ignore",
+        5: "hair",
+        6: "inner_mouth",
+        7: "brows",
+    }
+    values = np.array([[*names]], np.uint8)
+    assert translated(values, names)[0].tolist() == [BACKGROUND, SKIN, LIPS, UNKNOWN, IGNORE, HAIR, UNKNOWN, SKIN]
+    inside = names | {6: "mouth_cavity", 7: "tongue"}
+    assert translated(values, inside)[0].tolist() == [BACKGROUND, SKIN, LIPS, TEETH, IGNORE, HAIR, MOUTH, TONGUE]
+    no_lips = names | {2: "skin"}
+    assert translated(values, no_lips)[0].tolist() == [BACKGROUND, *[UNKNOWN] * 3, IGNORE, *[UNKNOWN] * 3]
 
 
 def test_what_was_found_leads_to_itself(found: np.ndarray) -> None:
