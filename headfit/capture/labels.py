@@ -93,6 +93,10 @@ UNIONS = {
     "teeth": ("upper_teeth", "lower_teeth"),
     "eyes": ("left_eye", "right_eye"),
 }
+#: Labels of parts by all their names.
+LIP_LABELS, TEETH_LABELS = (("lips", *UNIONS["lips"]), ("teeth", *UNIONS["teeth"]))
+#: Classes between the lips.
+MOUTH_CLASSES = ("mouth", *TEETH_LABELS, "tongue")
 #: Classes within `inner_mouth`.
 _INSIDE = {"teeth", "upper_teeth", "lower_teeth", "tongue"}
 

@@ -18,7 +18,8 @@ class CaptureSummary:
     """Names, cameras and labels of a capture, in its order; see `CaptureSource`.
 
     The cameras are in the fit's local frame; `world` says where that is in the capture's world. dense_landmarks:
-    whether it has some (runs of versions before 0.2 do not say).
+    whether it has some. made_masks: whether the labels are those of masks that the fit made itself. (Runs of versions
+    before 0.2 do not say.)
     """
 
     name: str
@@ -28,6 +29,7 @@ class CaptureSummary:
     label_names: dict[int, str]
     world: WorldFrame
     dense_landmarks: bool = False
+    made_masks: bool = False
 
     @classmethod
     def of(cls, capture: CaptureSource, world: WorldFrame | None = None) -> CaptureSummary:

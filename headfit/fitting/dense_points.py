@@ -6,13 +6,13 @@ import torch
 from scipy.spatial import KDTree
 from torch import Tensor, nn
 
+from headfit.capture.labels import LIP_LABELS
 from headfit.head import HeadModel
 
 #: Spread (metres) at which a landmark counts half: as much as detectors err where their points are certain.
 SPREAD = 0.003
 #: Landmarks this near to the lips at rest (metres) move with them.
 MOUTH_REACH = 0.01
-LIPS = ("lips", "upper_lip", "lower_lip")
 #: A landmark faces away from the plane through so many of its neighbours, and moves with a face within this distance
 #: (metres) that does: the faces in a crease or between closed lips, on which it may be, face each other.
 NEIGHBOURS, NEIGHBOURHOOD = 40, 0.008
@@ -34,7 +34,7 @@ class DensePoints(nn.Module):
     def __init__(self, head: HeadModel) -> None:
         super().__init__()
         rest = head.rest()
-        lips = rest[head.vertices_of(*LIPS)]
+        lips = rest[head.vertices_of(*LIP_LABELS)]
         points = head.dense_landmarks(rest)
         near = torch.cdist(points, lips).amin(1) < MOUTH_REACH if len(lips) else points.new_zeros(len(points)).bool()
         for name, values in {

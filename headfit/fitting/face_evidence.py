@@ -10,7 +10,7 @@ from torch import Tensor
 
 from headfit.capture.data import CaptureData
 from headfit.capture.framing import framings_at
-from headfit.fitting.dense_points import LIPS
+from headfit.capture.labels import LIP_LABELS, MOUTH_CLASSES
 from headfit.fitting.face_groups import group_distances, judged_landmarks, triangulated_landmarks
 from headfit.fitting.harm import IOU, MM
 from headfit.fitting.model import FittedHead
@@ -26,8 +26,8 @@ PARTS = ("nose", "eyes", "lips")
 #: Parts whose masks are compared, by classes; "head": all classes but the background.
 MASKED = {
     "eyes": ("eyes", "left_eye", "right_eye"),
-    "lips": LIPS,
-    "mouth": ("mouth", "teeth", "upper_teeth", "lower_teeth", "tongue"),
+    "lips": LIP_LABELS,
+    "mouth": MOUTH_CLASSES,
 }
 #: Least pixels of a part in the masks, over all compared views: an IoU of fewer is noise.
 MIN_PIXELS = 300

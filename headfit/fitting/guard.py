@@ -41,15 +41,15 @@ class Guard(Callback):
 
     def __init__(self) -> None:
         self.harmful: list[Harm] = []
-        self._start: dict[str, Any] = {}  # model, figures and labels of the masks at the start of the stage
+        self._start: dict[str, Any] = {}  # model and figures at the start of the stage, and by which masks
         self._best: dict[str, Any] = {}  # those after the least harmful of its attempts so far
         self._evidence: FaceEvidence | None = None
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         fit = fit_of(pl_module)
-        given = fit.model.capture.label_names
-        # The figures before a stage mean nothing where it is given other masks.
-        if not self._start or self._start.get("labels", given) != given:
+        made_masks = fit.model.capture.made_masks
+        # The figures before a stage mean nothing where it has other masks.
+        if not self._start or self._start.get("made_masks", made_masks) != made_masks:
             self._start = _snapshot(fit, self._measure(trainer, fit))
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -121,8 +121,8 @@ class Guard(Callback):
 
 
 def _snapshot(fit: HeadFit, figures: dict[str, float]) -> dict[str, Any]:
-    labels = dict(fit.model.capture.label_names)
-    return _copied({"figures": figures, "labels": labels, "model": fit.model.state_dict()})
+    made_masks = fit.model.capture.made_masks
+    return _copied({"figures": figures, "made_masks": made_masks, "model": fit.model.state_dict()})
 
 
 def _copied(snapshot: dict[str, Any]) -> dict[str, Any]:

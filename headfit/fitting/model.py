@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from headfit.capture.camera import Camera
 from headfit.capture.framing import HeadWindow
-from headfit.capture.labels import label_classes
+from headfit.capture.labels import LIP_LABELS, MOUTH_CLASSES, label_classes
 from headfit.capture.landmark_files import LANDMARK_COUNT
 from headfit.capture.summary import CaptureSummary
 from headfit.capture.views import ViewBatch
@@ -22,7 +22,7 @@ from headfit.fitting.camera_correction import CameraCorrection
 from headfit.fitting.config import FitConfig
 from headfit.fitting.contact import MouthContact
 from headfit.fitting.crop import crop_to_head
-from headfit.fitting.dense_points import LIPS, DensePoints
+from headfit.fitting.dense_points import DensePoints
 from headfit.fitting.groups import require_complete
 from headfit.fitting.hair_layer import HairLayer
 from headfit.fitting.observation import Observation
@@ -36,7 +36,7 @@ from headfit.render import Appearance, CameraBatch, Fragments, HairRenderer, Hea
 
 #: Classes whose colour may move the geometry: lit like a smooth surface. Inside the mouth darkness is shadow; there
 #: colour only fills the texture.
-PHOTOMETRIC_CLASSES = ("skin", "lips", "upper_lip", "lower_lip")
+PHOTOMETRIC_CLASSES = ("skin", *LIP_LABELS)
 _visited: Cache[frozenset[int]] = {}
 #: Classes whose colour moves the surface that carries it, but not its borders: masks do not show the iris.
 TURNING_CLASSES = ("left_eye", "right_eye", "eyes")
@@ -79,6 +79,7 @@ class FittedHead(nn.Module):
     class_weight: Tensor
     photometric_class: Tensor
     turning_class: Tensor
+    is_inner: Tensor
     is_lip: Tensor
     hair_texture: Tensor
     landmark_trust: Tensor
@@ -112,12 +113,12 @@ class FittedHead(nn.Module):
         self.register_buffer("visited", torch.zeros(frames, dtype=torch.bool))
         self.register_buffer("hair_started", torch.zeros((), dtype=torch.bool))
         self.register_buffer("texture_started", torch.zeros((), dtype=torch.bool))
-        self.compare_with_labels(capture.label_names)
+        self.compare_with_labels(capture.label_names, capture.made_masks)
         require_complete(self.state_dict())
 
-    def compare_with_labels(self, label_names: Mapping[int, str]) -> None:
-        """From now on, the masks have these labels. No parameter depends on them."""
-        self.capture = replace(self.capture, label_names=dict(label_names))
+    def compare_with_labels(self, label_names: Mapping[int, str], made_masks: bool) -> None:
+        """From now on, the masks have these labels; made_masks: the fit made them. No parameter depends on them."""
+        self.capture = replace(self.capture, label_names=dict(label_names), made_masks=made_masks)
         self.classes = label_classes(self.head.label_names, label_names)
         names = self.classes.names
         for name, values in {
@@ -125,7 +126,8 @@ class FittedHead(nn.Module):
             "class_weight": torch.tensor([self.config.class_weights.get(name, 1.0) for name in names]),
             "photometric_class": torch.tensor([name in PHOTOMETRIC_CLASSES for name in names]),
             "turning_class": torch.tensor([name in TURNING_CLASSES for name in names]),
-            "is_lip": torch.tensor([name in LIPS for name in names]),
+            "is_inner": torch.tensor([name in MOUTH_CLASSES for name in names]),
+            "is_lip": torch.tensor([name in LIP_LABELS for name in names]),
         }.items():
             self.register_buffer(name, values.to(self.device), persistent=False)
 
@@ -180,7 +182,7 @@ class FittedHead(nn.Module):
     @property
     def masks_show_lips(self) -> bool:
         """Whether masks tell lips from skin."""
-        return not set(LIPS).isdisjoint(self.classes.names)
+        return not set(LIP_LABELS).isdisjoint(self.classes.names)
 
     @property
     def has_hair(self) -> bool:

@@ -13,7 +13,6 @@ from torch import Tensor
 from tqdm import tqdm
 
 from headfit.capture.data import CaptureData
-from headfit.capture.source import CaptureSource
 from headfit.capture.summary import CaptureSummary
 from headfit.capture.views import ViewBatch
 from headfit.errors import HeadfitError
@@ -111,11 +110,6 @@ class HeadFit(pl.LightningModule):
         broadcast_from_rank_zero(self.model)
         if count and self.trainer.is_global_zero:
             tqdm.write(f"headfit: stage {self.chunk.stage}: {count} masks disagree with the rest and count less")
-
-    def use_masks(self, capture: CaptureSource) -> None:
-        """Compare with the masks of `capture` from now on, which is the same otherwise."""
-        self.model.compare_with_labels(capture.label_names)
-        self.data.replace(capture, self.model.classes)
 
     # ---- one step ----------------------------------------------------------------------------------------------
 

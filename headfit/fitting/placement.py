@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from headfit.capture.centroids import label_centroids
+from headfit.capture.labels import LIP_LABELS
 from headfit.capture.landmark_files import CONTOUR_COUNT, LANDMARK_COUNT
 from headfit.capture.source import CaptureSource, read_or_none
 from headfit.capture.triangulate import triangulate
@@ -113,7 +114,7 @@ class Placer:
 def _visible_centroid(head: HeadModel, vertices: torch.Tensor, region: str) -> Float | None:
     """The model's point for a mask's centroid, None where it has no such faces: for eyes the cornea's side of the ball,
     for others the vertices' mean."""
-    names = {"lips": ("lips", "upper_lip", "lower_lip"), "head": head.label_names}.get(region, (region,))
+    names = {"lips": LIP_LABELS, "head": head.label_names}.get(region, (region,))
     chosen = head.vertices_of(*(name for name in names if name in head.label_names))
     if not len(chosen):
         return None

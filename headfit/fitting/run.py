@@ -33,7 +33,7 @@ from headfit.fitting.checkpoints import (
     keep_checkpoint,
     load_checkpoint,
 )
-from headfit.fitting.config import FitConfig, RunArgs, Stage
+from headfit.fitting.config import FitConfig, RunArgs
 from headfit.fitting.fit_masks import can_make_masks
 from headfit.fitting.guard import Guard
 from headfit.fitting.initialise_pose import initialise_pose
@@ -197,13 +197,9 @@ def build(
     )
     makes_masks = any(stage.make_masks for stage in config.stages.values()) and can_make_masks(model, capture)
     has_hair = model.has_hair or (makes_masks and model.hair.exists)
-    stages = {name: stage for name, stage in config.stages.items() if has_hair or not _moves_only(stage, "hair")}
+    stages = {name: stage for name, stage in config.stages.items() if has_hair or not stage.moves_only("hair")}
     plan = Plan(stages, config.steps_per_checkpoint, len(capture.frames), config.key_frames, part)
     return HeadFit(model, data, plan, terms)
-
-
-def _moves_only(stage: Stage, group: str) -> bool:
-    return all(name == group for name, rate in stage.rates.items() if rate > 0)
 
 
 def _trainer(module: HeadFit, args: RunArgs, callbacks: Sequence[pl.Callback], first_step: int) -> pl.Trainer:

@@ -143,6 +143,19 @@ class Plan:
         self.chunks = [*before, *later]
         self.steps += steps
 
+    def leave_out(self, stage: str) -> None:
+        """Plan a stage no more, which has not begun."""
+        gone = [index for index, chunk in enumerate(self.chunks) if chunk.stage == stage]
+        if not gone:
+            return
+        steps = sum(self.chunks[index].steps for index in gone)
+        later = [
+            replace(chunk, first=chunk.first - steps, window_first=chunk.window_first - steps)
+            for chunk in self.chunks[gone[-1] + 1 :]
+        ]
+        self.chunks = [*self.chunks[: gone[0]], *later]
+        self.steps -= steps
+
     def _windows(self, stage: Stage, frames: range, fitted: set[int]) -> list[tuple[Sequence[int], int]]:
         """Frames and number of steps of each window of a stage; `fitted`: the key frames fitted by earlier stages."""
         if stage.frames == "key":

@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from headfit.capture import Camera
+from headfit.capture.labels import LIP_LABELS
 from headfit.head import HeadModel
 from headfit.render import CameraBatch, HeadRenderer, Pixels
 from headfit.synth.paint import paint_eye
@@ -52,7 +53,6 @@ POSES = (
     Pose("tongue", {"tongueOut": 1.0, "jawOpen": 0.6}),
 )
 EYES = ("left_eye", "right_eye")
-LIPS = ("lips", "upper_lip", "lower_lip")
 CLAY = (0.74, 0.60, 0.52)
 TINTS = {
     "hair": (0.62, 0.52, 0.46),
@@ -96,7 +96,7 @@ class Sheet:
         """The whole sheet, all rows stacked."""
         poses = [(pose.name, v) for pose in POSES if (v := posed(self.head, pose)) is not None]
         rows = [self._row("", poses, 0.0), self._row(", from the left", poses, 40.0)]
-        if len(self.head.faces_of(*LIPS)):
+        if len(self.head.faces_of(*LIP_LABELS)):
             rows.append(self._close_row(poses))
         rows.append(self._row(", by part", poses, 0.0, self.parts))
         rows.append(self._row(", by label", poses, 0.0, self.labels))
@@ -121,7 +121,7 @@ class Sheet:
 
     def _close_row(self, poses: list[tuple[str, Tensor]]) -> Rgb:
         """Close-ups of the mouth, slightly from the side to show the depth behind the lips."""
-        lips = self.head.vertices_of(*LIPS)
+        lips = self.head.vertices_of(*LIP_LABELS)
         cells = []
         for name, vertices in poses:
             points = vertices[lips]

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from headfit.capture.labels import LIP_LABELS, TEETH_LABELS
 from headfit.segmentation.cut import COARSE, FINE, MIN_SEEDS, Band, cut_border
 from headfit.segmentation.labels import (
     BACKGROUND,
@@ -32,9 +33,7 @@ from headfit.segmentation.labels import (
 from headfit.types import Bool
 
 #: Labels of the head model that each part of a mask consists of.
-TEETH_LABELS = ("upper_teeth", "lower_teeth", "teeth")
 INNER_LABELS = (*TEETH_LABELS, "gums", "tongue", "mouth_cavity", "inner_mouth")
-LIP_LABELS = ("upper_lip", "lower_lip", "lips")
 EYES = ("left_eye", "right_eye", "eyes")
 #: Labels around which there is no hair, and how far from them, as a share of the head's extent; brows are no hair.
 HAIRLESS, HAIRLESS_REACH = (*INNER_LABELS, *LIP_LABELS, *EYES, "brows", "nose"), 0.06
@@ -57,7 +56,7 @@ class Shown:
     label `[H,W]`: index into `names`, -1 beside the head and below its neck; extent: of the head, pixels.
     """
 
-    label: NDArray[np.int64]
+    label: NDArray[np.int16]
     names: Sequence[str]
 
     @property
@@ -80,20 +79,22 @@ def segmented(image: NDArray[np.uint8], mask: NDArray[np.uint8], shown: Shown) -
 
     Args:
         image: `[H,W,3]` RGB.
-        mask: `[H,W]` in the same values: what is known so far of the background, the person, clothes and the inside of
-            the mouth. What other parts the person has in it does not matter.
+        mask: `[H,W]` in the same values: what is known so far, see `labels.known_parts`. Its background, its clothes,
+            what it ignores and the inside of its mouth stay; so does its hair where the head model has none.
         shown: the fitted head in the picture.
     """
     result = np.where(mask == BACKGROUND, BACKGROUND, UNKNOWN).astype(np.uint8)
     if shown.extent < MIN_EXTENT:
         return result
+    ignored = mask == IGNORE
+    mask = np.where(ignored, UNKNOWN, mask)
     told = _told(mask, shown)
     person = _person(image, mask, shown, told)
     if person is not None:
         result[told & ~person] = BACKGROUND
         result[person] = CLOTHES
     may_be_head = result != BACKGROUND
-    hair = _hair(image, may_be_head, shown)
+    hair = _hair(image, may_be_head, shown) if "hair" in shown.names else mask == HAIR
     beside = (_apart(shown.head) < BESIDE * shown.extent) & may_be_head
     result[(beside if person is not None else shown.head & may_be_head) & (mask != CLOTHES)] = SKIN
     if hair is None:
@@ -108,6 +109,7 @@ def segmented(image: NDArray[np.uint8], mask: NDArray[np.uint8], shown: Shown) -
     _paint(image, result, shown, shown.of("right_eye"), skin, RIGHT_EYE)
     # A head model that does not tell the two eyes apart shows no part that these masks have.
     result[skin & (_apart(shown.of("eyes")) < DOUBT * shown.extent)] = UNKNOWN
+    result[ignored] = IGNORE
     return result
 
 

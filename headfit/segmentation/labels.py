@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from headfit.capture.labels import native_name
+from headfit.capture.labels import LIP_LABELS, TEETH_LABELS, native_name
 from headfit.files import failures_named, make_folder
 
 #: Masks of `headfit prepare`.
@@ -23,12 +23,11 @@ LABELS_BY_FIT = LABELS | {MOUTH: "mouth_cavity", HAIR: "hair", CLOTHES: "clothes
 TONGUE, GUMS = 9, 10
 LABELS_WITH_INSIDE = LABELS_BY_FIT | {TONGUE: "tongue", GUMS: "gums"}
 INSIDE = (MOUTH, TEETH, TONGUE, GUMS)
-_KEPT = {"background": BACKGROUND, "ignore": UNKNOWN, "unknown": UNKNOWN, "clothes": CLOTHES}
+_KEPT = {"background": BACKGROUND, "hair": HAIR, "clothes": CLOTHES, "ignore": IGNORE, "unknown": UNKNOWN}
 _KEPT_INSIDE = {"mouth_cavity": MOUTH, "tongue": TONGUE, "gums": GUMS}
-_KEPT_INSIDE |= dict.fromkeys(("teeth", "upper_teeth", "lower_teeth"), TEETH)
-_LIPS = {"lips", "upper_lip", "lower_lip"}
-_OTHERS = dict.fromkeys(_LIPS, LIPS) | dict.fromkeys(("skin", "brows", "ears", "neck", "nose"), SKIN)
-_OTHERS |= {"left_eye": LEFT_EYE, "right_eye": RIGHT_EYE, "hair": HAIR}
+_KEPT_INSIDE |= dict.fromkeys(TEETH_LABELS, TEETH)
+_OTHERS = dict.fromkeys(LIP_LABELS, LIPS) | dict.fromkeys(("skin", "brows", "ears", "neck", "nose"), SKIN)
+_OTHERS |= {"left_eye": LEFT_EYE, "right_eye": RIGHT_EYE}
 
 
 def labels_by_fit(given: Mapping[int, str]) -> dict[int, str]:
@@ -37,8 +36,8 @@ def labels_by_fit(given: Mapping[int, str]) -> dict[int, str]:
 
 
 def known_parts(mask: NDArray[np.uint8], given: Mapping[int, str]) -> NDArray[np.uint8]:
-    """What of a mask `[H,W]` of labels `given` stays: `BACKGROUND`, `UNKNOWN`, `CLOTHES`, parts `INSIDE` of the mouth
-    where it tells them apart, and `SKIN`, which is the rest of the person."""
+    """What of a mask `[H,W]` of labels `given` helps to make another one: `BACKGROUND`, `HAIR`, `CLOTHES`, `IGNORE`,
+    `UNKNOWN`, parts `INSIDE` of the mouth where it tells them apart, and `SKIN`, which is the rest of the person."""
     names = {value: native_name(name) for value, name in given.items()}
     kept = _KEPT | (_KEPT_INSIDE if _tells_inside(given) else {})
     values = np.full(256, UNKNOWN, dtype=np.uint8)
@@ -49,10 +48,10 @@ def known_parts(mask: NDArray[np.uint8], given: Mapping[int, str]) -> NDArray[np
 
 def translated(mask: NDArray[np.uint8], given: Mapping[int, str]) -> NDArray[np.uint8]:
     """A mask `[H,W]` of labels `given` in the values of `labels_by_fit`; what these do not tell is `UNKNOWN`. So is the
-    person where the mask tells no lips: what it calls skin is not only skin."""
+    skin of a mask that tells no lips: it is not only skin."""
     names = {value: native_name(name) for value, name in given.items()}
-    known = _KEPT | {"ignore": IGNORE} | (_KEPT_INSIDE if _tells_inside(given) else {})
-    known |= _OTHERS if not _LIPS.isdisjoint(names.values()) else {}
+    known = _KEPT | (_KEPT_INSIDE if _tells_inside(given) else {})
+    known |= _OTHERS if not set(LIP_LABELS).isdisjoint(names.values()) else {}
     values = np.full(256, UNKNOWN, dtype=np.uint8)
     for value, name in names.items():
         values[value] = known.get(name, UNKNOWN)

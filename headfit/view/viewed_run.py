@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from headfit.capture.source import CaptureSource, read_or_none
+from headfit.capture.summary import CaptureSummary
 from headfit.errors import HeadfitError
 from headfit.fitting.checkpoints import CHECKPOINT, load_checkpoint
 from headfit.fitting.fit_masks import with_fit_masks
@@ -32,7 +33,7 @@ class ViewedRun:
         self.path = path
         self.version = _time_of(path)
         self.model = load_run(path).model
-        self.capture = None if capture is None else with_fit_masks(capture, self.model, path)
+        self.capture = capture
         self.truth = capture.ground_truth() if capture else None
         self.painter = HeadPainter(self.model)
         frames = {name: index for index, name in enumerate(capture.frames)} if capture else {}
@@ -52,11 +53,14 @@ class ViewedRun:
         if written == self.version:
             return False
         try:
-            state = model_state(load_checkpoint(self.path))
+            checkpoint = load_checkpoint(self.path)
         except HeadfitError:  # between two renames; the next look finds it
             return False
         self.version = written
-        self.model.load_state_dict(state)
+        made = CaptureSummary.from_dict(checkpoint["capture"])
+        if made.made_masks and not self.model.capture.made_masks:
+            self.model.compare_with_labels(made.label_names, made_masks=True)
+        self.model.load_state_dict(model_state(checkpoint))
         self.painter.update()
         self.cameras = self.model.corrected_cameras()
         return True
@@ -77,7 +81,8 @@ class ViewedRun:
         at = self._cameras[camera], self._frames[frame]
         if self.capture is None or at[0] is None or at[1] is None:
             return None
-        return read_or_none(getattr(self.capture, what), at[0], at[1])
+        source = with_fit_masks(self.capture, self.model, self.path)
+        return read_or_none(getattr(source, what), at[0], at[1])
 
 
 def _time_of(run: Path) -> int:

@@ -77,6 +77,7 @@ COLUMNS = ("face", "95 %", "teeth", "sliding", "head", "lips", "teeth", "mouth",
 def run_one(name: str, capture: str, seed: int, out: Path) -> None:
     """Run and score one fit in this process."""
     from headfit.capture import open_capture
+    from headfit.capture.labels import native_name
     from headfit.evaluate import evaluate
     from headfit.fitting.config import RunArgs
     from headfit.fitting.run import fit
@@ -90,7 +91,7 @@ def run_one(name: str, capture: str, seed: int, out: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         content = json.loads((Path(path) / "capture.json").read_text())
         if variant.without == "hair":
-            content["classes"] = {k: "skin" if v == "hair" else v for k, v in content["classes"].items()}
+            content["classes"] = {k: "skin" if native_name(v) == "hair" else v for k, v in content["classes"].items()}
         fitted = _like(Path(path), Path(folder) / "fitted", content)
         run = fit(config, RunArgs(capture=str(fitted), out=str(out)), terms=terms_with(variant.edges))
         if (Path(path) / "gt/masks_true").is_dir():

@@ -3,20 +3,23 @@
 import json
 import shutil
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
+import pytorch_lightning as pl
 import torch
-from scipy.ndimage import grey_dilation
 
-from headfit.capture import open_capture
+from headfit.capture import CaptureSource, open_capture
+from headfit.capture.framing import Framing
 from headfit.errors import HeadfitError
 from headfit.evaluate.health import examine
 from headfit.fitting.callbacks import KeepLast
 from headfit.fitting.config import RunArgs
-from headfit.fitting.fit_masks import FOLDER, are_rough, can_make_masks, fit_masks, make_masks, with_fit_masks
+from headfit.fitting.fit_masks import FOLDER, FitMasks, can_make_masks, make_masks, with_fit_masks
+from headfit.fitting.guard import Guard
 from headfit.fitting.model import FittedHead
-from headfit.fitting.run import build, fit
+from headfit.fitting.run import _begin, build, fit
 from headfit.fitting.run_folder import load_run
 from headfit.fitting.settings import load_config
 from headfit.segmentation.labels import BACKGROUND, HAIR, LABELS_BY_FIT, LIPS, SKIN, UNKNOWN, write_mask
@@ -63,11 +66,27 @@ def making(settings, tmp_path_factory):
     return path
 
 
+class StartsOfStages(pl.Callback):
+    """Remembers by which masks the guard judges each stage."""
+
+    def __init__(self) -> None:
+        self.made_masks: dict[str, bool] = {}
+
+    def on_train_batch_start(self, trainer, module, *_):
+        guard = next(callback for callback in trainer.callbacks if isinstance(callback, Guard))
+        self.made_masks.setdefault(module.chunk.stage, guard._start["made_masks"])
+
+
 @pytest.fixture(scope="module")
-def made(matte, making, tmp_path_factory):
+def starts():
+    return StartsOfStages()
+
+
+@pytest.fixture(scope="module")
+def made(matte, making, starts, tmp_path_factory):
     """The folder of a fit that made its masks."""
     out = tmp_path_factory.mktemp("made") / "run"
-    fit(load_config(making, ["hold_out=[cam01]"]), RunArgs(capture=str(matte), out=str(out)))
+    fit(load_config(making, ["hold_out=[cam01]"]), RunArgs(capture=str(matte), out=str(out)), callbacks=[starts])
     return out
 
 
@@ -97,7 +116,7 @@ def test_masks_are_not_made_unless_a_stage_asks_for_it(matte, settings, tmp_path
 
 def test_a_view_without_a_made_mask_keeps_what_its_own_tells(matte, tmp_path):
     source = open_capture(matte)
-    both = fit_masks(source, tmp_path)
+    both = cast(CaptureSource, FitMasks(source, tmp_path, LABELS_BY_FIT))
     given = source.mask(0, 0)
     assert given is not None
     background = given == next(value for value, name in source.label_names.items() if name == "background")
@@ -105,7 +124,6 @@ def test_a_view_without_a_made_mask_keeps_what_its_own_tells(matte, tmp_path):
     made = np.full(given.shape, LIPS, np.uint8)
     write_mask(tmp_path / FOLDER / source.cameras[0].id / f"{source.frames[0]}.png", made)
     np.testing.assert_array_equal(both.mask(0, 0), made)
-    assert both.has_mask(0, 0) and both.label_names == LABELS_BY_FIT and not both.rough_masks
     assert both.frames == source.frames and both.cameras[1] is source.cameras[1]
     image = source.image(1, 1)
     assert image is not None
@@ -113,44 +131,24 @@ def test_a_view_without_a_made_mask_keeps_what_its_own_tells(matte, tmp_path):
 
 
 class Painted:
-    """What the cameras of a model see, each part in a colour of its own; masks know the background, or the parts of
-    `named`, grown by so many pixels in some views."""
+    """What the cameras of a model see, each part in a colour of its own; masks know the background."""
 
-    rough_masks = False
-
-    def __init__(self, model: FittedHead, named: bool = False, grown: int = 0) -> None:
+    def __init__(self, model: FittedHead) -> None:
         self.label_names = {0: "background", 1: "unknown"}
-        self._named, self._grown = named, grown
-        if named:
-            self.label_names = {0: "background"} | dict(enumerate(model.head.label_names, start=1))
         self.frames, self.cameras = model.capture.frames, model.capture.cameras
         self._labels = [model.render(camera, 0)["label"] for camera in self.cameras]
         rng = np.random.default_rng(0)
         self._colours = rng.integers(60, 255, (len(model.head.label_names) + 1, 3)).astype(np.uint8)
         self._colours[-1] = 0
 
+    def has_mask(self, camera: int, frame: int) -> bool:
+        return (camera, frame) != (1, 0)
+
     def image(self, camera: int, frame: int):
         return None if (camera, frame) == (2, 1) else self._colours[self._labels[camera]]
 
     def mask(self, camera: int, frame: int):
-        label = (self._labels[camera] + 1).astype(np.uint8)
-        if not self._named:
-            return label.clip(max=1)
-        grown = grey_dilation(label, self._grown * ((camera + frame) % 3) + 1)
-        return np.where(label > 0, grown, 0)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("grown", "rough"), [(0, False), (3, True)])
-def test_masks_are_rough_where_colours_agree_better_with_the_head(grown, rough):
-    model = made_model(2)
-    assert are_rough(model, Painted(model, named=True, grown=grown), [0, 1]) is rough
-
-
-@pytest.mark.slow
-def test_masks_without_hair_or_lips_are_not_judged():
-    model = made_model(2)
-    assert not are_rough(model, Painted(model), [0, 1])
+        return (self._labels[camera] >= 0).astype(np.uint8)
 
 
 @pytest.mark.slow
@@ -161,11 +159,14 @@ def test_made_masks_end_where_the_colours_change(tmp_path):
     with torch.no_grad():
         model.geometry.translation[:, 0] += 0.002
     torch.set_num_threads(2)
-    assert make_masks(model, capture, [0, 1], tmp_path) == 5, "one view has no picture"
+    count, label_names = make_masks(model, capture, [0, 1], tmp_path)
+    assert count == 4, "one view has no picture, and one no mask"
+    assert label_names == LABELS_BY_FIT
+    made = FitMasks(capture, tmp_path, label_names)
     names = model.head.label_names
     is_lip = [index for index, name in enumerate(names) if "lip" in name]
     for camera in (0, 1):
-        mask = fit_masks(capture, tmp_path).mask(camera, 1)
+        mask = made.mask(camera, 1)
         lips, shown = mask == LIPS, np.isin(capture._labels[camera], is_lip)
         drawn = np.isin(model.render(capture.cameras[camera], 1)["label"], is_lip)
 
@@ -174,19 +175,48 @@ def test_made_masks_end_where_the_colours_change(tmp_path):
 
         assert overlap(lips, shown) > overlap(drawn, shown) + 0.05
         assert {BACKGROUND, SKIN, HAIR} <= set(np.unique(mask))
-        np.testing.assert_array_equal(mask, fit_masks(capture, tmp_path).mask(camera, 0), "whatever the thread")
+    np.testing.assert_array_equal(made.mask(0, 0), made.mask(0, 1), "whatever the thread")
+
+
+@pytest.mark.slow
+def test_without_hair_there_is_no_label_for_it(tmp_path):
+    """The scalp has the colour of the skin."""
+    model = made_model(1)
+    capture = Painted(model)
+    names = model.head.label_names
+    like_skin = [names.index(name) for name in ("hair", "brows", "ears", "nose", "neck")]
+    capture._colours[like_skin] = capture._colours[names.index("skin")]
+    _, label_names = make_masks(model, capture, [0], tmp_path)
+    assert label_names == {value: name for value, name in LABELS_BY_FIT.items() if name != "hair"}
 
 
 @pytest.mark.slow
 def test_a_fit_goes_on_with_the_masks_that_it_made(made, matte):
     run = load_run(made)
-    assert run.model.capture.label_names == LABELS_BY_FIT and run.model.masks_show_lips
+    assert run.model.capture.made_masks and run.model.masks_show_lips
     assert sorted(path.name for path in (made / FOLDER).iterdir()) == ["cam00", "cam02"], "never of held-out cameras"
     capture = open_capture(matte)
     seen = with_fit_masks(capture, run.model, made)
-    np.testing.assert_array_equal(seen.mask(0, 0), fit_masks(capture, made).mask(0, 0))
+    np.testing.assert_array_equal(seen.mask(0, 0), FitMasks(capture, made, LABELS_BY_FIT).mask(0, 0))
+    assert seen.label_names == run.model.capture.label_names
     health, views = examine(run, capture)
     assert not health.ignored and np.isfinite(views.head_iou).any()
+
+
+@pytest.mark.slow
+def test_a_stage_is_judged_by_the_masks_that_it_has(made, starts):
+    assert starts.made_masks == {"rigid": False, "photo": False, "refine": True, "hair": True}
+
+
+@pytest.mark.slow
+def test_a_shard_uses_the_masks_of_its_person(made, matte, making, tmp_path):
+    module, source = module_of(matte, making, tmp_path)
+    _begin(module, made)
+    assert module.model.capture.made_masks and module.model.masks_show_lips
+    expected = FitMasks(source, made, module.model.capture.label_names).mask(0, 0)
+    np.testing.assert_array_equal(module.data.capture.mask(0, 0), expected)
+    framings = [Framing(0, 0, camera.width, camera.height, camera.width, camera.height) for camera in source.cameras]
+    assert module.data.view_batch([(0, 0)], framings).label_prob.shape[-1] == len(module.model.classes)
 
 
 class Killed(Exception):
@@ -230,3 +260,13 @@ def test_a_run_is_not_resumed_with_masks_of_other_labels(capture_path, matte, se
     args.capture, args.resume = str(capture_path), True
     with pytest.raises(HeadfitError, match="other labels than when the run began"):
         fit(config, args)
+
+
+@pytest.mark.slow
+def test_a_run_whose_masks_are_gone_is_not_resumed(made, matte, making, tmp_path):
+    out = tmp_path / "run"
+    shutil.copytree(made, out)
+    shutil.rmtree(out / FOLDER)
+    config = load_config(making, ["hold_out=[cam01]"])
+    with pytest.raises(HeadfitError, match="run/masks: the masks that the run made are gone"):
+        fit(config, RunArgs(capture=str(matte), out=str(out), resume=True))

@@ -108,3 +108,17 @@ def test_all_windows_of_a_stage_are_repeated_in_their_order():
     p.repeat("windows")
     assert [(c.first, list(c.frames)) for c in p.chunks if c.repeat] == [(23, [1, 2, 4]), (28, [5, 6]), (33, [8, 9])]
     assert [(c.stage, c.first, c.window_first) for c in p.chunks[-1:]] == [("each", 38, 38)]
+
+
+def test_a_stage_that_is_left_out_moves_what_follows():
+    p = long_plan(11)
+    windows = sum(chunk.steps for chunk in p.chunks if chunk.stage == "windows")
+    steps, person = p.steps, [chunk for chunk in p.chunks if chunk.stage == "person"]
+    each = [(c.first, c.window_first, c.steps) for c in p.chunks if c.stage == "each"]
+    p.leave_out("windows")
+    p.leave_out("windows")
+    assert p.steps == steps - windows > 0
+    assert p.chunks[: len(person)] == person
+    assert [(c.stage, c.first + windows, c.window_first + windows, c.steps) for c in p.chunks[len(person) :]] == [
+        ("each", *chunk) for chunk in each
+    ]

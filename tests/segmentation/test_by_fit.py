@@ -118,15 +118,33 @@ def test_clothes_and_the_inside_of_the_mouth_stay_as_a_mask_tells_them() -> None
     assert (result[inside & ~tongue & ~teeth] == UNKNOWN).mean() > 0.9, "the mask says nothing there"
 
 
+def test_what_a_mask_ignores_stays_ignored() -> None:
+    """Glasses."""
+    label, mask = head(), person(head())
+    glasses = ellipse(160, 170, 70, 15)
+    mask[glasses] = IGNORE
+    result = segmented(picture(label), mask, Shown(head(2.0), NAMES))
+    assert (result[glasses] == IGNORE).all()
+    assert (result[~glasses] == IGNORE).sum() == 0
+
+
+def test_hair_of_a_mask_stays_where_the_head_model_has_none() -> None:
+    label, mask = head(), person(head())
+    hair = label == NAMES.index("hair")
+    mask[hair] = HAIR
+    bald = np.where(hair, NAMES.index("skin"), label)
+    assert (segmented(picture(label), mask, Shown(bald, ("skin", "scalp", *NAMES[2:])))[hair] == HAIR).all()
+
+
 def test_what_stays_of_given_masks() -> None:
     names = {1: "skin", 2: "tongue", 3: "upper_teeth", 4: "mouth_cavity", 5: "cloth", 6: "ignore", 7: "hair", 8: "lips"}
     values = np.array([[0, *names]], np.uint8)
     told = known_parts(values, names | {0: "background"})[0].tolist()
-    assert told == [BACKGROUND, SKIN, TONGUE, TEETH, MOUTH, CLOTHES, UNKNOWN, SKIN, SKIN]
+    assert told == [BACKGROUND, SKIN, TONGUE, TEETH, MOUTH, CLOTHES, IGNORE, HAIR, SKIN]
     assert labels_by_fit(names) == LABELS_WITH_INSIDE
     without_tongue = {value: name for value, name in names.items() if name != "tongue"}
     told = known_parts(values, without_tongue)[0].tolist()
-    assert told == [UNKNOWN, SKIN, UNKNOWN, SKIN, SKIN, CLOTHES, UNKNOWN, SKIN, SKIN], "all or nothing of the mouth"
+    assert told == [UNKNOWN, SKIN, UNKNOWN, SKIN, SKIN, CLOTHES, IGNORE, HAIR, SKIN], "all or nothing of the mouth"
     assert labels_by_fit(without_tongue) == LABELS_BY_FIT
 
 
@@ -146,7 +164,8 @@ def test_masks_of_others_in_these_values() -> None:
     inside = names | {6: "mouth_cavity", 7: "tongue"}
     assert translated(values, inside)[0].tolist() == [BACKGROUND, SKIN, LIPS, TEETH, IGNORE, HAIR, MOUTH, TONGUE]
     no_lips = names | {2: "skin"}
-    assert translated(values, no_lips)[0].tolist() == [BACKGROUND, *[UNKNOWN] * 3, IGNORE, *[UNKNOWN] * 3]
+    told = translated(values, no_lips)[0].tolist()
+    assert told == [BACKGROUND, *[UNKNOWN] * 3, IGNORE, HAIR, *[UNKNOWN] * 2]
 
 
 def test_what_was_found_leads_to_itself(found: np.ndarray) -> None:

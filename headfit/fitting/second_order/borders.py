@@ -12,8 +12,6 @@ from headfit.fitting.observation import Observation
 from headfit.fitting.second_order.residuals import PointResiduals, image_residuals
 from headfit.fitting.second_order.sampling import sample_per_view
 
-#: Classes behind the lips: one class in borders with classes that are not.
-INNER = ("teeth", "upper_teeth", "lower_teeth", "gums", "mouth", "mouth_cavity", "tongue")
 #: Distance (pixels) from which a border's cost rises linearly, like the area that is wrong.
 LINEAR_FROM = 0.7
 #: Distance (pixels) up to which a border is looked for in the mask.

@@ -15,7 +15,6 @@ from headfit.fitting.observation import Observation
 from headfit.fitting.parallel import all_reduce_sum
 from headfit.fitting.second_order.borders import (
     BELOW_NECK,
-    INNER,
     INSIDE_SAMPLES,
     OUTLINE_SAMPLES,
     border_residuals,
@@ -131,7 +130,6 @@ class GaussNewton:
     def _borders(self, o: Observation, blur: float, generator: torch.Generator) -> PointResiduals:
         model = self.model
         label = self._rendered_labels(o)
-        inner = torch.tensor([name in INNER for name in model.classes.names], device=label.device)
         counts = (OUTLINE_SAMPLES, INSIDE_SAMPLES)
         samples = sample_borders(label, o.fragments.depth, o.mask_known, counts, generator)
         return border_residuals(
@@ -140,7 +138,7 @@ class GaussNewton:
             samples,
             label,
             model.class_weight,
-            inner,
+            model.is_inner,
             blur,
         )
 
