@@ -23,7 +23,7 @@ from tqdm import tqdm
 from headfit.capture.camera import Camera
 from headfit.capture.decode import decode_label_image
 from headfit.capture.labels import LIP_LABELS, label_classes
-from headfit.capture.source import CaptureSource, has_masks, read_or_none
+from headfit.capture.source import CaptureSource, read_or_none
 from headfit.fitting.model import FittedHead
 from headfit.sampling import evenly_spaced
 from headfit.segmentation.by_fit import Shown, segmented
@@ -40,7 +40,10 @@ def can_make_masks(model: FittedHead, capture: CaptureSource) -> bool:
     """Whether the masks of a capture are called rough or tell no lips, and a fit of this head knows more."""
     classes = label_classes(model.head.label_names, labels_by_fit(capture.label_names))
     tell_too_little = capture.rough_masks or not model.masks_show_lips
-    return has_masks(capture) and tell_too_little and not set(LIP_LABELS).isdisjoint(classes.names)
+    if not tell_too_little or not capture.label_names or set(LIP_LABELS).isdisjoint(classes.names):
+        return False
+    views = ((camera, frame) for frame in range(len(capture.frames)) for camera in model.training_cameras)
+    return any(capture.has_mask(*view) and capture.has_image(*view) for view in views)
 
 
 def make_masks(

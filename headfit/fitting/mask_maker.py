@@ -38,12 +38,12 @@ class MaskMaker(Callback):
         frames = sorted(model.visited_frames.intersection(chunk.frames))
         made = make_masks(model, capture, frames, self.run) if trainer.is_global_zero else (0, {})
         count, label_names = trainer.strategy.broadcast(made)  # the other processes wait here
-        if count == 0:
-            return
-        if trainer.is_global_zero:
+        if count and trainer.is_global_zero:
             why = "are rough" if model.masks_show_lips else "tell no lips"
             tqdm.write(f"headfit: the masks {why}: made {count} by the fit, in {self.run / FOLDER}", file=sys.stderr)
-        _use(fit, label_names, self.run)
+        if count:
+            _use(fit, label_names, self.run)
+        _leave_out_hair_without_masks(fit)
         trainer.fit_loop.max_epochs = len(fit.plan.chunks)
 
     def on_load_checkpoint(
@@ -51,6 +51,8 @@ class MaskMaker(Callback):
     ) -> None:
         fit = fit_of(pl_module)
         use_known_masks(fit, checkpoint, self.run)
+        if fit.model.capture.made_masks:
+            _leave_out_hair_without_masks(fit)
         trainer.fit_loop.max_epochs = len(fit.plan.chunks)
 
 
@@ -76,6 +78,10 @@ def use_known_masks(fit: HeadFit, checkpoint: Mapping[str, Any], run: Path) -> N
 def _use(fit: HeadFit, label_names: Mapping[int, str], run: Path) -> None:
     fit.model.compare_with_labels(label_names, made_masks=True)
     fit.data.replace(with_fit_masks(fit.data.capture, fit.model, run), fit.model.classes)
+
+
+def _leave_out_hair_without_masks(fit: HeadFit) -> None:
+    """Plan no stage for hair, which might have been found, once it is known that there is none."""
     if not fit.model.has_hair:
         for name, stage in fit.plan.stages.items():
             if stage.moves_only("hair"):

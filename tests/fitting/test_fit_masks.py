@@ -104,6 +104,10 @@ def test_masks_are_made_where_those_of_the_capture_tell_no_lips_or_are_rough(cap
     shutil.rmtree(rough / "masks")
     module, source = module_of(rough, making, tmp_path)
     assert not can_make_masks(module.model, source), "nothing tells what is background"
+    shutil.copytree(matte / "masks", rough / "masks")
+    shutil.rmtree(rough / "images")
+    module, source = module_of(rough, making, tmp_path)
+    assert not can_make_masks(module.model, source), "no picture tells where a part ends"
 
 
 def test_masks_are_not_made_unless_a_stage_asks_for_it(matte, settings, tmp_path):
