@@ -156,13 +156,13 @@ class Painted:
 
 
 @pytest.mark.slow
-def test_made_masks_end_where_the_colours_change(tmp_path):
+def test_made_masks_end_where_the_colours_change(tmp_path, monkeypatch):
     """The head is 2 mm beside what the pictures show: the masks show what the pictures show."""
     model = made_model(2)
     capture = Painted(model)
     with torch.no_grad():
         model.geometry.translation[:, 0] += 0.002
-    torch.set_num_threads(2)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     count, label_names = make_masks(model, capture, [0, 1], tmp_path)
     assert count == 4, "one view has no picture, and one no mask"
     assert label_names == LABELS_BY_FIT
