@@ -53,8 +53,7 @@ def make_masks(
     them now.
 
     Returns:
-        The number of masks, and their labels: without hair where none was found, since a head's hair is skin where
-        masks do not name hair. Raises HeadfitError where a mask cannot be written.
+        The number of masks, and their labels. Raises HeadfitError where a mask cannot be written.
     """
     cameras, threads = model.corrected_cameras(), min(torch.get_num_threads(), MAX_THREADS)
     every = [(camera, frame) for frame in frames for camera in model.training_cameras]
@@ -73,8 +72,7 @@ def make_masks(
             if len(pending) > threads:
                 has_hair |= pending.popleft().result()
         has_hair |= any([made.result() for made in pending])
-    names = labels_by_fit(capture.label_names)
-    return count, {value: name for value, name in names.items() if has_hair or value != HAIR}
+    return count, labels_by_fit(capture.label_names, has_hair)
 
 
 def _make(file: Path, image: NDArray[np.uint8], known: NDArray[np.uint8], shown: Shown) -> bool:

@@ -25,8 +25,8 @@ MASK_FOLDER = "fit_masks"
 
 
 def masks_from_fit(path: Path, run: Run, say: Callable[[str], None] = print) -> None:
-    """Replace the masks of the capture in `path`, see `segmentation.by_fit.segmented`. What is background is taken from
-    the masks that are there.
+    """Replace the masks of the capture in `path`, see `segmentation.by_fit.segmented`. What is background, clothes or
+    ignored is taken from the masks that are there; the inside of the mouth, too, where they tell it.
 
     A view that the run did not fit keeps only its background.
 
@@ -51,9 +51,7 @@ def masks_from_fit(path: Path, run: Run, say: Callable[[str], None] = print) -> 
         mask = segmented(image, _known(capture, view, frame, image.shape[:2]), seen.in_view(view, frame))
         has_hair |= bool((mask == HAIR).any())
         write_mask(path / folder / capture.cameras[view].id / f"{name}.png", mask)
-    # A head model's hair is skin where masks do not name hair.
-    labels = labels_by_fit(capture.label_names)
-    labels = {value: name for value, name in labels.items() if has_hair or value != HAIR}
+    labels = labels_by_fit(capture.label_names, has_hair)
     draft.point("masks", mask_pointer(folder, labels))
     draft.content["prepared"] = draft.content.get("prepared", {}) | {"masks": f"colours, by the fit {run.path}"}
     kept = draft.write()

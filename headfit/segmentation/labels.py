@@ -30,9 +30,11 @@ _OTHERS = dict.fromkeys(LIP_LABELS, LIPS) | dict.fromkeys(("skin", "brows", "ear
 _OTHERS |= {"left_eye": LEFT_EYE, "right_eye": RIGHT_EYE}
 
 
-def labels_by_fit(given: Mapping[int, str]) -> dict[int, str]:
-    """Labels of the masks that a fit makes of masks with the labels `given`."""
-    return LABELS_WITH_INSIDE if _tells_inside(given) else LABELS_BY_FIT
+def labels_by_fit(given: Mapping[int, str], has_hair: bool = True) -> dict[int, str]:
+    """Labels of the masks that a fit makes of masks with the labels `given`; without hair where none was found: a
+    head's hair is skin where masks do not name hair."""
+    names = LABELS_WITH_INSIDE if _tells_inside(given) else LABELS_BY_FIT
+    return {value: name for value, name in names.items() if has_hair or value != HAIR}
 
 
 def known_parts(mask: NDArray[np.uint8], given: Mapping[int, str]) -> NDArray[np.uint8]:
