@@ -1,4 +1,4 @@
-"""What runs the shards of a take: processes of this machine, or jobs of SLURM by way of submitit."""
+"""What runs the shards of a take: processes of this machine, or jobs of SLURM."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from headfit.errors import HeadfitError
-from headfit.files import one_line
 from headfit.fitting.config import RunArgs
-from headfit.fitting.shard import SHARDS, shard_folder, track_shard
+from headfit.fitting.shard import shard_folder
+from headfit.fitting.slurm import SlurmEngine
 from headfit.fitting.windows import Shard
 
 #: Output of a shard's process, in its folder.
@@ -82,47 +82,3 @@ class _LocalJob:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-
-
-class SlurmEngine:
-    """Each shard is a job of SLURM; the run folder is on a file system that all machines share.
-
-    Args:
-        options: of sbatch by their long names, such as partition, time (minutes), mem, cpus_per_task.
-    """
-
-    def __init__(self, options: dict[str, Any]) -> None:
-        self._options = options
-        try:
-            import submitit
-        except ImportError:
-            raise HeadfitError("--cluster slurm needs submitit: pip install 'headfit[cluster]'") from None
-        self._submitit = submitit
-
-    def start(self, run: Path, index: int, count: int) -> Job:
-        run = run.resolve()
-        try:
-            executor = self._submitit.SlurmExecutor(folder=run / SHARDS / "jobs", python=sys.executable)
-            executor.update_parameters(**{"job_name": "headfit", "time": 24 * 60, **self._options})
-            return _SlurmJob(executor.submit(track_shard, str(run), index, count))
-        except Exception as error:  # submitit's own, and those of sbatch
-            raise HeadfitError(f"--cluster slurm: {one_line(error)}") from error
-
-
-class _SlurmJob:
-    def __init__(self, job: Any) -> None:
-        self._job = job
-
-    def poll(self) -> int | None:
-        if not self._job.done():
-            return None
-        error = self._job.exception()
-        if error is None:
-            return 0
-        return 1 if "HeadfitError" in str(error) else -1  # the rest: killed, timed out, or lost with its machine
-
-    def reason(self) -> str:
-        return f"{one_line(self._job.exception())} (see {self._job.paths.stderr})"
-
-    def stop(self) -> None:
-        self._job.cancel()

@@ -27,6 +27,8 @@ LOCK = "fit.lock"
 BEAT, STALE = 10.0, 60.0
 #: Seconds after which two processes that found the same stale lock see which of them has it.
 SETTLE = 0.3
+#: Seconds between two looks at a lock that is waited for.
+PAUSE = 1.0
 
 
 class RunLock:
@@ -64,8 +66,13 @@ class RunLock:
 
 
 @contextmanager
-def locked(run: Path) -> Iterator[RunLock]:
+def locked(run: Path, patience: float = 0.0) -> Iterator[RunLock]:
     """Hold the lock of an existing run folder.
+
+    Args:
+        run: the folder.
+        patience: seconds to wait for another holder: a little more than `STALE` where it may be dead, on a machine that
+            cannot be asked.
 
     Raises:
         HeadfitError: another fit is running there, or the lock cannot be written.
@@ -73,7 +80,7 @@ def locked(run: Path) -> Iterator[RunLock]:
     path, token = run / LOCK, uuid.uuid4().hex
     with failures_named(path):
         if not _create(path, token):
-            _require_stale(path)
+            _wait_until_stale(path, patience)
             path.unlink(missing_ok=True)
             created = _create(path, token)
             time.sleep(SETTLE)
@@ -100,6 +107,19 @@ def _create(path: Path, token: str) -> bool:
         path.unlink(missing_ok=True)
         raise
     return True
+
+
+def _wait_until_stale(path: Path, patience: float) -> None:
+    """Return when the lock's holder is dead, or has released it. Raises HeadfitError when it is not after `patience`
+    seconds."""
+    end = time.monotonic() + patience
+    while True:
+        try:
+            return _require_stale(path)
+        except HeadfitError:
+            if time.monotonic() >= end:
+                raise
+        time.sleep(PAUSE)
 
 
 def _require_stale(path: Path) -> None:

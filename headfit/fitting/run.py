@@ -38,7 +38,7 @@ from headfit.fitting.fit_masks import can_make_masks
 from headfit.fitting.guard import Guard
 from headfit.fitting.initialise_pose import initialise_pose
 from headfit.fitting.local_frame import enter_local_frame
-from headfit.fitting.lock import locked
+from headfit.fitting.lock import BEAT, STALE, locked
 from headfit.fitting.mask_maker import MaskMaker, use_known_masks
 from headfit.fitting.model import FittedHead
 from headfit.fitting.module import HeadFit
@@ -93,7 +93,9 @@ def fit(
     if args.resume and not (run / CONFIG).exists():
         raise HeadfitError(f"{run}: nothing to resume: no {CONFIG} there; start without --resume")
     make_folder(run)
-    with locked(run) if is_first_process() else nullcontext() as lock:
+    # Only its driver starts a shard, after the last process that worked on it has died, maybe on another machine.
+    patience = STALE + BEAT if person else 0.0
+    with locked(run, patience) if is_first_process() else nullcontext() as lock:
         checkpoint = _checkpoint_to_continue(run, config, args)
         kept = KeepLast(run, checkpoint_step(checkpoint) if checkpoint else 0)
         try:

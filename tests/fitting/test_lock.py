@@ -48,6 +48,15 @@ def test_a_killed_process_leaves_the_folder_free(tmp_path, holder):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_who_is_patient_waits_for_the_other_to_end_and_no_longer(tmp_path, holder, monkeypatch):
+    monkeypatch.setattr(lock, "PAUSE", 0.02)
+    with pytest.raises(HeadfitError, match="another fit is running there"), locked(tmp_path, patience=0.1):
+        pass
+    threading.Timer(0.2, lambda: (holder.kill(), holder.wait())).start()
+    with locked(tmp_path, patience=20):
+        assert holder.poll() is not None
+
+
 def test_a_zombie_holds_nothing(tmp_path, holder):
     holder.kill()
     os.waitid(os.P_PID, holder.pid, os.WEXITED | os.WNOWAIT)  # dead, and not yet collected by its parent
