@@ -9,8 +9,8 @@ from torch import Tensor
 #: Difference at which a pixel's weight is one half: larger ones show different content, not shifted content.
 RESIDUAL_SCALE = 0.1
 STEPS = 5
-#: Largest shift (pixels) that is reported: beyond it, the blurred borders no longer overlap.
-MAX_SHIFT = 12.0
+#: Largest shift (pixels) that is reported: beyond it, blurred borders no longer overlap.
+MAX_SHIFT = 6.0
 
 
 def estimate_shift(rendered: Tensor, target: Tensor, weight: Tensor) -> Tensor:

@@ -32,8 +32,9 @@ VIEWS = "views.json"
 #: Pixels across the head in the pictures that are compared; number of views compared at once, and in total (but at
 #: least two of every frame).
 RESOLUTION, BATCH_VIEWS, MAX_VIEWS = 256, 16, 1024
-#: Blur (pixels at RESOLUTION), so that borders a few pixels apart overlap.
-BLUR = 2.0
+#: Blur (pixels at RESOLUTION), so that borders a few pixels apart overlap; of what is blurred, every second pixel of
+#: every second row tells the shift as well.
+BLUR, EVERY = 2.0, 2
 #: Share of a mask's head that the model's below-neck region may cover.
 MAX_COVERED = 0.5
 
@@ -102,10 +103,10 @@ def _compare(model: FittedHead, batch: ViewBatch) -> tuple[NDArray, ...]:
     unknown = error.new_tensor(torch.nan)
     skin_error = [e[where].mean() if where.any() else unknown for e, where in zip(error, lit, strict=True)]
     weight = torch.stack([_inside(o.mask_known)] * 3 + [_inside(lit)], dim=-1)
-    shift = estimate_shift(
-        gaussian_blur(torch.cat([_features(model, rendered), colours.rendered.mean(-1, keepdim=True)], -1), BLUR),
-        gaussian_blur(torch.cat([_features(model, o.target), colours.image.mean(-1, keepdim=True)], -1), BLUR),
-        weight,
+    shift = EVERY * estimate_shift(
+        _blurred(torch.cat([_features(model, rendered), colours.rendered.mean(-1, keepdim=True)], -1)),
+        _blurred(torch.cat([_features(model, o.target), colours.image.mean(-1, keepdim=True)], -1)),
+        weight[:, ::EVERY, ::EVERY],
     )
     own = 1 / shift.new_tensor([framing.factors for framing in batch.framings])  # picture pixels per compared pixel
     share = (wrong.sum((1, 2)) / o.head_area).where(o.has_mask.flatten(), torch.nan)
@@ -151,6 +152,11 @@ def _features(model: FittedHead, classes: Tensor) -> Tensor:
     mouth = [not (a or b) for a, b in zip(eyes, skin, strict=True)]
     head = [name != "background" for name in names]
     return classes @ torch.tensor([head, mouth, eyes], dtype=classes.dtype, device=classes.device).T
+
+
+def _blurred(image: Tensor) -> Tensor:
+    """Every `EVERY`-th pixel along each axis of the blurred `image [B,H,W,C]`."""
+    return gaussian_blur(image, BLUR)[:, ::EVERY, ::EVERY]
 
 
 def _inside(where: Tensor) -> Tensor:

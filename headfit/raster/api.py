@@ -248,14 +248,13 @@ def loss_of_pixels(image: Tensor, target: Tensor, kind: PixelLossKind, scale: fl
     """The values `[...]` of `pixel_loss`, without its edge gradient; image and target `[...,C]`."""
     if kind == "cross_entropy":
         return -(target * image.log_softmax(-1)).sum(-1)
-    d = image - target
     if kind == "squared":
-        return d.square().sum(-1)
-    if kind == "charbonnier":
-        return ((d.square() + scale**2).sqrt() - scale).sum(-1)
+        return torch.nn.functional.mse_loss(image, target, reduction="none").sum(-1)
+    if kind == "charbonnier":  # sqrt(d^2 + scale^2) - scale
+        return (torch.hypot(image - target, image.new_full((), scale)) - scale).sum(-1)
     if kind == "huber":
         return torch.nn.functional.huber_loss(image, target, reduction="none", delta=scale).sum(-1)
-    return d.abs().sum(-1)
+    return (image - target).abs().sum(-1)
 
 
 @torch.no_grad()
