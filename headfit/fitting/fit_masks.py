@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from headfit.capture.camera import Camera
 from headfit.capture.decode import decode_label_image
-from headfit.capture.labels import LIP_LABELS, label_classes
+from headfit.capture.labels import LIP_LABELS, TEETH_LABELS, label_classes
 from headfit.capture.source import CaptureSource, read_or_none
 from headfit.fitting.model import FittedHead
 from headfit.sampling import evenly_spaced
@@ -36,14 +36,22 @@ MAX_VIEWS = 512
 MAX_THREADS = 8
 
 
-def can_make_masks(model: FittedHead, capture: CaptureSource) -> bool:
-    """Whether the masks of a capture are called rough or tell no lips, and a fit of this head knows more."""
-    classes = label_classes(model.head.label_names, labels_by_fit(capture.label_names))
-    tell_too_little = capture.rough_masks or not model.masks_show_lips
-    if not tell_too_little or not capture.label_names or set(LIP_LABELS).isdisjoint(classes.names):
-        return False
+def reason_to_make_masks(model: FittedHead, capture: CaptureSource) -> str | None:
+    """What is wrong with the masks of a capture, where a fit of this head knows better: they "are rough", "tell no
+    lips" or "tell no teeth". None where there is nothing, or no masks."""
+    made = label_classes(model.head.label_names, labels_by_fit(capture.label_names)).names
+
+    def gained(labels: Collection[str]) -> bool:
+        return not set(labels).isdisjoint(made) and set(labels).isdisjoint(model.classes.names)
+
+    if capture.rough_masks:
+        reason = "are rough"
+    else:
+        reason = "tell no lips" if gained(LIP_LABELS) else "tell no teeth" if gained(TEETH_LABELS) else None
+    if not reason or not capture.label_names or set(LIP_LABELS).isdisjoint(made):
+        return None
     views = ((camera, frame) for frame in range(len(capture.frames)) for camera in model.training_cameras)
-    return any(capture.has_mask(*view) and capture.has_image(*view) for view in views)
+    return reason if any(capture.has_mask(*view) and capture.has_image(*view) for view in views) else None
 
 
 def make_masks(

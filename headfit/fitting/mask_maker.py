@@ -14,7 +14,7 @@ from tqdm import tqdm
 from headfit.capture.summary import CaptureSummary
 from headfit.errors import HeadfitError
 from headfit.fitting.callbacks import fit_of
-from headfit.fitting.fit_masks import FOLDER, can_make_masks, make_masks, with_fit_masks
+from headfit.fitting.fit_masks import FOLDER, make_masks, reason_to_make_masks, with_fit_masks
 from headfit.fitting.module import HeadFit
 
 
@@ -33,14 +33,14 @@ class MaskMaker(Callback):
         model, capture, chunk = fit.model, fit.data.capture, fit.chunk
         if not (chunk.starts_stage and chunk.repeat == 0 and fit.stage.make_masks) or model.capture.made_masks:
             return
-        if not can_make_masks(model, capture):
+        reason = reason_to_make_masks(model, capture)
+        if not reason:
             return
         frames = sorted(model.visited_frames.intersection(chunk.frames))
         made = make_masks(model, capture, frames, self.run) if trainer.is_global_zero else (0, {})
         count, label_names = trainer.strategy.broadcast(made)  # the other processes wait here
         if count and trainer.is_global_zero:
-            why = "are rough" if model.masks_show_lips else "tell no lips"
-            tqdm.write(f"headfit: the masks {why}: made {count} by the fit, in {self.run / FOLDER}", file=sys.stderr)
+            tqdm.write(f"headfit: the masks {reason}: made {count} by the fit, in {self.run / FOLDER}", file=sys.stderr)
         if count:
             _use(fit, label_names, self.run)
         _leave_out_hair_without_masks(fit)

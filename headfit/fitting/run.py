@@ -34,7 +34,7 @@ from headfit.fitting.checkpoints import (
     load_checkpoint,
 )
 from headfit.fitting.config import FitConfig, RunArgs
-from headfit.fitting.fit_masks import can_make_masks
+from headfit.fitting.fit_masks import reason_to_make_masks
 from headfit.fitting.guard import Guard
 from headfit.fitting.initialise_pose import initialise_pose
 from headfit.fitting.local_frame import enter_local_frame
@@ -197,7 +197,9 @@ def build(
         cache_bytes=int(args.cache_gib * 2**30) // process_count(args),
         dense=model.dense_numbers,
     )
-    makes_masks = any(stage.make_masks for stage in config.stages.values()) and can_make_masks(model, capture)
+    makes_masks = any(stage.make_masks for stage in config.stages.values()) and bool(
+        reason_to_make_masks(model, capture)
+    )
     has_hair = model.has_hair or (makes_masks and model.hair.exists)
     stages = {name: stage for name, stage in config.stages.items() if has_hair or not stage.moves_only("hair")}
     plan = Plan(stages, config.steps_per_checkpoint, len(capture.frames), config.key_frames, part)

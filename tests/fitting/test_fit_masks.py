@@ -16,7 +16,7 @@ from headfit.errors import HeadfitError
 from headfit.evaluate.health import examine
 from headfit.fitting.callbacks import KeepLast
 from headfit.fitting.config import RunArgs
-from headfit.fitting.fit_masks import FOLDER, FitMasks, can_make_masks, make_masks, with_fit_masks
+from headfit.fitting.fit_masks import FOLDER, FitMasks, make_masks, reason_to_make_masks, with_fit_masks
 from headfit.fitting.guard import Guard
 from headfit.fitting.model import FittedHead
 from headfit.fitting.run import _begin, build, fit
@@ -26,6 +26,7 @@ from headfit.segmentation.labels import BACKGROUND, HAIR, LABELS_BY_FIT, LIPS, S
 from tests.support.made_run import made_model
 
 MATTE = {"background": "background"}
+INSIDE = {"upper_teeth", "lower_teeth", "teeth", "gums", "tongue", "mouth_cavity"}
 
 
 def relabelled(capture: Path, to: Path, label_of, **masks) -> Path:
@@ -95,19 +96,21 @@ def module_of(capture: Path, settings: Path, out: Path):
     return build(load_config(settings), RunArgs(out=str(out)), source), source
 
 
-def test_masks_are_made_where_those_of_the_capture_tell_no_lips_or_are_rough(capture_path, matte, making, tmp_path):
+def test_masks_are_made_where_those_of_the_capture_tell_too_little_or_are_rough(capture_path, matte, making, tmp_path):
     rough = relabelled(capture_path, tmp_path / "rough", lambda name: name, rough=True)
-    for capture, wanted in ((capture_path, False), (matte, True), (rough, True)):
+    parser = relabelled(capture_path, tmp_path / "parser", lambda name: "inner_mouth" if name in INSIDE else name)
+    expected = {capture_path: None, matte: "tell no lips", parser: "tell no teeth", rough: "are rough"}
+    for capture, reason in expected.items():
         module, source = module_of(capture, making, tmp_path)
-        assert can_make_masks(module.model, source) is wanted, capture
+        assert reason_to_make_masks(module.model, source) == reason, capture
     assert "hair" in {chunk.stage for chunk in module_of(matte, making, tmp_path)[0].plan.chunks}
     shutil.rmtree(rough / "masks")
     module, source = module_of(rough, making, tmp_path)
-    assert not can_make_masks(module.model, source), "nothing tells what is background"
+    assert not reason_to_make_masks(module.model, source), "nothing tells what is background"
     shutil.copytree(matte / "masks", rough / "masks")
     shutil.rmtree(rough / "images")
     module, source = module_of(rough, making, tmp_path)
-    assert not can_make_masks(module.model, source), "no picture tells where a part ends"
+    assert not reason_to_make_masks(module.model, source), "no picture tells where a part ends"
 
 
 def test_masks_are_not_made_unless_a_stage_asks_for_it(matte, settings, tmp_path):
