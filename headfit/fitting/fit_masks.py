@@ -44,10 +44,12 @@ def reason_to_make_masks(model: FittedHead, capture: CaptureSource) -> str | Non
     def gained(labels: Collection[str]) -> bool:
         return not set(labels).isdisjoint(made) and set(labels).isdisjoint(model.classes.names)
 
-    if capture.rough_masks:
-        reason = "are rough"
-    else:
-        reason = "tell no lips" if gained(LIP_LABELS) else "tell no teeth" if gained(TEETH_LABELS) else None
+    reasons = {
+        "are rough": capture.rough_masks,
+        "tell no lips": gained(LIP_LABELS),
+        "tell no teeth": gained(TEETH_LABELS),
+    }
+    reason = next((reason for reason, holds in reasons.items() if holds), None)
     if not reason or not capture.label_names or set(LIP_LABELS).isdisjoint(made):
         return None
     views = ((camera, frame) for frame in range(len(capture.frames)) for camera in model.training_cameras)
