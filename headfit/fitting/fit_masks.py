@@ -26,8 +26,17 @@ from headfit.capture.labels import LIP_LABELS, TEETH_LABELS, label_classes
 from headfit.capture.source import CaptureSource, read_or_none
 from headfit.fitting.model import FittedHead
 from headfit.sampling import evenly_spaced
-from headfit.segmentation.by_fit import Shown, segmented
-from headfit.segmentation.labels import HAIR, known_parts, labels_by_fit, translated, write_mask
+from headfit.segmentation.by_fit import Shown, segmented, tell_teeth
+from headfit.segmentation.labels import (
+    BACKGROUND,
+    HAIR,
+    LIPS,
+    inside_of_mouth,
+    known_parts,
+    labels_by_fit,
+    translated,
+    write_mask,
+)
 
 FOLDER = "masks"
 #: Most views whose masks are made, evenly spaced ones: one of 384x512 pixels takes 0.7 s of one core.
@@ -105,7 +114,8 @@ def mask_file(run: Path, capture: CaptureSource, camera: int, frame: int) -> Pat
 
 
 class FitMasks:
-    """A capture with the masks of a run; a view without one keeps its own, as far as the labels of the run tell it.
+    """A capture with the masks of a run; a view without one keeps its own, as far as the labels of the run tell it, and
+    colours tell the teeth in its inner mouth.
 
     Args:
         capture: the capture.
@@ -127,7 +137,13 @@ class FitMasks:
         if file.exists():
             return decode_label_image(file.read_bytes(), str(file), 1)
         given = self._capture.mask(camera, frame)
-        return None if given is None else translated(given, self._given)
+        if given is None:
+            return None
+        mask, inside = translated(given, self._given), inside_of_mouth(given, self._given)
+        image = self._capture.image(camera, frame) if inside.any() else None
+        if image is not None:
+            tell_teeth(image, mask, mask == LIPS, inside, float(np.sqrt((mask != BACKGROUND).sum())))
+        return mask
 
 
 def with_fit_masks(capture: CaptureSource, model: FittedHead, run: Path) -> CaptureSource:

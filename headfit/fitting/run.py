@@ -96,6 +96,7 @@ def fit(
     # Only its driver starts a shard, after the last process that worked on it has died, maybe on another machine.
     patience = STALE + BEAT if person else 0.0
     with locked(run, patience) if is_first_process() else nullcontext() as lock:
+        args = replace(args, resume=find_checkpoint(run) is not None) if person else args
         checkpoint = _checkpoint_to_continue(run, config, args)
         kept = KeepLast(run, checkpoint_step(checkpoint) if checkpoint else 0)
         try:

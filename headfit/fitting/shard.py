@@ -18,7 +18,6 @@ from pytorch_lightning.callbacks import Callback
 
 from headfit.errors import HeadfitError
 from headfit.files import write_atomically
-from headfit.fitting.checkpoints import find_checkpoint
 from headfit.fitting.run import fit
 from headfit.fitting.settings import load_run_settings
 from headfit.fitting.windows import Shard
@@ -50,7 +49,7 @@ def track_shard(run: str, index: int, count: int) -> None:
     args = replace(
         args,
         out=str(folder),
-        resume=folder.exists() and find_checkpoint(folder) is not None,
+        resume=False,  # `fit` continues from what it finds there once the folder is its own
         steps_per_picture=NEVER,
         cache_gib=args.cache_gib if args.cluster else args.cache_gib / count,
     )

@@ -59,14 +59,16 @@ class SlurmEngine:
         earlier = read_text(number) if number.exists() else ""
         try:
             if earlier and self._queue.has(earlier):
-                return SlurmJob(self._submitit.SlurmJob(jobs, earlier), self._queue)
+                job = SlurmJob(self._submitit.SlurmJob(jobs, earlier), number, self._queue)
+                if not job.has_result():  # one that failed stays in the queue for a moment
+                    return job
             executor = self._submitit.SlurmExecutor(folder=jobs, python=sys.executable)
             executor.update_parameters(**{"job_name": "headfit", "time": 24 * 60, **self._options})
-            job = executor.submit(_run_job, str(run), index, count)
+            job = SlurmJob(executor.submit(_run_job, str(run), index, count), number, self._queue)
         except Exception as error:  # submitit's own, and those of sbatch
             raise HeadfitError(f"--cluster slurm: {one_line(error)}") from error
-        write_atomically(number, job.job_id)
-        return SlurmJob(job, self._queue)
+        job.note()
+        return job
 
 
 class Queue:
@@ -80,40 +82,66 @@ class Queue:
         """Whether SLURM had this job at most `REFRESH` seconds ago; True while it does not answer."""
         now = time.monotonic()
         if now - self._asked >= REFRESH:
-            words = ["squeue", "--noheader", "--user", str(os.getuid()), "--format", "%i"]
-            answer = subprocess.run(words, capture_output=True, text=True)
-            self._jobs = None if answer.returncode else frozenset(answer.stdout.split())
-            self._asked = now
+            self._jobs, self._asked = _jobs_in_queue(), now
         return self._jobs is None or job in self._jobs
 
 
-class SlurmJob:
-    """A shard that is a job of SLURM."""
+def _jobs_in_queue() -> frozenset[str] | None:
+    """The numbers of all of this user's jobs; None where SLURM does not answer."""
+    words = ["squeue", "--noheader", "--user", str(os.getuid()), "--format", "%i"]
+    unfiltered = {name: value for name, value in os.environ.items() if not name.startswith("SQUEUE_")}
+    try:
+        answer = subprocess.run(words, capture_output=True, text=True, env=unfiltered)
+    except OSError:
+        return None
+    return None if answer.returncode else frozenset(answer.stdout.split())
 
-    def __init__(self, job: Any, queue: Queue) -> None:
+
+class SlurmJob:
+    """A shard that is a job of SLURM.
+
+    Args:
+        job: submitit's.
+        number: file that says which job works on the shard.
+        queue: SLURM's.
+    """
+
+    def __init__(self, job: Any, number: Path, queue: Queue) -> None:
         self._job = job
+        self._number = number
         self._queue = queue
-        self._last_seen = time.monotonic()
+        self._missing_since: float | None = None
+
+    def note(self) -> None:
+        """Write down that this job works on the shard; it is cancelled where that fails, since nobody would know it."""
+        try:
+            write_atomically(self._number, self._job.job_id)
+        except BaseException:
+            self.stop()
+            raise
 
     def poll(self) -> int | None:
-        if self._has_result():
+        if self.has_result():
             error = self._job.exception()
             if error is None:
                 return 0
             return 1 if "HeadfitError" in str(error) else -1  # the rest: out of time, or a fault of the machine
-        now = time.monotonic()
         if self._queue.has(self._job.job_id):
-            self._last_seen = now
-        return -1 if now - self._last_seen > LATE else None
+            self._missing_since = None
+            return None
+        self._missing_since = self._missing_since or time.monotonic()
+        return -1 if time.monotonic() - self._missing_since > LATE else None
 
     def reason(self) -> str:
-        why = one_line(self._job.exception()) if self._has_result() else f"SLURM's job {self._job.job_id} was killed"
+        why = one_line(self._job.exception()) if self.has_result() else f"SLURM's job {self._job.job_id} was killed"
         return f"{why} (see {self._job.paths.stderr})"
 
     def stop(self) -> None:
+        self._number.unlink(missing_ok=True)  # it takes some seconds to end; nobody shall take it over
         self._job.cancel(check=False)
 
-    def _has_result(self) -> bool:
+    def has_result(self) -> bool:
+        """Whether the job came to its end, good or bad."""
         return bool(self._job.paths.result_pickle.exists())
 
 

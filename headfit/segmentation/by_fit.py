@@ -46,8 +46,9 @@ MIN_EXTENT = 30.0
 #: Teeth are less saturated than lips (chroma over lightness in CIELAB) and lighter than the dark behind them; shares of
 #: the lips' medians, below the first and above the last of which all are teeth; from the second on, none are.
 TEETH_SATURATION, FLESH_SATURATION, TEETH_LIGHTNESS = 0.65, 1.0, 0.4
-#: Lightness below which saturation is noise, and half the width of a speck, as a share of the head's extent.
-MIN_LIGHTNESS, SPECK = 5.0, 0.004
+#: Lightness below which saturation is noise, and saturation of the lips below which a picture has no colours; half the
+#: width of a speck, which is no tooth, as a share of the head's extent.
+MIN_LIGHTNESS, MIN_SATURATION, SPECK = 5.0, 0.05, 0.004
 #: How far beyond the fitted head the person is still skin, as a share of the head's extent.
 BESIDE = 0.04
 #: A part whose border was not found is unknown as far as this around it, as a share of the head's extent.
@@ -163,32 +164,35 @@ def _paint_inside(
     if given.any():
         result[inside] = np.where(given, mask, UNKNOWN)[inside]
     else:
-        teeth, may_be_teeth = _teeth(image, mouth, inside, shown.extent)
-        result[may_be_teeth] = UNKNOWN
-        result[teeth] = TEETH
+        tell_teeth(image, result, mouth & ~inside, inside, shown.extent)
 
 
-def _teeth(image: NDArray[np.uint8], mouth: Bool, inside: Bool, extent: float) -> tuple[Bool, Bool]:
-    """Which pixels `[H,W]` of the inside of a mouth `[H,W]` are teeth, and which may be, by how they differ from the
-    lips. The head model does not say: it may show too few of them so far, or none."""
-    lips = mouth & ~inside
+def tell_teeth(image: NDArray[np.uint8], result: NDArray[np.uint8], lips: Bool, inside: Bool, extent: float) -> None:
+    """Fill the inside `[H,W]` of a mouth: `TEETH`, `MOUTH`, or `UNKNOWN` for what may be either, by how colours differ
+    from the lips' `[H,W]`. A fitted head does not say: it may show too few teeth so far, or none.
+
+    Args:
+        image: `[H,W,3]` RGB.
+        result: `[H,W]`, changed in place.
+        lips, inside: bool `[H,W]`.
+        extent: of the head, pixels.
+    """
+    result[inside] = UNKNOWN
     if lips.sum() < MIN_SEEDS:
-        return np.zeros_like(inside), inside
-    y, x = np.nonzero(mouth)
+        return
+    y, x = np.nonzero(lips | inside)
     window = np.s_[y.min() : y.max() + 1, x.min() : x.max() + 1]
+    lips, inside, result = lips[window], inside[window], result[window]
     lab = cv2.cvtColor(image[window].astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
-    lightness, chroma = lab[..., 0], np.hypot(lab[..., 1], lab[..., 2])
-    saturation = chroma / np.maximum(lightness, MIN_LIGHTNESS)
-    of_lips = lips[window]
-    light = lightness > TEETH_LIGHTNESS * np.median(lightness[of_lips])
-    faint = saturation / np.median(saturation[of_lips])
-    found = []
-    for share in (TEETH_SATURATION, FLESH_SATURATION):
-        like_teeth = (light & (faint < share) & inside[window]).astype(np.uint8)
-        whole = np.zeros_like(inside)
-        whole[window] = cv2.medianBlur(like_teeth, 2 * round(SPECK * extent) + 1) > 0
-        found.append(whole & inside)
-    return found[0], found[1]
+    lightness = lab[..., 0]
+    saturation = np.hypot(lab[..., 1], lab[..., 2]) / np.maximum(lightness, MIN_LIGHTNESS)
+    of_lips = np.median(saturation[lips])
+    if of_lips < MIN_SATURATION:
+        return
+    light = inside & (lightness > TEETH_LIGHTNESS * np.median(lightness[lips]))
+    result[inside & ~(light & (saturation < FLESH_SATURATION * of_lips))] = MOUTH
+    teeth = (light & (saturation < TEETH_SATURATION * of_lips)).astype(np.uint8)
+    result[inside & (cv2.medianBlur(teeth, 2 * round(SPECK * extent) + 1) > 0)] = TEETH
 
 
 def _paint(

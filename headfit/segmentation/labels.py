@@ -11,6 +11,7 @@ from PIL import Image
 
 from headfit.capture.labels import LIP_LABELS, TEETH_LABELS, native_name
 from headfit.files import failures_named, make_folder
+from headfit.types import Bool
 
 #: Masks of `headfit prepare`.
 LABELS = {0: "background", 1: "skin", 2: "lips", 3: "inner_mouth", 4: "left_eye", 5: "right_eye", 255: "unknown"}
@@ -58,6 +59,11 @@ def translated(mask: NDArray[np.uint8], given: Mapping[int, str]) -> NDArray[np.
     for value, name in names.items():
         values[value] = known.get(name, UNKNOWN)
     return values[mask]
+
+
+def inside_of_mouth(mask: NDArray[np.uint8], given: Mapping[int, str]) -> Bool:
+    """Bool `[H,W]`: a mask of labels `given` shows an inner mouth there, and does not tell its parts."""
+    return np.isin(mask, [value for value, name in given.items() if native_name(name) == "inner_mouth"])
 
 
 def _tells_inside(given: Mapping[int, str]) -> bool:

@@ -95,6 +95,20 @@ def test_a_second_driver_takes_over_what_still_runs(cluster, run):
     assert other.poll() == 0
 
 
+def test_a_job_that_failed_is_not_taken_over_while_slurm_still_lists_it(cluster, run):
+    engine = SlurmEngine({})
+    job = engine.start(run, 0, 2)
+    end(run, 1, "error", "Job not requeued because: job was timed out")
+    assert job.poll() == -1
+    again = engine.start(run, 0, 2)
+    assert again._job.job_id == "2" and again.poll() is None
+
+
+def test_a_stopped_job_is_not_taken_over_while_it_ends(cluster, run):
+    SlurmEngine({}).start(run, 0, 2).stop()
+    assert SlurmEngine({}).start(run, 0, 2)._job.job_id == "2"
+
+
 def test_stopping_cancels_a_job_even_where_slurm_has_it_no_more(cluster, run):
     SlurmEngine({}).start(run, 0, 2).stop()
     assert cluster.cancelled.read_text() == "1\n"
