@@ -2,8 +2,8 @@
 face are: see `headfit.segmentation.by_fit`.
 
 Masks that show a person as a whole, or whose borders are a detector's, leave lips and lids where the landmarks and the
-first colours put them, some tenths of a millimetre off. What the head shows by then, up to where the colours of each
-picture change, is better than either.
+first colours put them, some tenths of a millimetre off; those with one inner mouth leave the teeth anywhere in it. What
+the head shows by then, up to where the colours of each picture change, is better.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from headfit.capture.camera import Camera
 from headfit.capture.decode import decode_label_image
-from headfit.capture.labels import LIP_LABELS, TEETH_LABELS, label_classes
+from headfit.capture.labels import LIP_LABELS, TEETH_LABELS, label_classes, native_name
 from headfit.capture.source import CaptureSource, read_or_none
 from headfit.fitting.model import FittedHead
 from headfit.sampling import evenly_spaced
@@ -47,16 +47,20 @@ MAX_THREADS = 8
 
 def reason_to_make_masks(model: FittedHead, capture: CaptureSource) -> str | None:
     """What is wrong with the masks of a capture, where a fit of this head knows better: they "are rough", "tell no
-    lips" or "tell no teeth". None where there is nothing, or no masks."""
+    lips" or "tell no teeth". None where there is nothing, or no masks.
+
+    A fit tells teeth and no tongue, so masks that name either keep the inside of their mouth.
+    """
     made = label_classes(model.head.label_names, labels_by_fit(capture.label_names)).names
 
     def gained(labels: Collection[str]) -> bool:
         return not set(labels).isdisjoint(made) and set(labels).isdisjoint(model.classes.names)
 
+    names = {native_name(name) for name in capture.label_names.values()}
     reasons = {
         "are rough": capture.rough_masks,
         "tell no lips": gained(LIP_LABELS),
-        "tell no teeth": gained(TEETH_LABELS),
+        "tell no teeth": gained(TEETH_LABELS) and names.isdisjoint(("tongue", *TEETH_LABELS)),
     }
     reason = next((reason for reason, holds in reasons.items() if holds), None)
     if not reason or not capture.label_names or set(LIP_LABELS).isdisjoint(made):
@@ -140,7 +144,7 @@ class FitMasks:
         if given is None:
             return None
         mask, inside = translated(given, self._given), inside_of_mouth(given, self._given)
-        image = self._capture.image(camera, frame) if inside.any() else None
+        image = read_or_none(self._capture.image, camera, frame) if inside.any() else None
         if image is not None:
             tell_teeth(image, mask, mask == LIPS, inside, float(np.sqrt((mask != BACKGROUND).sum())))
         return mask

@@ -198,9 +198,8 @@ def build(
         cache_bytes=int(args.cache_gib * 2**30) // process_count(args),
         dense=model.dense_numbers,
     )
-    makes_masks = any(stage.make_masks for stage in config.stages.values()) and bool(
-        reason_to_make_masks(model, capture)
-    )
+    asked = any(stage.make_masks for stage in config.stages.values())
+    makes_masks = asked and reason_to_make_masks(model, capture) is not None
     has_hair = model.has_hair or (makes_masks and model.hair.exists)
     stages = {name: stage for name, stage in config.stages.items() if has_hair or not stage.moves_only("hair")}
     plan = Plan(stages, config.steps_per_checkpoint, len(capture.frames), config.key_frames, part)

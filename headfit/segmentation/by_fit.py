@@ -43,8 +43,8 @@ HAIR_BAND = Band(200, 0.12, 0.3, growth=5.0)
 MIN_CONTRAST = 12.0
 #: A head of a smaller extent in pixels is not looked at.
 MIN_EXTENT = 30.0
-#: Teeth are less saturated than lips (chroma over lightness in CIELAB) and lighter than the dark behind them; shares of
-#: the lips' medians, below the first and above the last of which all are teeth; from the second on, none are.
+#: Teeth are less saturated than lips (chroma over lightness in CIELAB) and lighter than the dark behind them. Shares of
+#: the lips' medians: teeth are below the first and above the last; what is between the first two may be teeth.
 TEETH_SATURATION, FLESH_SATURATION, TEETH_LIGHTNESS = 0.65, 1.0, 0.4
 #: Lightness below which saturation is noise, and saturation of the lips below which a picture has no colours; half the
 #: width of a speck, which is no tooth, as a share of the head's extent.

@@ -12,6 +12,7 @@ import pytorch_lightning as pl
 import torch
 
 from headfit.capture import CaptureSource, open_capture
+from headfit.capture.decode import DamagedFile
 from headfit.capture.framing import Framing
 from headfit.errors import HeadfitError
 from headfit.evaluate.health import examine
@@ -100,7 +101,9 @@ def module_of(capture: Path, settings: Path, out: Path):
 def test_masks_are_made_where_those_of_the_capture_tell_too_little_or_are_rough(capture_path, matte, making, tmp_path):
     rough = relabelled(capture_path, tmp_path / "rough", lambda name: name, rough=True)
     parser = relabelled(capture_path, tmp_path / "parser", lambda name: "inner_mouth" if name in INSIDE else name)
-    expected = {capture_path: None, matte: "tell no lips", parser: "tell no teeth", rough: "are rough"}
+    part = {"upper_teeth": "unknown", "lower_teeth": "unknown", "teeth": "unknown", "mouth_cavity": "tongue"}
+    tongue = relabelled(capture_path, tmp_path / "tongue", lambda name: part.get(name, name))
+    expected = {capture_path: None, matte: "tell no lips", parser: "tell no teeth", rough: "are rough", tongue: None}
     for capture, reason in expected.items():
         module, source = module_of(capture, making, tmp_path)
         assert reason_to_make_masks(module.model, source) == reason, capture
@@ -150,6 +153,13 @@ def test_a_view_without_a_made_mask_has_its_inner_mouth_by_colours(tmp_path):
     assert found is not None
     assert (found[15:25, 10:70] == LIPS).all()
     assert (found[25:30, 21:59] == TEETH).all() and (found[30:35, 21:59] == MOUTH).all()
+
+    def damaged(camera: int, frame: int) -> None:
+        raise DamagedFile("cam00/000000.png", "torn")
+
+    torn = cast(CaptureSource, SimpleNamespace(**pair | {"image": damaged}))
+    found = FitMasks(torn, tmp_path, LABELS_BY_FIT).mask(0, 0)
+    assert found is not None and (found[25:35, 20:60] == UNKNOWN).all(), "the mask is not damaged"
 
 
 class Painted:
