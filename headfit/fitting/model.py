@@ -27,7 +27,7 @@ from headfit.fitting.groups import require_complete
 from headfit.fitting.hair_layer import HairLayer
 from headfit.fitting.observation import Observation
 from headfit.fitting.parameters import FitParameters
-from headfit.fitting.untold import without_untold
+from headfit.fitting.untold import without_missed, without_untold
 from headfit.head import HeadModel, load
 from headfit.head.contour import JawContour
 from headfit.raster import backend
@@ -180,6 +180,11 @@ class FittedHead(nn.Module):
         return self.classes.names.index("hair") if "hair" in self.classes.names else None
 
     @property
+    def mouth_class(self) -> int | None:
+        """The class of what is between the lips and no part of its own, where masks and head model know it."""
+        return self.classes.names.index("mouth") if "mouth" in self.classes.names else None
+
+    @property
     def masks_show_lips(self) -> bool:
         """Whether masks tell lips from skin."""
         return not set(LIP_LABELS).isdisjoint(self.classes.names)
@@ -217,8 +222,11 @@ class FittedHead(nn.Module):
         if crop_blur is not None and not backend.is_asynchronous(self.device):
             batch, cameras = crop_to_head(batch, cameras, v_views, crop_blur)
         fragments = self.renderer.rasterize(v_views, cameras)
+        face_class = self.class_of_label[self.renderer.face_labels]
         if self.classes.ignores_some_of_the_model:
-            batch = without_untold(batch, fragments, self.class_of_label[self.renderer.face_labels])
+            batch = without_untold(batch, fragments, face_class)
+        if self.mouth_class is not None:
+            batch = without_missed(batch, fragments, face_class, self.is_inner, self.mouth_class)
         return Observation(
             batch=batch,
             cameras=cameras,
@@ -270,7 +278,8 @@ class FittedHead(nn.Module):
         return o.head_area / self.mask_trust[o.batch.frame, o.batch.camera]
 
     def class_of_pixel(self, o: Observation) -> Tensor:
-        """Class `[B,H,W]` of the model's face at each head pixel; 0 elsewhere and for labels that are not compared."""
+        """Class `[B,H,W]` of the model's face at each head pixel, 0 for labels that are not compared; without meaning
+        beside the head."""
         label = self.renderer.face_labels[o.fragments.index_img.long().clamp(0, self.renderer.face_count - 1)]
         return self.class_of_label[label].clamp_min(0)
 

@@ -77,8 +77,8 @@ class Observation:
 
     @cached_property
     def shown_classes(self) -> Tensor:
-        """Bool `[B,C]`: the view's mask shows the class."""
-        return self.batch.label_prob.amax(1).amax(1) > 0  # each axis on its own: four times faster than both at once
+        """Bool `[B,C]`: `batch.shown_classes()`, computed once."""
+        return self.batch.shown_classes()
 
     @cached_property
     def on_head(self) -> Tensor:

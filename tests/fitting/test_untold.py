@@ -9,7 +9,6 @@ import torch
 from headfit.capture import Camera
 from headfit.capture.framing import Framing
 from headfit.capture.json_value import JsonValue
-from headfit.capture.labels import label_classes
 from headfit.capture.mask_labels import read_labels
 from headfit.capture.summary import CaptureSummary
 from headfit.capture.views import ViewBatch
@@ -41,14 +40,17 @@ def open_mouth(settings: Path) -> FittedHead:
 
 def compare_by(model: FittedHead, labels: dict[int, str]) -> None:
     """Let the model be compared with masks of these labels."""
-    model.classes = label_classes(model.head.label_names, labels)
-    model.class_of_label = torch.as_tensor(model.classes.from_model)
-    model.class_weight = torch.ones(len(model.classes))
+    model.compare_with_labels(labels, made_masks=False)
 
 
 def random_masks(classes: int, known: torch.Tensor) -> ViewBatch:
     """A view whose pixels show any class; only `known [H,W]` ones have weight."""
     random = torch.randint(classes, (1, SIZE, SIZE), generator=torch.Generator().manual_seed(0))
+    return view_of(random, classes, known)
+
+
+def view_of(shown: torch.Tensor, classes: int, known: torch.Tensor) -> ViewBatch:
+    """A view whose mask shows the classes `[1,H,W]`; only `known [H,W]` pixels have weight."""
     one = torch.zeros(1, dtype=torch.int64)
     return ViewBatch(
         pairs=((0, 0),),
@@ -57,7 +59,7 @@ def random_masks(classes: int, known: torch.Tensor) -> ViewBatch:
         framings=(Framing(0, 0, SIZE, SIZE, SIZE, SIZE),),
         image=torch.zeros(1, SIZE, SIZE, 3, dtype=torch.uint8),
         image_valid=torch.ones(1, SIZE, SIZE, dtype=torch.bool),
-        label_prob=(255 * torch.nn.functional.one_hot(random, classes)).to(torch.uint8),
+        label_prob=(255 * torch.nn.functional.one_hot(shown, classes)).to(torch.uint8),
         label_weight=(255 * known[None]).to(torch.uint8),
         label_unknown=torch.zeros(1, SIZE, SIZE, dtype=torch.bool),
         landmarks=torch.zeros(1, 68, 2),
@@ -113,3 +115,31 @@ def test_borders_that_a_parser_cannot_tell_have_no_gradient(name: str, open_mout
 def test_whether_masks_tell_lips_from_skin(open_mouth, labels, shown):
     compare_by(open_mouth, dict(enumerate(["background", "skin", *labels])))
     assert open_mouth.masks_show_lips is shown
+
+
+@pytest.mark.parametrize("part", ["tongue", "teeth"])
+@pytest.mark.parametrize("blur", [0.0, 1.5])
+def test_a_part_that_a_mask_lacks_is_compared_with_the_rest_of_the_mouth(part, blur, open_mouth):
+    compare_by(open_mouth, dict(enumerate(["background", "skin", "lips", "teeth", "tongue", "mouth_cavity"])))
+    count, everywhere = len(open_mouth.classes), torch.ones(SIZE, SIZE, dtype=torch.bool)
+    of_part, mouth, lips = (open_mouth.classes.names.index(name) for name in (part, "mouth", "lips"))
+
+    @torch.no_grad()
+    def loss(mask: torch.Tensor) -> float:
+        o = open_mouth.observe(view_of(mask, count, everywhere))
+        return float(mask_loss(o, open_mouth, Stage(blur=blur)))
+
+    with torch.no_grad():
+        o = open_mouth.observe(random_masks(count, everywhere))
+        exact = open_mouth.class_images(o).argmax(-1)
+    place = (exact == of_part).nonzero()
+    assert len(place) > 50
+    lacking = exact.where(exact != of_part, mouth)
+    assert loss(exact) == loss(lacking) == 0
+
+    corner = (0, 0, 0)
+    told, one, elsewhere = lacking.clone(), exact.clone(), lacking.clone()
+    told[corner] = one[corner] = of_part
+    assert loss(told) > 10 * loss(one), "a mask that shows the part somewhere says where it is not"
+    elsewhere[tuple(place[len(place) // 2])] = lips
+    assert loss(elsewhere) > 0, "a part is wrong where the mask shows something else than the rest of the mouth"
