@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,6 +113,22 @@ class CaptureSource(Protocol):
     def describe(self, camera: int, frame: int) -> str:
         """Capture, camera and frame by name, for messages."""
         return f"{self.location}: camera {self.cameras[camera].id}, frame {self.frames[frame]}"
+
+
+class OtherMasks:
+    """A capture with other masks than its own: all but `label_names` and `mask`, which a subclass provides, is the
+    capture's.
+
+    Args:
+        capture: the capture, as `capture` of this.
+        label_names: labels of the other masks.
+    """
+
+    def __init__(self, capture: CaptureSource, label_names: Mapping[int, str]) -> None:
+        self.capture, self.label_names = capture, dict(label_names)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.capture, name)
 
 
 def read_or_none(

@@ -2,18 +2,18 @@
 face are: see `headfit.segmentation.by_fit`.
 
 Masks that show a person as a whole, or whose borders are a detector's, leave lips and lids where the landmarks and the
-first colours put them, some tenths of a millimetre off; those with one inner mouth leave the teeth anywhere in it. What
-the head shows by then, up to where the colours of each picture change, is better.
+first colours put them, some tenths of a millimetre off. What the head shows by then, up to where the colours of each
+picture change, is better.
 """
 
 from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
@@ -22,21 +22,13 @@ from tqdm import tqdm
 
 from headfit.capture.camera import Camera
 from headfit.capture.decode import decode_label_image
-from headfit.capture.labels import LIP_LABELS, TEETH_LABELS, label_classes, native_name
-from headfit.capture.source import CaptureSource, read_or_none
+from headfit.capture.labels import LIP_LABELS, label_classes
+from headfit.capture.source import CaptureSource, OtherMasks, read_or_none
 from headfit.fitting.model import FittedHead
 from headfit.sampling import evenly_spaced
-from headfit.segmentation.by_fit import Shown, segmented, tell_teeth
-from headfit.segmentation.labels import (
-    BACKGROUND,
-    HAIR,
-    LIPS,
-    inside_of_mouth,
-    known_parts,
-    labels_by_fit,
-    translated,
-    write_mask,
-)
+from headfit.segmentation.by_fit import Shown, segmented
+from headfit.segmentation.labels import HAIR, known_parts, labels_by_fit, translated, write_mask
+from headfit.segmentation.teeth import with_teeth
 
 FOLDER = "masks"
 #: Most views whose masks are made, evenly spaced ones: one of 384x512 pixels takes 0.7 s of one core.
@@ -46,23 +38,10 @@ MAX_THREADS = 8
 
 
 def reason_to_make_masks(model: FittedHead, capture: CaptureSource) -> str | None:
-    """What is wrong with the masks of a capture, where a fit of this head knows better: they "are rough", "tell no
-    lips" or "tell no teeth". None where there is nothing, or no masks.
-
-    A fit tells teeth and no tongue, so masks that name either keep the inside of their mouth.
-    """
+    """What is wrong with the masks of a capture, where a fit of this head knows better: they "are rough" or "tell no
+    lips". None where there is nothing, or no masks."""
     made = label_classes(model.head.label_names, labels_by_fit(capture.label_names)).names
-
-    def gained(labels: Collection[str]) -> bool:
-        return not set(labels).isdisjoint(made) and set(labels).isdisjoint(model.classes.names)
-
-    names = {native_name(name) for name in capture.label_names.values()}
-    reasons = {
-        "are rough": capture.rough_masks,
-        "tell no lips": gained(LIP_LABELS),
-        "tell no teeth": gained(TEETH_LABELS) and names.isdisjoint(("tongue", *TEETH_LABELS)),
-    }
-    reason = next((reason for reason, holds in reasons.items() if holds), None)
+    reason = "are rough" if capture.rough_masks else None if model.masks_show_lips else "tell no lips"
     if not reason or not capture.label_names or set(LIP_LABELS).isdisjoint(made):
         return None
     views = ((camera, frame) for frame in range(len(capture.frames)) for camera in model.training_cameras)
@@ -117,7 +96,7 @@ def mask_file(run: Path, capture: CaptureSource, camera: int, frame: int) -> Pat
     return run / FOLDER / capture.cameras[camera].id / f"{capture.frames[frame]}.png"
 
 
-class FitMasks:
+class FitMasks(OtherMasks):
     """A capture with the masks of a run; a view without one keeps its own, as far as the labels of the run tell it, and
     colours tell the teeth in its inner mouth.
 
@@ -128,30 +107,21 @@ class FitMasks:
     """
 
     def __init__(self, capture: CaptureSource, run: Path, label_names: Mapping[int, str]) -> None:
-        self._capture, self._run = capture, run
-        self._given = dict(capture.label_names)
-        self.label_names = dict(label_names)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._capture, name)
+        super().__init__(capture, label_names)
+        self._run, self._given = run, with_teeth(capture)
 
     def mask(self, camera: int, frame: int) -> NDArray[np.uint8] | None:
         """As `CaptureSource.mask`."""
-        file = mask_file(self._run, self._capture, camera, frame)
+        file = mask_file(self._run, self.capture, camera, frame)
         if file.exists():
             return decode_label_image(file.read_bytes(), str(file), 1)
-        given = self._capture.mask(camera, frame)
-        if given is None:
-            return None
-        mask, inside = translated(given, self._given), inside_of_mouth(given, self._given)
-        image = read_or_none(self._capture.image, camera, frame) if inside.any() else None
-        if image is not None:
-            tell_teeth(image, mask, mask == LIPS, inside, float(np.sqrt((mask != BACKGROUND).sum())))
-        return mask
+        given = self._given.mask(camera, frame)
+        return None if given is None else translated(given, self._given.label_names)
 
 
 def with_fit_masks(capture: CaptureSource, model: FittedHead, run: Path) -> CaptureSource:
-    """A capture with the masks that a run was fitted to: those that it made, where it made some."""
-    if not model.capture.made_masks:
-        return capture
-    return cast(CaptureSource, FitMasks(capture, run, model.capture.label_names))
+    """A capture with the masks that a run was fitted to: those that it made, where it made some; else those of the
+    capture, in which colours tell the teeth where these do not."""
+    if model.capture.made_masks:
+        return cast(CaptureSource, FitMasks(capture, run, model.capture.label_names))
+    return with_teeth(capture)

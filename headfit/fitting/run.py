@@ -51,6 +51,7 @@ from headfit.fitting.terms import TERMS, Term
 from headfit.fitting.validation import device_type, process_count, trainer_devices, validate_args, validate_config
 from headfit.fitting.warm_start import inherit_settings, load_person
 from headfit.interruption import Interrupted
+from headfit.segmentation.teeth import with_teeth
 
 MAX_TEXTURE_SIZE = 2048
 
@@ -83,7 +84,10 @@ def fit(
     validate_config(config, "settings")
     validate_args(args)
     run = Path(args.out)
-    capture = open_capture(args.capture, args.selection)
+    given = open_capture(args.capture, args.selection)
+    capture = with_teeth(given)
+    if capture is not given and is_first_process():
+        print(f"{given.location}: the masks tell no parts inside of the mouth: colours tell the teeth", file=sys.stderr)
     _require_training_camera(config, capture)
     if not args.resume and not person:
         for oddity in require_consistent(capture, config.use_landmarks):

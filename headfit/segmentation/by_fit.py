@@ -30,6 +30,7 @@ from headfit.segmentation.labels import (
     TEETH,
     UNKNOWN,
 )
+from headfit.segmentation.teeth import find_teeth
 from headfit.types import Bool
 
 #: Labels of the head model that each part of a mask consists of.
@@ -43,12 +44,6 @@ HAIR_BAND = Band(200, 0.12, 0.3, growth=5.0)
 MIN_CONTRAST = 12.0
 #: A head of a smaller extent in pixels is not looked at.
 MIN_EXTENT = 30.0
-#: Teeth are less saturated than lips (chroma over lightness in CIELAB) and lighter than the dark behind them. Shares of
-#: the lips' medians: teeth are below the first and above the last; what is between the first two may be teeth.
-TEETH_SATURATION, FLESH_SATURATION, TEETH_LIGHTNESS = 0.65, 1.0, 0.4
-#: Lightness below which saturation is noise, and saturation of the lips below which a picture has no colours; half the
-#: width of a speck, which is no tooth, as a share of the head's extent.
-MIN_LIGHTNESS, MIN_SATURATION, SPECK = 5.0, 0.05, 0.004
 #: How far beyond the fitted head the person is still skin, as a share of the head's extent.
 BESIDE = 0.04
 #: A part whose border was not found is unknown as far as this around it, as a share of the head's extent.
@@ -164,35 +159,9 @@ def _paint_inside(
     if given.any():
         result[inside] = np.where(given, mask, UNKNOWN)[inside]
     else:
-        tell_teeth(image, result, mouth & ~inside, inside, shown.extent)
-
-
-def tell_teeth(image: NDArray[np.uint8], result: NDArray[np.uint8], lips: Bool, inside: Bool, extent: float) -> None:
-    """Fill the inside `[H,W]` of a mouth: `TEETH`, `MOUTH`, or `UNKNOWN` for what may be either, by how colours differ
-    from the lips' `[H,W]`. A fitted head does not say: it may show too few teeth so far, or none.
-
-    Args:
-        image: `[H,W,3]` RGB.
-        result: `[H,W]`, changed in place.
-        lips, inside: bool `[H,W]`.
-        extent: of the head, pixels.
-    """
-    result[inside] = UNKNOWN
-    if lips.sum() < MIN_SEEDS:
-        return
-    y, x = np.nonzero(lips | inside)
-    window = np.s_[y.min() : y.max() + 1, x.min() : x.max() + 1]
-    lips, inside, result = lips[window], inside[window], result[window]
-    lab = cv2.cvtColor(image[window].astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
-    lightness = lab[..., 0]
-    saturation = np.hypot(lab[..., 1], lab[..., 2]) / np.maximum(lightness, MIN_LIGHTNESS)
-    of_lips = np.median(saturation[lips])
-    if of_lips < MIN_SATURATION:
-        return
-    light = inside & (lightness > TEETH_LIGHTNESS * np.median(lightness[lips]))
-    result[inside & ~(light & (saturation < FLESH_SATURATION * of_lips))] = MOUTH
-    teeth = (light & (saturation < TEETH_SATURATION * of_lips)).astype(np.uint8)
-    result[inside & (cv2.medianBlur(teeth, 2 * round(SPECK * extent) + 1) > 0)] = TEETH
+        # The fitted head does not say: it may show too few teeth so far, or none.
+        teeth, doubtful = find_teeth(image, mouth & ~inside, inside, shown.extent)
+        result[teeth], result[doubtful] = TEETH, UNKNOWN
 
 
 def _paint(

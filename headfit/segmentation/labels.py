@@ -11,7 +11,6 @@ from PIL import Image
 
 from headfit.capture.labels import LIP_LABELS, TEETH_LABELS, native_name
 from headfit.files import failures_named, make_folder
-from headfit.types import Bool
 
 #: Masks of `headfit prepare`.
 LABELS = {0: "background", 1: "skin", 2: "lips", 3: "inner_mouth", 4: "left_eye", 5: "right_eye", 255: "unknown"}
@@ -53,17 +52,13 @@ def translated(mask: NDArray[np.uint8], given: Mapping[int, str]) -> NDArray[np.
     """A mask `[H,W]` of labels `given` in the values of `labels_by_fit`; what these do not tell is `UNKNOWN`. So is the
     skin of a mask that tells no lips: it is not only skin."""
     names = {value: native_name(name) for value, name in given.items()}
-    known = _KEPT | (_KEPT_INSIDE if _tells_inside(given) else {})
+    tells_teeth = "mouth_cavity" in names.values() and not set(TEETH_LABELS).isdisjoint(names.values())
+    known = _KEPT | (_KEPT_INSIDE if tells_teeth else {})
     known |= _OTHERS if not set(LIP_LABELS).isdisjoint(names.values()) else {}
     values = np.full(256, UNKNOWN, dtype=np.uint8)
     for value, name in names.items():
         values[value] = known.get(name, UNKNOWN)
     return values[mask]
-
-
-def inside_of_mouth(mask: NDArray[np.uint8], given: Mapping[int, str]) -> Bool:
-    """Bool `[H,W]`: a mask of labels `given` shows an inner mouth there, and does not tell its parts."""
-    return np.isin(mask, [value for value, name in given.items() if native_name(name) == "inner_mouth"])
 
 
 def _tells_inside(given: Mapping[int, str]) -> bool:

@@ -3,7 +3,6 @@
 import json
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
 from typing import cast
 
 import numpy as np
@@ -12,7 +11,6 @@ import pytorch_lightning as pl
 import torch
 
 from headfit.capture import CaptureSource, open_capture
-from headfit.capture.decode import DamagedFile
 from headfit.capture.framing import Framing
 from headfit.errors import HeadfitError
 from headfit.evaluate.health import examine
@@ -25,6 +23,7 @@ from headfit.fitting.run import _begin, build, fit
 from headfit.fitting.run_folder import load_run
 from headfit.fitting.settings import load_config
 from headfit.segmentation.labels import BACKGROUND, HAIR, LABELS_BY_FIT, LIPS, MOUTH, SKIN, TEETH, UNKNOWN, write_mask
+from tests.support.flat_mouth import FlatMouth
 from tests.support.made_run import made_model
 
 MATTE = {"background": "background"}
@@ -101,9 +100,7 @@ def module_of(capture: Path, settings: Path, out: Path):
 def test_masks_are_made_where_those_of_the_capture_tell_too_little_or_are_rough(capture_path, matte, making, tmp_path):
     rough = relabelled(capture_path, tmp_path / "rough", lambda name: name, rough=True)
     parser = relabelled(capture_path, tmp_path / "parser", lambda name: "inner_mouth" if name in INSIDE else name)
-    part = {"upper_teeth": "unknown", "lower_teeth": "unknown", "teeth": "unknown", "mouth_cavity": "tongue"}
-    tongue = relabelled(capture_path, tmp_path / "tongue", lambda name: part.get(name, name))
-    expected = {capture_path: None, matte: "tell no lips", parser: "tell no teeth", rough: "are rough", tongue: None}
+    expected = {capture_path: None, matte: "tell no lips", parser: None, rough: "are rough"}
     for capture, reason in expected.items():
         module, source = module_of(capture, making, tmp_path)
         assert reason_to_make_masks(module.model, source) == reason, capture
@@ -141,25 +138,12 @@ def test_a_view_without_a_made_mask_keeps_what_its_own_tells(matte, tmp_path):
     np.testing.assert_array_equal(both.image(1, 1), image)
 
 
-def test_a_view_without_a_made_mask_has_its_inner_mouth_by_colours(tmp_path):
-    """Lips around an inner mouth, whose upper half is white and whose lower half is dark red."""
-    mask, image = np.zeros((60, 80), np.uint8), np.full((60, 80, 3), (200, 150, 120), np.uint8)
-    mask[5:55, 5:75], mask[15:45, 10:70], mask[25:35, 20:60] = 1, 2, 3
-    image[15:45, 10:70], image[25:30, 20:60], image[30:35, 20:60] = (180, 70, 70), (230, 225, 205), (60, 20, 25)
-    names = {0: "background", 1: "skin", 2: "lips", 3: "inner_mouth"}
-    pair = {"label_names": names, "mask": lambda *_: mask, "image": lambda *_: image}
-    pair |= {"cameras": [SimpleNamespace(id="cam00")], "frames": ["000000"]}
-    found = FitMasks(cast(CaptureSource, SimpleNamespace(**pair)), tmp_path, LABELS_BY_FIT).mask(0, 0)
+def test_a_view_without_a_made_mask_has_its_teeth_by_colours(tmp_path):
+    source = FlatMouth()
+    found = FitMasks(cast(CaptureSource, source), tmp_path, LABELS_BY_FIT).mask(0, 0)
     assert found is not None
-    assert (found[15:25, 10:70] == LIPS).all()
-    assert (found[25:30, 21:59] == TEETH).all() and (found[30:35, 21:59] == MOUTH).all()
-
-    def damaged(camera: int, frame: int) -> None:
-        raise DamagedFile("cam00/000000.png", "torn")
-
-    torn = cast(CaptureSource, SimpleNamespace(**pair | {"image": damaged}))
-    found = FitMasks(torn, tmp_path, LABELS_BY_FIT).mask(0, 0)
-    assert found is not None and (found[25:35, 20:60] == UNKNOWN).all(), "the mask is not damaged"
+    for region, value in ((source.lip, LIPS), (source.teeth, TEETH), (source.cavity, MOUTH)):
+        assert (found[region] == value).all()
 
 
 class Painted:
