@@ -84,6 +84,7 @@ def test_the_report_of_two_runs_of_1000_frames_and_80_cameras_can_be_mailed(smal
         camera_index=one.run.model.capture.camera_index,
         image=lambda camera, frame: noise,
         mask=lambda camera, frame: None,
+        label_names={},
     )
     page = render_report([one, replace(one, name="two")], [capture, capture])
     assert len(page.encode()) < 15e6
