@@ -94,7 +94,7 @@ UNIONS = {
     "eyes": ("left_eye", "right_eye"),
 }
 #: Labels of parts by all their names.
-LIP_LABELS, TEETH_LABELS = (("lips", *UNIONS["lips"]), ("teeth", *UNIONS["teeth"]))
+LIP_LABELS, TEETH_LABELS, EYE_LABELS = ((union, *members) for union, members in UNIONS.items())
 #: Classes between the lips.
 MOUTH_CLASSES = ("mouth", *TEETH_LABELS, "tongue")
 #: Classes within `inner_mouth`.

@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from headfit.capture.camera import Camera
 from headfit.capture.decode import decode_label_image
-from headfit.capture.labels import LIP_LABELS, label_classes
+from headfit.capture.labels import EYE_LABELS, LIP_LABELS, MOUTH_CLASSES, label_classes
 from headfit.capture.source import CaptureSource, OtherMasks, read_or_none
 from headfit.fitting.model import FittedHead
 from headfit.sampling import evenly_spaced
@@ -38,14 +38,22 @@ MAX_THREADS = 8
 
 
 def reason_to_make_masks(model: FittedHead, capture: CaptureSource) -> str | None:
-    """What is wrong with the masks of a capture, where a fit of this head knows better: they "are rough" or "tell no
-    lips". None where there is nothing, or no masks."""
+    """What is wrong with the masks of a capture, where a fit of this head knows better: they "are rough", or "tell no"
+    parts that made masks tell. None where there is nothing, or no masks.
+
+    Made masks tell no tongue, so those that do are not made again for their eyes.
+    """
     made = label_classes(model.head.label_names, labels_by_fit(capture.label_names)).names
-    reason = "are rough" if capture.rough_masks else None if model.masks_show_lips else "tell no lips"
-    if not reason or not capture.label_names or set(LIP_LABELS).isdisjoint(made):
+    reasons = ["are rough"] if capture.rough_masks else []
+    parts = {"lips": LIP_LABELS, "inside of the mouth": MOUTH_CLASSES}
+    parts |= {} if "tongue" in model.classes.names else {"eyes": EYE_LABELS}
+    for part, labels in parts.items():
+        if set(labels).isdisjoint(model.classes.names) and not set(labels).isdisjoint(made):
+            reasons.append(f"tell no {part}")
+    if not reasons or not capture.label_names or set(LIP_LABELS).isdisjoint(made):
         return None
     views = ((camera, frame) for frame in range(len(capture.frames)) for camera in model.training_cameras)
-    return reason if any(capture.has_mask(*view) and capture.has_image(*view) for view in views) else None
+    return reasons[0] if any(capture.has_mask(*view) and capture.has_image(*view) for view in views) else None
 
 
 def make_masks(
@@ -97,8 +105,8 @@ def mask_file(run: Path, capture: CaptureSource, camera: int, frame: int) -> Pat
 
 
 class FitMasks(OtherMasks):
-    """A capture with the masks of a run; a view without one keeps its own, as far as the labels of the run tell it, and
-    colours tell the teeth in its inner mouth.
+    """A capture with the masks of a run; a view without one keeps its own, as far as the labels of the run tell it.
+    Where they tell no parts inside of the mouth, colours tell the teeth.
 
     Args:
         capture: the capture.
@@ -121,7 +129,8 @@ class FitMasks(OtherMasks):
 
 def with_fit_masks(capture: CaptureSource, model: FittedHead, run: Path) -> CaptureSource:
     """A capture with the masks that a run was fitted to: those that it made, where it made some; else those of the
-    capture, in which colours tell the teeth where these do not."""
+    capture, in which colours tell the teeth where these do not (unless an earlier version fitted the run)."""
     if model.capture.made_masks:
         return cast(CaptureSource, FitMasks(capture, run, model.capture.label_names))
-    return with_teeth(capture)
+    told = with_teeth(capture)
+    return told if told.label_names == model.capture.label_names else capture

@@ -47,8 +47,7 @@ def judge_masks(model: FittedHead, data: CaptureData, frames: Sequence[int]) -> 
     batches = data.batches(plan, framings_at(model.head_windows, RESOLUTION))
     for batch in tqdm(batches, total=len(plan), desc="masks", unit="batch", leave=False, disable=None, file=sys.stderr):
         o = model.observe(batch, crop_blur=0.0)
-        wrong = model.renderer.label_loss(o.fragments, model.class_of_label, model.class_weight, o.target)
-        share = ((wrong * o.mask_known).sum((1, 2)) / o.head_area).where(o.has_mask.flatten(), torch.nan)
+        share = ((model.label_loss(o) * o.mask_known).sum((1, 2)) / o.head_area).where(o.has_mask.flatten(), torch.nan)
         for (frame, camera), value in zip(batch.pairs, share.tolist(), strict=True):
             loss[frame, camera] = value
     trust = trust_of(loss)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from headfit.capture.camera import Camera
 from headfit.capture.framing import HeadWindow
-from headfit.capture.labels import LIP_LABELS, MOUTH_CLASSES, label_classes
+from headfit.capture.labels import LIP_LABELS, MOUTH_CLASSES, TEETH_LABELS, label_classes
 from headfit.capture.landmark_files import LANDMARK_COUNT
 from headfit.capture.summary import CaptureSummary
 from headfit.capture.views import ViewBatch
@@ -27,7 +27,7 @@ from headfit.fitting.groups import require_complete
 from headfit.fitting.hair_layer import HairLayer
 from headfit.fitting.observation import Observation
 from headfit.fitting.parameters import FitParameters
-from headfit.fitting.untold import without_missed, without_untold
+from headfit.fitting.untold import without_untold
 from headfit.head import HeadModel, load
 from headfit.head.contour import JawContour
 from headfit.raster import backend
@@ -130,6 +130,9 @@ class FittedHead(nn.Module):
             "is_lip": torch.tensor([name in LIP_LABELS for name in names]),
         }.items():
             self.register_buffer(name, values.to(self.device), persistent=False)
+        told = set(names)
+        untold = [part for part in (("tongue",), TEETH_LABELS) if told.isdisjoint(part)]
+        self.geometry.hold([name for part in untold for name in part])
 
     def _classes_without_hair(self) -> Tensor:
         """Class `[labels]` of each of the model's labels on the head itself: below its hair it is skin."""
@@ -222,11 +225,8 @@ class FittedHead(nn.Module):
         if crop_blur is not None and not backend.is_asynchronous(self.device):
             batch, cameras = crop_to_head(batch, cameras, v_views, crop_blur)
         fragments = self.renderer.rasterize(v_views, cameras)
-        face_class = self.class_of_label[self.renderer.face_labels]
         if self.classes.ignores_some_of_the_model:
-            batch = without_untold(batch, fragments, face_class)
-        if self.mouth_class is not None:
-            batch = without_missed(batch, fragments, face_class, self.is_inner, self.mouth_class)
+            batch = without_untold(batch, fragments, self.class_of_label[self.renderer.face_labels])
         return Observation(
             batch=batch,
             cameras=cameras,
@@ -237,9 +237,22 @@ class FittedHead(nn.Module):
             offsets=offsets,
             fragments=fragments,
             target=batch.label_prob.float() / 255,
+            shown_as=self.shown_as(batch),
             hair_class=self.hair_class,
             normals_of=self.renderer.normals,
         )
+
+    def shown_as(self, batch: ViewBatch) -> Tensor:
+        """As which class each class of the model is compared in each view, `[B,C]`: as itself, but a part of the mouth
+        that a view's mask lacks as the rest of the mouth.
+
+        Parsers miss a tongue in some views, and merge small parts with what is around them, so that a part is not
+        there says little; other views tell where it is.
+        """
+        own = torch.arange(len(self.classes), device=self.device).expand(len(batch.pairs), -1)
+        if self.mouth_class is None:
+            return own
+        return own.masked_fill(self.is_inner & ~batch.shown_classes(), self.mouth_class)
 
     def view_cameras(self, batch: ViewBatch) -> CameraBatch:
         """The corrected cameras of a batch's views, at the batch's image size."""
@@ -270,7 +283,11 @@ class FittedHead(nn.Module):
 
     def class_images(self, o: Observation) -> Tensor:
         """One-hot images `[B,H,W,C]` of the label classes, whose gradient moves the borders between them."""
-        return self.renderer.label_probabilities(o.fragments, self.class_of_label, len(self.classes))
+        return self.renderer.label_probabilities(o.fragments, self.class_of_label, len(self.classes), o.shown_as)
+
+    def label_loss(self, o: Observation) -> Tensor:
+        """Squared difference `[B,H,W]` of the class images and those of the masks, each class by its weight."""
+        return self.renderer.label_loss(o.fragments, self.class_of_label, self.class_weight, o.target, o.shown_as)
 
     def area_by_trust(self, o: Observation) -> Tensor:
         """By what the mask losses of views are divided, `[B]`: the head's area, the more the less their masks are
@@ -278,10 +295,10 @@ class FittedHead(nn.Module):
         return o.head_area / self.mask_trust[o.batch.frame, o.batch.camera]
 
     def class_of_pixel(self, o: Observation) -> Tensor:
-        """Class `[B,H,W]` of the model's face at each head pixel, 0 for labels that are not compared; without meaning
-        beside the head."""
+        """Class `[B,H,W]`, as it is compared, of the model's face at each head pixel, 0 for labels that are not
+        compared; without meaning beside the head."""
         label = self.renderer.face_labels[o.fragments.index_img.long().clamp(0, self.renderer.face_count - 1)]
-        return self.class_of_label[label].clamp_min(0)
+        return o.as_shown(self.class_of_label[label].clamp_min(0))
 
     def compare_colours(self, o: Observation) -> ComparedColours:
         """Render the colours of the views where they can be compared with the images."""

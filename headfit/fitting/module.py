@@ -207,6 +207,7 @@ class HeadFit(pl.LightningModule):
 
     def on_after_backward(self) -> None:
         all_reduce_gradients(p for group in self.fit_optimizer.param_groups for p in group["params"])
+        self.model.geometry.stop_held()
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         self.model.geometry.clamp()  # after every step, the last one included

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -69,6 +69,34 @@ class FitParameters(nn.Module):
         t = TRANSLATION_UNIT
         self.register_buffer("joint_units", torch.tensor([1.0, 1.0, 1.0, t, t, t]), persistent=False)
         self.register_buffer("placement_units", torch.tensor([t, t, t] + [1.0] * 6), persistent=False)
+        self.hold(())
+
+    def hold(self, parts: Collection[str]) -> None:
+        """From now on the inner parts of these names keep their joint, their expression units and their placement.
+
+        A part that nothing shows would be moved by what its surroundings leave open, and far: Adam's steps are as long
+        for small gradients as for large ones.
+        """
+        held = {
+            "expression": [name.lower().startswith(tuple(parts)) for name in self.head.expression_names],
+            "joints_scaled": [name in parts for name in self.head.joint_names],
+            "placement_scaled": [name in parts for name in self.head.rigid_part_names],
+        }
+        for name, rows in held.items():
+            values = 1 - torch.tensor(rows, dtype=torch.float32, device=self.rotation.device)
+            self.register_buffer(f"{name}_free", values if name == "expression" else values[:, None], persistent=False)
+
+    def free(self, name: str) -> Tensor:
+        """1 where steps may move the parameter `name`, 0 where it is held, as a factor of one of its rows."""
+        return getattr(self, f"{name}_free", self.rotation.new_ones(()))
+
+    @torch.no_grad()
+    def stop_held(self) -> None:
+        """Take from the gradients what would move parts that are held."""
+        for name in ("expression", "joints_scaled", "placement_scaled"):
+            gradient = getattr(self, name).grad
+            if gradient is not None:
+                (gradient._values() if gradient.is_sparse else gradient).mul_(self.free(name))
 
     @property
     def joints(self) -> Tensor:

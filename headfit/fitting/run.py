@@ -84,14 +84,13 @@ def fit(
     validate_config(config, "settings")
     validate_args(args)
     run = Path(args.out)
-    given = open_capture(args.capture, args.selection)
-    capture = with_teeth(given)
-    if capture is not given and is_first_process():
-        print(f"{given.location}: the masks tell no parts inside of the mouth: colours tell the teeth", file=sys.stderr)
+    capture = open_capture(args.capture, args.selection)
     _require_training_camera(config, capture)
     if not args.resume and not person:
         for oddity in require_consistent(capture, config.use_landmarks):
             print(f"headfit: warning: {oddity}", file=sys.stderr)
+        if with_teeth(capture) is not capture and is_first_process():
+            print("headfit: the masks tell no parts inside of the mouth: colours tell the teeth", file=sys.stderr)
     config = inherit_settings(config) if config.init_from else config
     config = replace(config, texture_size=config.texture_size or texture_size_for(capture))
     if args.resume and not (run / CONFIG).exists():
@@ -193,6 +192,7 @@ def build(
         HeadfitError: the head cannot be loaded, a held-out camera is unknown, or nothing is left to train on.
     """
     pl.seed_everything(config.seed, workers=True, verbose=False)
+    capture = with_teeth(capture)
     model = FittedHead.build(config, CaptureSummary.of(capture, world))
     data = CaptureData(
         capture,

@@ -99,24 +99,34 @@ class HeadRenderer(nn.Module):
         index_img, bary, depth = raster.rasterize(v_pix, self.faces, cameras.size)
         return Fragments(v_pix, index_img, bary, depth, self.face_count, v_world, cameras.centres())
 
-    def label_probabilities(self, fragments: Fragments, class_of_label: Tensor, classes: int) -> Tensor:
+    def label_probabilities(
+        self, fragments: Fragments, class_of_label: Tensor, classes: int, shown_as: Tensor | None = None
+    ) -> Tensor:
         """One-hot class images `[B,H,W,C]`, whose gradient moves the borders between classes.
 
         Args:
             fragments: the visibility of the views.
             class_of_label: `[labels]` class of each of the model's labels, -1 for labels that are not compared.
             classes: number of classes C; class 0 is background. Below-neck pixels are 0 in every class.
+            shown_as: `[B,C]` as which class each one is shown in each view; None: each as itself.
         """
         one_hot = torch.eye(classes, device=fragments.v_pix.device)
-        image, group = self.class_image(fragments, class_of_label, one_hot)
+        image, group = self.class_image(fragments, class_of_label, one_hot, shown_as)
         f = fragments
         return raster.edge_grad(image, f.v_pix, self.faces, f.index_img, group=group, topology=self.topology)
 
-    def label_loss(self, fragments: Fragments, class_of_label: Tensor, class_weight: Tensor, target: Tensor) -> Tensor:
+    def label_loss(
+        self,
+        fragments: Fragments,
+        class_of_label: Tensor,
+        class_weight: Tensor,
+        target: Tensor,
+        shown_as: Tensor | None = None,
+    ) -> Tensor:
         """Squared difference `[B,H,W]` of `label_probabilities` and `target [B,H,W,C]`, each class weighted by
         `class_weight [C]`: the same gradient, without a backward pass through images of all classes."""
         root = class_weight.sqrt()
-        image, group = self.class_image(fragments, class_of_label, root.diag())
+        image, group = self.class_image(fragments, class_of_label, root.diag(), shown_as)
         return raster.pixel_loss(
             image,
             target * root,
@@ -128,16 +138,23 @@ class HeadRenderer(nn.Module):
             topology=self.topology,
         )
 
-    def class_image(self, fragments: Fragments, class_of_label: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+    def class_image(
+        self, fragments: Fragments, class_of_label: Tensor, rows: Tensor, shown_as: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """The row of `rows [C,D]` of each pixel's class, 0 where there is none, `[B,H,W,D]`; and the class of each face
-        `[F]`, by which `edge_grad` groups them."""
+        `[F]`, by which `edge_grad` groups them. Classes that a view shows as one have no border in it: no jump."""
         classes = len(rows)
         face_class = class_of_label[self.face_labels]
         group = torch.cat([face_class, face_class.new_full((len(self.faces) - self.face_count,), classes)])
         of_class = torch.cat([rows, rows.new_zeros(2, rows.shape[1])])  # rows C and -1: no class
         # Index -1 picks the last entry: background.
         row_of_face = torch.cat([group, group.new_zeros(1)]) % len(of_class)
-        return torch.nn.functional.embedding(row_of_face.take(fragments.index_img.long()), of_class), group
+        row = row_of_face.take(fragments.index_img.long())
+        if shown_as is not None:  # a table for each view, one below the other
+            views = torch.arange(len(shown_as), device=row.device)
+            of_class = of_class[torch.nn.functional.pad(shown_as, (0, 2), value=classes)].flatten(0, 1)
+            row = row + (views * (classes + 2))[:, None, None]
+        return torch.nn.functional.embedding(row, of_class), group
 
     def colour_edges(self, loss: Tensor, image: Tensor, target: Tensor, fragments: Fragments) -> Tensor:
         """`loss [B,H,W]`, the `COLOUR_LOSS` of colours; its gradient also moves the edges at which one surface occludes

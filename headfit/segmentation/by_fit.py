@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from headfit.capture.labels import LIP_LABELS, TEETH_LABELS
+from headfit.capture.labels import EYE_LABELS, LIP_LABELS, TEETH_LABELS
 from headfit.segmentation.cut import COARSE, FINE, MIN_SEEDS, Band, cut_border
 from headfit.segmentation.labels import (
     BACKGROUND,
@@ -35,9 +35,8 @@ from headfit.types import Bool
 
 #: Labels of the head model that each part of a mask consists of.
 INNER_LABELS = (*TEETH_LABELS, "gums", "tongue", "mouth_cavity", "inner_mouth")
-EYES = ("left_eye", "right_eye", "eyes")
 #: Labels around which there is no hair, and how far from them, as a share of the head's extent; brows are no hair.
-HAIRLESS, HAIRLESS_REACH = (*INNER_LABELS, *LIP_LABELS, *EYES, "brows", "nose"), 0.06
+HAIRLESS, HAIRLESS_REACH = (*INNER_LABELS, *LIP_LABELS, *EYE_LABELS, "brows", "nose"), 0.06
 #: How far from the head model's own hair there may be hair, and how far its border may be from that.
 HAIR_BAND = Band(200, 0.12, 0.3, growth=5.0)
 #: Least difference of the median colours of hair and skin, in units of CIELAB.

@@ -52,8 +52,9 @@ def translated(mask: NDArray[np.uint8], given: Mapping[int, str]) -> NDArray[np.
     """A mask `[H,W]` of labels `given` in the values of `labels_by_fit`; what these do not tell is `UNKNOWN`. So is the
     skin of a mask that tells no lips: it is not only skin."""
     names = {value: native_name(name) for value, name in given.items()}
-    tells_teeth = "mouth_cavity" in names.values() and not set(TEETH_LABELS).isdisjoint(names.values())
-    known = _KEPT | (_KEPT_INSIDE if tells_teeth else {})
+    known = _KEPT | (_KEPT_INSIDE if _tells_inside(given) else {})
+    if "mouth_cavity" in names.values() and not set(TEETH_LABELS).isdisjoint(names.values()):
+        known |= {"mouth_cavity": MOUTH, **dict.fromkeys(TEETH_LABELS, TEETH)}
     known |= _OTHERS if not set(LIP_LABELS).isdisjoint(names.values()) else {}
     values = np.full(256, UNKNOWN, dtype=np.uint8)
     for value, name in names.items():

@@ -6,12 +6,14 @@ from what is around them to be told.
 
 from __future__ import annotations
 
+import threading
 from typing import cast
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from headfit.capture.centroids import REGIONS
 from headfit.capture.labels import LIP_LABELS, TEETH_LABELS, native_name
 from headfit.capture.source import CaptureSource, OtherMasks, read_or_none
 from headfit.segmentation.cut import MIN_SEEDS
@@ -26,18 +28,18 @@ MIN_LIGHTNESS, MIN_SATURATION, SPECK = 5.0, 0.05, 0.004
 #: Values that a mask gets: for teeth, and for what may be teeth.
 NEW_VALUES = 2
 #: Labels of a mouth's inside as one part, and of what is told in it.
-INSIDE_LABELS, PART_LABELS = ("inner_mouth", "mouth_cavity"), ("tongue", "gums", *TEETH_LABELS)
+INSIDE_LABELS, PART_LABELS = ("inner_mouth", "mouth_cavity"), ("tongue", *TEETH_LABELS)
 
 
 def find_teeth(image: NDArray[np.uint8], lips: Bool, inside: Bool, extent: float) -> tuple[Bool, Bool]:
-    """Teeth inside of a mouth, and what may be teeth or not, each `[H,W]`.
+    """Teeth inside of a mouth, and what may be teeth or not, each `[H,W]`; neither where colours do not tell.
 
     Args:
         image: `[H,W,3]` RGB.
         lips, inside: `[H,W]`.
         extent: of the head, pixels.
     """
-    teeth, doubtful = np.zeros_like(inside), inside.copy()
+    teeth, doubtful = np.zeros_like(inside), np.zeros_like(inside)
     if lips.sum() < MIN_SEEDS:
         return teeth, doubtful
     y, x = np.nonzero(lips | inside)
@@ -57,32 +59,49 @@ def find_teeth(image: NDArray[np.uint8], lips: Bool, inside: Bool, extent: float
 
 
 class TeethByColour(OtherMasks):
-    """A capture in whose masks colours tell the teeth; for that, pictures of open mouths are decoded a second time.
+    """A capture in whose masks colours tell the teeth; what may be teeth or not is unknown.
 
-    What may be teeth or not is unknown, and so is the whole inside of a mouth whose picture is damaged or missing.
+    Where a picture is damaged or missing, or tells nothing, a mask stays. Readers ask for a view's picture before its
+    mask: it is kept for that, one for each thread, since to decode it again may cost more than all the rest of a view.
     """
 
     def __init__(self, capture: CaptureSource) -> None:
         names = {value: native_name(name) for value, name in capture.label_names.items()}
         self._lips = [value for value, name in names.items() if name in LIP_LABELS]
         self._inside = [value for value, name in names.items() if name in INSIDE_LABELS]
-        self._background = [value for value, name in names.items() if name == "background"]
+        self._head = [value for value, name in names.items() if name in REGIONS["head"]]
         self._teeth, self._doubtful = [value for value in range(256) if value not in names][:NEW_VALUES]
+        self._last = threading.local()
         cavity = dict.fromkeys(self._inside, "mouth_cavity")
         super().__init__(capture, names | cavity | {self._teeth: "teeth", self._doubtful: "unknown"})
+
+    def image(self, camera: int, frame: int) -> NDArray[np.uint8] | None:
+        """As `CaptureSource.image`."""
+        self._last.view, self._last.image = None, None
+        image = self.capture.image(camera, frame)
+        self._last.view, self._last.image = (camera, frame), image
+        return image
+
+    def image_reduced(self, camera: int, frame: int, reduction: int) -> NDArray[np.uint8] | None:
+        """As `CaptureSource.image_reduced`: the whole picture, which the mask needs."""
+        return self.image(camera, frame)
 
     def mask(self, camera: int, frame: int) -> NDArray[np.uint8] | None:
         """As `CaptureSource.mask`."""
         mask = self.capture.mask(camera, frame)
         inside = np.isin(mask, self._inside) if mask is not None else np.zeros(0, dtype=bool)
-        if mask is None or not inside.any():
+        image = self._picture(camera, frame) if inside.any() else None
+        if mask is None or image is None:
             return mask
-        image = read_or_none(self.capture.image, camera, frame)
-        if image is None:
-            return np.where(inside, np.uint8(self._doubtful), mask)
-        extent = float(np.sqrt((~np.isin(mask, self._background)).sum()))
+        extent = float(np.sqrt(np.isin(mask, self._head).sum()))
         teeth, doubtful = find_teeth(image, np.isin(mask, self._lips), inside, extent)
         return np.select([teeth, doubtful], [np.uint8(self._teeth), np.uint8(self._doubtful)], mask)
+
+    def _picture(self, camera: int, frame: int) -> NDArray[np.uint8] | None:
+        if getattr(self._last, "view", None) != (camera, frame):
+            return read_or_none(self.capture.image, camera, frame)
+        image: NDArray[np.uint8] | None = self._last.image
+        return image
 
 
 def with_teeth(capture: CaptureSource) -> CaptureSource:

@@ -1,6 +1,5 @@
 """Masks that a fit makes of its capture."""
 
-import json
 import shutil
 from pathlib import Path
 from typing import cast
@@ -25,20 +24,9 @@ from headfit.fitting.settings import load_config
 from headfit.segmentation.labels import BACKGROUND, HAIR, LABELS_BY_FIT, LIPS, MOUTH, SKIN, TEETH, UNKNOWN, write_mask
 from tests.support.flat_mouth import FlatMouth
 from tests.support.made_run import made_model
+from tests.support.relabelled import INSIDE, relabelled
 
 MATTE = {"background": "background"}
-INSIDE = {"upper_teeth", "lower_teeth", "teeth", "gums", "tongue", "mouth_cavity"}
-
-
-def relabelled(capture: Path, to: Path, label_of, **masks) -> Path:
-    """A copy of a capture whose labels are called what `label_of` says."""
-    shutil.copytree(capture, to)
-    content = json.loads((to / "capture.json").read_text())
-    content["classes"] = {value: label_of(name) for value, name in content["classes"].items()}
-    if masks:
-        content["masks"] = {"path": "masks/{camera}/{frame}.png", **masks}
-    (to / "capture.json").write_text(json.dumps(content))
-    return to
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +88,19 @@ def module_of(capture: Path, settings: Path, out: Path):
 def test_masks_are_made_where_those_of_the_capture_tell_too_little_or_are_rough(capture_path, matte, making, tmp_path):
     rough = relabelled(capture_path, tmp_path / "rough", lambda name: name, rough=True)
     parser = relabelled(capture_path, tmp_path / "parser", lambda name: "inner_mouth" if name in INSIDE else name)
-    expected = {capture_path: None, matte: "tell no lips", parser: None, rough: "are rough"}
+    eyes = {"left_eye": "skin", "right_eye": "skin"}
+    blind = relabelled(parser, tmp_path / "blind", lambda name: eyes.get(name, name))
+    tongue = relabelled(capture_path, tmp_path / "tongue", lambda name: eyes.get(name, name))
+    lips = relabelled(capture_path, tmp_path / "lips", lambda name: "ignore" if name in INSIDE else name)
+    expected = {
+        capture_path: None,
+        parser: None,
+        matte: "tell no lips",
+        rough: "are rough",
+        blind: "tell no eyes",
+        tongue: None,
+        lips: "tell no inside of the mouth",
+    }
     for capture, reason in expected.items():
         module, source = module_of(capture, making, tmp_path)
         assert reason_to_make_masks(module.model, source) == reason, capture

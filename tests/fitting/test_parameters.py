@@ -4,6 +4,8 @@ import pytest
 import torch
 
 from headfit.fitting.parameters import FitParameters
+from headfit.fitting.rows import dense
+from headfit.fitting.second_order.unknowns import Columns
 from headfit.head import load
 
 
@@ -45,6 +47,40 @@ def test_where_nothing_was_fitted_frames_start_at_rest():
     parameters = FitParameters(load("default"), 2, 30.0)
     parameters.start_like_nearest([0, 1], torch.zeros(2, dtype=torch.bool))
     assert not parameters.expression.any()
+
+
+@pytest.mark.slow
+def test_parts_that_are_held_keep_their_joint_their_units_and_their_placement():
+    """Whether the gradient is sparse, as in a step on a CPU, or not; and in second-order steps."""
+    head = load("default")
+    parameters = FitParameters(head, 2, 30.0)
+    held = {
+        "expression": [name.startswith("tongue") for name in head.expression_names],
+        "joints_scaled": [name == "tongue" for name in head.joint_names],
+        "placement_scaled": [name == "tongue" for name in head.rigid_part_names],
+    }
+
+    def moved() -> dict[str, torch.Tensor]:
+        """Which entries have a gradient, in frame 1; and which have columns that move."""
+        parameters.zero_grad()
+        v, _ = parameters(torch.tensor([1]))
+        (v.square().sum() + parameters.placement_scaled.sum()).backward()
+        parameters.stop_held()
+        rows = {name: dense(getattr(parameters, name).grad) for name in held}
+        found = {name: rows[name][1] if name != "placement_scaled" else rows[name] for name in held}
+        columns = Columns.of(parameters, {"expression": 0.1, "joints": 0.1})
+        found |= {f"{name} column": columns.longest[part] for name, part in columns.parameter.items()}
+        return {name: value.reshape(len(held[name.split()[0]]), -1).ne(0).any(1) for name, value in found.items()}
+
+    everything = moved()
+    parameters.hold(["tongue"])
+    found = moved()
+    for name, free in found.items():
+        rows = torch.tensor(held[name.split()[0]])
+        assert rows.any() and everything[name][rows].all() and not free[rows].any()
+        assert torch.equal(free[~rows], everything[name][~rows])
+    parameters.hold([])
+    assert all(torch.equal(free, everything[name]) for name, free in moved().items())
 
 
 @pytest.mark.slow

@@ -69,6 +69,16 @@ def view_of(shown: torch.Tensor, classes: int, known: torch.Tensor) -> ViewBatch
     )
 
 
+def beside(one: ViewBatch, other: ViewBatch) -> ViewBatch:
+    """A batch of both views."""
+    both = {
+        name: torch.cat([value, getattr(other, name)])
+        for name, value in vars(one).items()
+        if isinstance(value, torch.Tensor)
+    }
+    return ViewBatch(pairs=one.pairs + other.pairs, framings=one.framings + other.framings, **both)
+
+
 def gradient(model: FittedHead, known: torch.Tensor, blur: float = 0.0) -> torch.Tensor:
     """Of the mask loss by translation and identity."""
     o = model.observe(random_masks(len(model.classes), known))
@@ -117,21 +127,29 @@ def test_whether_masks_tell_lips_from_skin(open_mouth, labels, shown):
     assert open_mouth.masks_show_lips is shown
 
 
+def compare_by_parts(model: FittedHead) -> None:
+    compare_by(model, dict(enumerate(["background", "skin", "lips", "teeth", "tongue", "mouth_cavity"])))
+
+
+def exact_mask(model: FittedHead) -> torch.Tensor:
+    """Class `[1,H,W]` of each pixel as the model shows it; 0 below the neck."""
+    with torch.no_grad():
+        o = model.observe(random_masks(len(model.classes), torch.ones(SIZE, SIZE, dtype=torch.bool)))
+        return model.class_images(o).argmax(-1)
+
+
 @pytest.mark.parametrize("part", ["tongue", "teeth"])
 @pytest.mark.parametrize("blur", [0.0, 1.5])
-def test_a_part_that_a_mask_lacks_is_compared_with_the_rest_of_the_mouth(part, blur, open_mouth):
-    compare_by(open_mouth, dict(enumerate(["background", "skin", "lips", "teeth", "tongue", "mouth_cavity"])))
-    count, everywhere = len(open_mouth.classes), torch.ones(SIZE, SIZE, dtype=torch.bool)
+def test_a_part_that_a_mask_lacks_is_compared_as_the_rest_of_the_mouth(part, blur, open_mouth):
+    compare_by_parts(open_mouth)
     of_part, mouth, lips = (open_mouth.classes.names.index(name) for name in (part, "mouth", "lips"))
 
     @torch.no_grad()
     def loss(mask: torch.Tensor) -> float:
-        o = open_mouth.observe(view_of(mask, count, everywhere))
-        return float(mask_loss(o, open_mouth, Stage(blur=blur)))
+        batch = view_of(mask, len(open_mouth.classes), torch.ones(SIZE, SIZE, dtype=torch.bool))
+        return float(mask_loss(open_mouth.observe(batch), open_mouth, Stage(blur=blur)))
 
-    with torch.no_grad():
-        o = open_mouth.observe(random_masks(count, everywhere))
-        exact = open_mouth.class_images(o).argmax(-1)
+    exact = exact_mask(open_mouth)
     place = (exact == of_part).nonzero()
     assert len(place) > 50
     lacking = exact.where(exact != of_part, mouth)
@@ -143,3 +161,46 @@ def test_a_part_that_a_mask_lacks_is_compared_with_the_rest_of_the_mouth(part, b
     assert loss(told) > 10 * loss(one), "a mask that shows the part somewhere says where it is not"
     elsewhere[tuple(place[len(place) // 2])] = lips
     assert loss(elsewhere) > 0, "a part is wrong where the mask shows something else than the rest of the mouth"
+
+
+def test_a_part_shows_as_the_mouth_only_in_views_that_lack_it(open_mouth):
+    compare_by_parts(open_mouth)
+    tongue, mouth = (open_mouth.classes.names.index(name) for name in ("tongue", "mouth"))
+    exact, everywhere = exact_mask(open_mouth), torch.ones(SIZE, SIZE, dtype=torch.bool)
+    lacking = exact.where(exact != tongue, mouth)
+    views = [view_of(mask, len(open_mouth.classes), everywhere) for mask in (exact, lacking)]
+    o = open_mouth.observe(beside(*views))
+    found = open_mouth.class_of_pixel(o)
+    for index, mask in enumerate((exact, lacking)):
+        assert torch.equal(found[index][o.fragments.head[index]], mask[0][o.fragments.head[index]])
+    assert torch.equal(o.as_shown(found - 7)[found < 7], (found - 7)[found < 7]), "negative values stay"
+
+
+def test_a_view_that_lacks_a_part_says_as_much_of_the_lips_as_one_whose_masks_never_tell_it(open_mouth):
+    """The mouth of the mask is a pixel wider than the model's. Another view of the batch tells all parts."""
+    compare_by_parts(open_mouth)
+    names = open_mouth.classes.names
+    inside = [names.index(name) for name in ("teeth", "tongue", "mouth")]
+    exact = exact_mask(open_mouth)
+    wider = torch.nn.functional.max_pool2d(torch.isin(exact, torch.tensor(inside)).float(), 3, 1, 1)[0] > 0
+    lacking = exact.masked_fill(wider, names.index("mouth"))
+    everywhere = torch.ones(SIZE, SIZE, dtype=torch.bool)
+
+    def pull(masks: list[torch.Tensor]) -> torch.Tensor:
+        """Gradient of the last view's loss by the pose of the joints."""
+        views = [view_of(mask, len(open_mouth.classes), everywhere) for mask in masks]
+        batch = views[0] if len(views) == 1 else beside(*views)
+        o = open_mouth.observe(batch)
+        wrong = (open_mouth.label_loss(o) * o.mask_known)[-1].sum()
+        return torch.autograd.grad(wrong, open_mouth.geometry.joints_scaled)[0].to_dense()
+
+    found = pull([exact, lacking])
+    torch.testing.assert_close(found, pull([lacking]))
+    assert found.abs().max() > 10
+
+    compare_by(open_mouth, dict(enumerate(["background", "skin", "lips", "inner_mouth"])))
+    one = open_mouth.classes.names.index("mouth")
+    merged = exact.where(~torch.isin(exact, torch.tensor(inside)), one).masked_fill(wider, one)
+    weight = open_mouth.class_weight
+    assert weight[one] == weight[names.index("lips")] == 1
+    torch.testing.assert_close(found, pull([merged]))

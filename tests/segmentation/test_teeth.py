@@ -1,5 +1,6 @@
 """Teeth in masks that tell the inside of the mouth as one part. How they are found is also tested by `test_by_fit`."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import cast
 
 import numpy as np
@@ -29,15 +30,48 @@ def test_the_inside_of_a_mouth_is_told_by_its_colours_and_the_rest_of_a_mask_sta
     assert told(seen) is seen
 
 
-def test_without_its_picture_the_inside_of_a_mouth_is_unknown() -> None:
-    source = FlatMouth(damaged=True)
+@pytest.mark.parametrize("case", ["damaged", "missing", "grey", "few lips"])
+def test_a_mask_stays_where_nothing_tells_the_teeth(case: str) -> None:
+    source = FlatMouth(damaged=case == "damaged")
+    given, image = source.mask(0, 0), FlatMouth().image(0, 0)
+    if case == "missing":
+        source.image = lambda *_: None
+    elif case == "grey":
+        source.image = lambda *_: np.repeat(image.mean(-1, keepdims=True), 3, axis=-1).astype(np.uint8)
+    elif case == "few lips":
+        given[(given == 2) | (given == 3)] = 1
+        given[20, 20:30] = 2
+        source.mask = lambda *_: given
+    np.testing.assert_array_equal(told(source).mask(0, 0), given)
+
+
+def test_what_is_beside_the_head_changes_nothing() -> None:
+    """A large picture whose background is called clothes."""
+    source = FlatMouth()
+    source.label_names = source.label_names | {0: "clothes"}
+    border = ((0, 1500), (0, 1500))
+    mask, image = np.pad(source.mask(0, 0), border), np.pad(source.image(0, 0), (*border, (0, 0)))
+    expected = told(source).mask(0, 0)
+    source.mask, source.image = lambda *_: mask, lambda *_: image
+    np.testing.assert_array_equal(told(source).mask(0, 0)[:60, :80], expected)
+
+
+def test_a_picture_that_was_asked_for_before_its_mask_is_decoded_once() -> None:
+    source, decoded = FlatMouth(), []
+    picture = source.image
+    source.image = lambda *view: decoded.append(view) or picture(*view)
     seen = told(source)
-    given, mask = source.mask(0, 0), seen.mask(0, 0)
-    assert {seen.label_names[value] for value in mask[given == 7]} == {"unknown"}
-    np.testing.assert_array_equal(mask[given != 7], given[given != 7])
+    for view in ((0, 0), (0, 1)):
+        assert seen.image_reduced(*view, reduction=8).shape == (60, 80, 3)
+        masks = [seen.mask(*view), seen.mask(*view)]
+        np.testing.assert_array_equal(*masks)
+    assert decoded == [(0, 0), (0, 1)]
+    with ThreadPoolExecutor(1) as other:
+        other.submit(seen.mask, 0, 1).result()
+    assert decoded == [(0, 0), (0, 1), (0, 1)], "each thread reads its own views"
 
 
-@pytest.mark.parametrize("part", ["teeth", "lower_teeth", "tongue", "gums"])
+@pytest.mark.parametrize("part", ["teeth", "lower_teeth", "tongue"])
 def test_masks_that_tell_a_part_stay(part: str) -> None:
     source = FlatMouth()
     source.label_names = source.label_names | {8: part}

@@ -148,7 +148,7 @@ class GaussNewton:
         of_face = self.model.class_of_label[renderer.face_labels]
         below_neck = of_face.new_full((len(renderer.faces) - renderer.face_count,), BELOW_NECK)
         of_index = torch.cat([of_face, below_neck, of_face.new_zeros(1)])  # index -1: background
-        return of_index[o.fragments.index_img.long()]
+        return o.as_shown(of_index[o.fragments.index_img.long()])
 
 
 def add_priors(equations: NormalEquations, columns: Columns, values: Tensor, stage: Stage, lowest: Tensor) -> None:

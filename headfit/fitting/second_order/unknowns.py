@@ -36,7 +36,7 @@ class Columns:
 
     @classmethod
     def of(cls, geometry: FitParameters, rates: Mapping[str, float]) -> Columns:
-        """The unknowns of the groups that have a rate, which is their longest step."""
+        """The unknowns of the groups that have a rate, which is their longest step; 0 where they are held."""
         slices: dict[str, slice] = {}
         longest: list[Tensor] = []
         lowest: list[Tensor] = []
@@ -46,7 +46,7 @@ class Columns:
                 row = getattr(geometry, name)[0]
                 start = sum(len(part) for part in longest)
                 slices[name] = slice(start, start + row.numel())
-                longest.append(torch.full_like(row, rates[group]).flatten())
+                longest.append((torch.full_like(row, rates[group]) * geometry.free(name)).flatten())
                 low, high = geometry.range(name)
                 lowest.append(low.flatten())
                 highest.append(high.flatten())

@@ -21,8 +21,7 @@ def mask_loss(o: Observation, model: FittedHead, stage: Stage) -> Tensor:
     area = model.area_by_trust(o)
     if stage.blur:
         return blurred_mask_loss(model.class_images(o), o.target, known, model.class_weight, area, stage.blur)
-    wrong = model.renderer.label_loss(o.fragments, model.class_of_label, model.class_weight, o.target)
-    return mean_share_of_head(wrong * known, area)
+    return mean_share_of_head(model.label_loss(o) * known, area)
 
 
 def blurred_mask_loss(
