@@ -172,10 +172,11 @@ class ViewReader:
         where = capture.describe(camera, frame)
 
         read = partial(capture.image_reduced, reduction=framing.reduction) if framing.reduction > 1 else capture.image
+        # The mask first: a capture may need the picture for it, and keep that.
+        mask = self._unless_damaged("mask", capture.mask, camera, frame)
         image = self._unless_damaged("image", read, camera, frame)
         if image is None and not capture.has_image(camera, frame):
             self._skip("missing image", where)
-        mask = self._unless_damaged("mask", capture.mask, camera, frame)
         if mask is None and capture.label_names and not capture.has_mask(camera, frame):
             self._skip("missing mask", where)
         landmarks, dense = self._landmarks(frame, camera)

@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from headfit.capture.camera import Camera
 from headfit.capture.decode import decode_label_image
-from headfit.capture.labels import EYE_LABELS, LIP_LABELS, MOUTH_CLASSES, label_classes
+from headfit.capture.labels import LIP_LABELS, label_classes
 from headfit.capture.source import CaptureSource, OtherMasks, read_or_none
 from headfit.fitting.model import FittedHead
 from headfit.sampling import evenly_spaced
@@ -38,22 +38,16 @@ MAX_THREADS = 8
 
 
 def reason_to_make_masks(model: FittedHead, capture: CaptureSource) -> str | None:
-    """What is wrong with the masks of a capture, where a fit of this head knows better: they "are rough", or "tell no"
-    parts that made masks tell. None where there is nothing, or no masks.
-
-    Made masks tell no tongue, so those that do are not made again for their eyes.
-    """
+    """What is wrong with the masks of a capture, where a fit of this head knows better: they "are rough" or "tell no
+    lips". None where there is nothing, or no masks."""
     made = label_classes(model.head.label_names, labels_by_fit(capture.label_names)).names
-    reasons = ["are rough"] if capture.rough_masks else []
-    parts = {"lips": LIP_LABELS, "inside of the mouth": MOUTH_CLASSES}
-    parts |= {} if "tongue" in model.classes.names else {"eyes": EYE_LABELS}
-    for part, labels in parts.items():
-        if set(labels).isdisjoint(model.classes.names) and not set(labels).isdisjoint(made):
-            reasons.append(f"tell no {part}")
-    if not reasons or not capture.label_names or set(LIP_LABELS).isdisjoint(made):
+    if not capture.label_names or set(LIP_LABELS).isdisjoint(made):
+        return None
+    reason = "are rough" if capture.rough_masks else "tell no lips"
+    if model.masks_show_lips and not capture.rough_masks:
         return None
     views = ((camera, frame) for frame in range(len(capture.frames)) for camera in model.training_cameras)
-    return reasons[0] if any(capture.has_mask(*view) and capture.has_image(*view) for view in views) else None
+    return reason if any(capture.has_mask(*view) and capture.has_image(*view) for view in views) else None
 
 
 def make_masks(
@@ -115,16 +109,16 @@ class FitMasks(OtherMasks):
     """
 
     def __init__(self, capture: CaptureSource, run: Path, label_names: Mapping[int, str]) -> None:
-        super().__init__(capture, label_names)
-        self._run, self._given = run, with_teeth(capture)
+        super().__init__(with_teeth(capture), label_names)
+        self._run = run
 
     def mask(self, camera: int, frame: int) -> NDArray[np.uint8] | None:
         """As `CaptureSource.mask`."""
         file = mask_file(self._run, self.capture, camera, frame)
         if file.exists():
             return decode_label_image(file.read_bytes(), str(file), 1)
-        given = self._given.mask(camera, frame)
-        return None if given is None else translated(given, self._given.label_names)
+        given = self.capture.mask(camera, frame)
+        return None if given is None else translated(given, self.capture.label_names)
 
 
 def with_fit_masks(capture: CaptureSource, model: FittedHead, run: Path) -> CaptureSource:

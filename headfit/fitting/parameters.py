@@ -83,12 +83,12 @@ class FitParameters(nn.Module):
             "placement_scaled": [name in parts for name in self.head.rigid_part_names],
         }
         for name, rows in held.items():
-            values = 1 - torch.tensor(rows, dtype=torch.float32, device=self.rotation.device)
-            self.register_buffer(f"{name}_free", values if name == "expression" else values[:, None], persistent=False)
+            values = torch.tensor(rows, dtype=torch.bool, device=self.rotation.device)
+            self.register_buffer(f"{name}_held", values if name == "expression" else values[:, None], persistent=False)
 
-    def free(self, name: str) -> Tensor:
-        """1 where steps may move the parameter `name`, 0 where it is held, as a factor of one of its rows."""
-        return getattr(self, f"{name}_free", self.rotation.new_ones(()))
+    def held(self, name: str) -> Tensor:
+        """Where the parameter `name` is held: bool of the shape of one of its rows, or of one that broadcasts to it."""
+        return getattr(self, f"{name}_held", self.rotation.new_zeros((), dtype=torch.bool))
 
     @torch.no_grad()
     def stop_held(self) -> None:
@@ -96,7 +96,7 @@ class FitParameters(nn.Module):
         for name in ("expression", "joints_scaled", "placement_scaled"):
             gradient = getattr(self, name).grad
             if gradient is not None:
-                (gradient._values() if gradient.is_sparse else gradient).mul_(self.free(name))
+                (gradient._values() if gradient.is_sparse else gradient).masked_fill_(self.held(name), 0)
 
     @property
     def joints(self) -> Tensor:

@@ -7,6 +7,7 @@ from what is around them to be told.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import cast
 
 import cv2
@@ -61,8 +62,8 @@ def find_teeth(image: NDArray[np.uint8], lips: Bool, inside: Bool, extent: float
 class TeethByColour(OtherMasks):
     """A capture in whose masks colours tell the teeth; what may be teeth or not is unknown.
 
-    Where a picture is damaged or missing, or tells nothing, a mask stays. Readers ask for a view's picture before its
-    mask: it is kept for that, one for each thread, since to decode it again may cost more than all the rest of a view.
+    Where a picture is damaged or missing, or tells nothing, a mask stays. The picture that told the last one is kept,
+    one for each thread: to decode it again may cost more than all the rest of a view.
     """
 
     def __init__(self, capture: CaptureSource) -> None:
@@ -77,30 +78,29 @@ class TeethByColour(OtherMasks):
 
     def image(self, camera: int, frame: int) -> NDArray[np.uint8] | None:
         """As `CaptureSource.image`."""
-        self._last.view, self._last.image = None, None
-        image = self.capture.image(camera, frame)
-        self._last.view, self._last.image = (camera, frame), image
-        return image
+        return self._kept(camera, frame, lambda: self.capture.image(camera, frame))
 
     def image_reduced(self, camera: int, frame: int, reduction: int) -> NDArray[np.uint8] | None:
-        """As `CaptureSource.image_reduced`: the whole picture, which the mask needs."""
-        return self.image(camera, frame)
+        """As `CaptureSource.image_reduced`."""
+        return self._kept(camera, frame, lambda: self.capture.image_reduced(camera, frame, reduction))
 
     def mask(self, camera: int, frame: int) -> NDArray[np.uint8] | None:
         """As `CaptureSource.mask`."""
         mask = self.capture.mask(camera, frame)
         inside = np.isin(mask, self._inside) if mask is not None else np.zeros(0, dtype=bool)
-        image = self._picture(camera, frame) if inside.any() else None
+        image = read_or_none(self.image, camera, frame) if inside.any() else None
         if mask is None or image is None:
             return mask
+        self._last.view, self._last.image = (camera, frame), image
         extent = float(np.sqrt(np.isin(mask, self._head).sum()))
         teeth, doubtful = find_teeth(image, np.isin(mask, self._lips), inside, extent)
         return np.select([teeth, doubtful], [np.uint8(self._teeth), np.uint8(self._doubtful)], mask)
 
-    def _picture(self, camera: int, frame: int) -> NDArray[np.uint8] | None:
+    def _kept(self, camera: int, frame: int, read: Callable[[], NDArray[np.uint8] | None]) -> NDArray[np.uint8] | None:
+        """The picture that told the teeth of the last mask, where it is of this view; else what `read` returns."""
         if getattr(self._last, "view", None) != (camera, frame):
-            return read_or_none(self.capture.image, camera, frame)
-        image: NDArray[np.uint8] | None = self._last.image
+            return read()
+        image: NDArray[np.uint8] = self._last.image
         return image
 
 

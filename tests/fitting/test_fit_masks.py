@@ -88,19 +88,8 @@ def module_of(capture: Path, settings: Path, out: Path):
 def test_masks_are_made_where_those_of_the_capture_tell_too_little_or_are_rough(capture_path, matte, making, tmp_path):
     rough = relabelled(capture_path, tmp_path / "rough", lambda name: name, rough=True)
     parser = relabelled(capture_path, tmp_path / "parser", lambda name: "inner_mouth" if name in INSIDE else name)
-    eyes = {"left_eye": "skin", "right_eye": "skin"}
-    blind = relabelled(parser, tmp_path / "blind", lambda name: eyes.get(name, name))
-    tongue = relabelled(capture_path, tmp_path / "tongue", lambda name: eyes.get(name, name))
     lips = relabelled(capture_path, tmp_path / "lips", lambda name: "ignore" if name in INSIDE else name)
-    expected = {
-        capture_path: None,
-        parser: None,
-        matte: "tell no lips",
-        rough: "are rough",
-        blind: "tell no eyes",
-        tongue: None,
-        lips: "tell no inside of the mouth",
-    }
+    expected = {capture_path: None, parser: None, lips: None, matte: "tell no lips", rough: "are rough"}
     for capture, reason in expected.items():
         module, source = module_of(capture, making, tmp_path)
         assert reason_to_make_masks(module.model, source) == reason, capture

@@ -56,19 +56,22 @@ def test_what_is_beside_the_head_changes_nothing() -> None:
     np.testing.assert_array_equal(told(source).mask(0, 0)[:60, :80], expected)
 
 
-def test_a_picture_that_was_asked_for_before_its_mask_is_decoded_once() -> None:
+def test_a_picture_that_told_a_mask_is_decoded_once() -> None:
     source, decoded = FlatMouth(), []
     picture = source.image
     source.image = lambda *view: decoded.append(view) or picture(*view)
+    source.image_reduced = lambda *_: np.zeros((8, 10, 3), np.uint8)
     seen = told(source)
     for view in ((0, 0), (0, 1)):
-        assert seen.image_reduced(*view, reduction=8).shape == (60, 80, 3)
         masks = [seen.mask(*view), seen.mask(*view)]
         np.testing.assert_array_equal(*masks)
+        assert seen.image_reduced(*view, reduction=8).shape == (60, 80, 3)
+        np.testing.assert_array_equal(seen.image(*view), picture(*view))
     assert decoded == [(0, 0), (0, 1)]
     with ThreadPoolExecutor(1) as other:
         other.submit(seen.mask, 0, 1).result()
     assert decoded == [(0, 0), (0, 1), (0, 1)], "each thread reads its own views"
+    assert seen.image_reduced(0, 0, reduction=8).shape == (8, 10, 3), "of another view, nothing is kept"
 
 
 @pytest.mark.parametrize("part", ["teeth", "lower_teeth", "tongue"])

@@ -43,7 +43,7 @@ class NormalEquations:
         matrix = self.matrix * scale[:, None] * scale + DAMPING * torch.eye(len(scale)).to(scale)
         gradient = self.gradient * scale
         low, high = lowest.to(scale) / scale, highest.to(scale) / scale
-        step, held = torch.zeros_like(gradient), torch.zeros_like(gradient, dtype=torch.bool)
+        step, held = torch.zeros_like(gradient), low >= high
         for _ in range(ROUNDS):
             fixed = torch.where(held, step, 0.0)
             free = ~held

@@ -46,7 +46,7 @@ class Columns:
                 row = getattr(geometry, name)[0]
                 start = sum(len(part) for part in longest)
                 slices[name] = slice(start, start + row.numel())
-                longest.append((torch.full_like(row, rates[group]) * geometry.free(name)).flatten())
+                longest.append(torch.full_like(row, rates[group]).masked_fill(geometry.held(name), 0).flatten())
                 low, high = geometry.range(name)
                 lowest.append(low.flatten())
                 highest.append(high.flatten())

@@ -52,3 +52,11 @@ def test_samples_stand_for_all_candidates_of_their_view():
     assert set(chosen[0].tolist()) == set(range(10, 20)) and set(chosen[2].tolist()) == {5}
     few, _ = sample_per_view(candidates, 5, torch.Generator().manual_seed(0))
     assert len(set(few[0].tolist())) == 5
+
+
+def test_an_unknown_that_may_not_move_does_not_push_others_to_their_bounds():
+    matrix = torch.tensor([[1.0, 0.99], [0.99, 1.0]], dtype=torch.float64)
+    equations = NormalEquations(matrix, torch.tensor([-0.1, 0.9], dtype=torch.float64))
+    bounds = torch.tensor([1.0, 0.0], dtype=torch.float64)
+    step = equations.solve(-bounds, bounds)
+    assert step[0] == pytest.approx(0.1, rel=1e-3) and step[1] == 0
