@@ -64,7 +64,7 @@ class FitParameters(nn.Module):
             head.cage_faces, head.cage_stiffness, head.cage_rigid_part >= 0, smoothness * FINE_SHARE
         )
         self.fine_offset_field = nn.Parameter(torch.zeros(head.cage_count, 3))
-        self.frame_detail = FrameDetail(head.mean, head.cage_stiffness, head.cage_rigid_part >= 0, self.smooth)
+        self.frame_detail = FrameDetail(head.cage_faces, head.cage_stiffness, head.cage_rigid_part >= 0, self.smooth)
         self.detail_mm = nn.Parameter(zeros((frame_count, self.frame_detail.control_point_count, 3)))
         t = TRANSLATION_UNIT
         self.register_buffer("joint_units", torch.tensor([1.0, 1.0, 1.0, t, t, t]), persistent=False)

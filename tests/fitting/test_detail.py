@@ -1,9 +1,11 @@
 """Control points: their positions, the vertices that they move, and that they move their own frame only."""
 
+import numpy as np
 import pytest
 import torch
+from scipy.sparse.csgraph import dijkstra
 
-from headfit.fitting.detail import farthest_points
+from headfit.fitting.detail import CONTROL_POINTS, edge_graph, farthest_vertices
 from headfit.fitting.parameters import FitParameters
 from headfit.head import load
 
@@ -13,12 +15,26 @@ def geometry():
     return FitParameters(load(), frame_count=3, smoothness=30.0)
 
 
-def test_farthest_points_cover_evenly():
-    points = torch.rand(2000, 2, generator=torch.Generator().manual_seed(0)).double()
-    chosen = points[torch.from_numpy(farthest_points(points.numpy(), 25))]
-    assert torch.cdist(points, chosen).min(1).values.max() < 0.25  # a square lattice of 25 leaves 0.14
-    between = torch.cdist(chosen, chosen) + 9 * torch.eye(25)
-    assert between.min() > 0.12
+def test_control_points_cover_a_graph_evenly_and_reach_each_of_its_components():
+    """A lattice of 20 by 20 triangulated squares, and a single triangle."""
+    corner = (np.arange(20)[:, None] * 21 + np.arange(20)).reshape(-1, 1)
+    faces = np.concatenate([corner + np.array([0, 1, 21]), corner + np.array([1, 22, 21]), [[441, 442, 443]]])
+    connected = edge_graph(faces, 444)
+    assert connected[0, 1] and connected[1, 0] and not connected[0, 22] and connected[1, 21]
+    chosen = farthest_vertices(connected, 26)
+    apart = dijkstra(connected, indices=chosen, unweighted=True)
+    assert apart.min(0).max() <= 4
+    between = apart[:, chosen] + 99 * np.eye(26)
+    assert between.min() >= 3
+    assert sum(chosen > 440) == 1
+    assert sorted(farthest_vertices(connected, 1000)) == list(range(444))
+
+
+def test_most_control_points_are_on_the_face(geometry):
+    head, chosen = geometry.head, geometry.frame_detail.control_points
+    assert len(chosen) == CONTROL_POINTS
+    front = head.mean[chosen, 2] > head.mean[:, 2].max() - 0.08  # metres from the tip of the nose
+    assert front.float().mean() > 0.5
 
 
 def test_a_control_point_moves_itself_most_and_nothing_rigid(geometry):
