@@ -15,7 +15,7 @@ from headfit.fitting.model import FittedHead
 from headfit.fitting.optimizer import FitAdam
 from headfit.fitting.rows import dense, rows_of, zeros
 
-#: Bytes of all that a fit keeps of one more frame, besides 68 a camera: seven hundred numbers.
+#: Bytes of all that a fit keeps of one more frame, besides 68 a camera: a thousand numbers.
 FRAME_BYTES = 4100
 
 
