@@ -41,10 +41,8 @@ def reason_to_make_masks(model: FittedHead, capture: CaptureSource) -> str | Non
     """What is wrong with the masks of a capture, where a fit of this head knows better: they "are rough" or "tell no
     lips". None where there is nothing, or no masks."""
     made = label_classes(model.head.label_names, labels_by_fit(capture.label_names)).names
-    if not capture.label_names or set(LIP_LABELS).isdisjoint(made):
-        return None
-    reason = "are rough" if capture.rough_masks else "tell no lips"
-    if model.masks_show_lips and not capture.rough_masks:
+    reason = "are rough" if capture.rough_masks else None if model.masks_show_lips else "tell no lips"
+    if not reason or not capture.label_names or set(LIP_LABELS).isdisjoint(made):
         return None
     views = ((camera, frame) for frame in range(len(capture.frames)) for camera in model.training_cameras)
     return reason if any(capture.has_mask(*view) and capture.has_image(*view) for view in views) else None

@@ -227,6 +227,7 @@ class FittedHead(nn.Module):
         fragments = self.renderer.rasterize(v_views, cameras)
         if self.classes.ignores_some_of_the_model:
             batch = without_untold(batch, fragments, self.class_of_label[self.renderer.face_labels])
+        shown_classes = batch.shown_classes()
         return Observation(
             batch=batch,
             cameras=cameras,
@@ -237,22 +238,23 @@ class FittedHead(nn.Module):
             offsets=offsets,
             fragments=fragments,
             target=batch.label_prob.float() / 255,
-            shown_as=self.shown_as(batch),
+            shown_classes=shown_classes,
+            shown_as=self.shown_as(shown_classes),
             hair_class=self.hair_class,
             normals_of=self.renderer.normals,
         )
 
-    def shown_as(self, batch: ViewBatch) -> Tensor:
+    def shown_as(self, shown_classes: Tensor) -> Tensor:
         """As which class each class of the model is compared in each view, `[B,C]`: as itself, but a part of the mouth
-        that a view's mask lacks as the rest of the mouth.
+        that a view's mask lacks (`shown_classes`, bool `[B,C]`) as the rest of the mouth.
 
         Parsers miss a tongue in some views, and merge small parts with what is around them, so that a part is not
         there says little; other views tell where it is.
         """
-        own = torch.arange(len(self.classes), device=self.device).expand(len(batch.pairs), -1)
+        own = torch.arange(len(self.classes), device=self.device).expand_as(shown_classes)
         if self.mouth_class is None:
             return own
-        return own.masked_fill(self.is_inner & ~batch.shown_classes(), self.mouth_class)
+        return own.masked_fill(self.is_inner & ~shown_classes, self.mouth_class)
 
     def view_cameras(self, batch: ViewBatch) -> CameraBatch:
         """The corrected cameras of a batch's views, at the batch's image size."""

@@ -27,6 +27,7 @@ class Observation:
     v_frames `[N,V,3]`, v_views `[B,V,3]`: world vertices (metres). offsets `[Vc,3]`: the free offsets within them.
     fragments: what each pixel sees of the model.
     target: `[B,H,W,C]` float, `batch.label_prob` in [0,1].
+    shown_classes: bool `[B,C]`: the view's mask shows the class.
     shown_as: `[B,C]` class as which each class of the model is compared in each view: see `FittedHead.shown_as`.
     hair_class: index of the class of hair, if there is one. What hair hides of the head is unknown: its pixels carry no
         loss of the head's own, whose outline hair would inflate. But beyond the hair there is background.
@@ -41,6 +42,7 @@ class Observation:
     offsets: Tensor
     fragments: Fragments
     target: Tensor
+    shown_classes: Tensor
     shown_as: Tensor
     hair_class: int | None
     normals_of: Callable[[Tensor], Tensor]
@@ -76,11 +78,6 @@ class Observation:
     def has_mask(self) -> Tensor:
         """Bool `[B,1,1]`: the view has a mask."""
         return (self.batch.label_weight > 0).flatten(1).any(1)[:, None, None]
-
-    @cached_property
-    def shown_classes(self) -> Tensor:
-        """Bool `[B,C]`: `batch.shown_classes()`, computed once."""
-        return self.batch.shown_classes()
 
     def as_shown(self, classes: Tensor) -> Tensor:
         """Classes `[B,H,W]` of the model as they are compared in their view; negative values stay."""
