@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from headfit.fitting.crop import crop_to_head
 from headfit.fitting.dense_points import DensePoints
 from headfit.fitting.groups import require_complete
 from headfit.fitting.hair_layer import HairLayer
-from headfit.fitting.observation import Observation
+from headfit.fitting.observation import ComparedColours, Observation
 from headfit.fitting.parameters import FitParameters
 from headfit.fitting.untold import without_untold
 from headfit.head import HeadModel, load
@@ -40,27 +40,6 @@ PHOTOMETRIC_CLASSES = ("skin", *LIP_LABELS)
 _visited: Cache[frozenset[int]] = {}
 #: Classes whose colour moves the surface that carries it, but not its borders: masks do not show the iris.
 TURNING_CLASSES = ("left_eye", "right_eye", "eyes")
-
-
-@dataclass(frozen=True)
-class ComparedColours:
-    """Images `[B,H,W,3]` of some views, and the rendered colours where they are compared, 0 elsewhere; bool `[B,H,W]`:
-    where they are, and where colour and borders may move the geometry."""
-
-    image: Tensor
-    colours: Tensor
-    compared: Tensor
-    lit: Tensor
-
-    @property
-    def texture_only(self) -> Tensor:
-        """Bool `[B,H,W]`: where the compared colours move no edges."""
-        return self.compared & ~self.lit
-
-    @property
-    def rendered(self) -> Tensor:
-        """The render `[B,H,W,3]` without gradients; the image itself where nothing is compared."""
-        return torch.where(self.compared[..., None], self.colours.detach(), self.image)
 
 
 class FittedHead(nn.Module):

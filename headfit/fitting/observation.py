@@ -105,3 +105,24 @@ class Observation:
         by_model = self.fragments.head & (valid | ~valid.flatten(1).any(1)[:, None, None])
         shown = (1 - self.target[..., 0]).where(self.labelled, by_model.to(self.target))
         return shown.sum((1, 2)).clamp_min(MIN_AREA)
+
+
+@dataclass(frozen=True)
+class ComparedColours:
+    """Images `[B,H,W,3]` of some views, and the rendered colours where they are compared, 0 elsewhere; bool `[B,H,W]`:
+    where they are, and where colour and borders may move the geometry."""
+
+    image: Tensor
+    colours: Tensor
+    compared: Tensor
+    lit: Tensor
+
+    @property
+    def texture_only(self) -> Tensor:
+        """Bool `[B,H,W]`: where the compared colours move no edges."""
+        return self.compared & ~self.lit
+
+    @property
+    def rendered(self) -> Tensor:
+        """The render `[B,H,W,3]` without gradients; the image itself where nothing is compared."""
+        return torch.where(self.compared[..., None], self.colours.detach(), self.image)

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from headfit.fitting.config import Stage
-from headfit.fitting.model import ComparedColours, FittedHead
-from headfit.fitting.observation import Observation
+from headfit.fitting.model import FittedHead
+from headfit.fitting.observation import ComparedColours, Observation
 from headfit.fitting.terms.term import Term, mean_share_of_head
 from headfit.raster import loss_of_pixels
 from headfit.render import COLOUR_LOSS
