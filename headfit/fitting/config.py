@@ -33,13 +33,13 @@ class Stage:
     solver: str = "adam"
     """How a step finds its way.
     adam: first-order steps of every parameter group, along the gradient of the loss.
-    gauss_newton: second-order steps of rotation, translation, expression and joints of frames whose person is known: a
-    few steps settle them. They look for the same minimum, of the terms mask, photometric, landmark, dense_landmark,
-    temporal, expression and joints; other terms are not computed. A step solves for each of its frames from the frame's
-    views together, so it should draw all cameras, or eight of them."""
+    gauss_newton: second-order steps of rotation, translation, expression, joints and detail of frames whose person is
+    known: a few steps settle them. They look for the same minimum, of the terms mask, photometric, landmark,
+    dense_landmark, temporal, expression, joints and detail; other terms are not computed. A step solves for each of its
+    frames from the frame's views together, so it should draw all cameras, or eight of them."""
     steps: int = 50
-    """Optimiser steps of the stage; with frames: windows, of each window; with frames: each, how often each frame is
-    drawn."""
+    """Optimiser steps of the stage; with frames: windows, of each window; with frames: each, or key and solver:
+    gauss_newton, how often each frame is drawn."""
     resolution: int = 256
     """Pixels across the head (its longer side, neck included) that each camera's pictures are scaled down to; never
     scaled up. Cameras of any sizes go together."""

@@ -82,9 +82,8 @@ class Plan:
         for name, stage in stages.items():
             if stage.frames not in INDEPENDENT:
                 windows = [] if isinstance(part, Shard) else self._windows(stage, frames, fitted)
-                self._add(
-                    name, [(frames_of, steps, frames_of, None) for frames_of, steps in windows], independent=False
-                )
+                whole = [(frames_of, steps, frames_of, None) for frames_of, steps in windows]
+                self._add(name, whole, draw_anew=stage.solver == "gauss_newton")
             if stage.frames == "key":
                 fitted.update(self.key)
         #: The frames that the independent stages answer for.
@@ -102,10 +101,11 @@ class Plan:
             stage = stages[name]
             known = sorted({*key, *rest}) if stage.frames == "seams" else key
             new = [window if number == 0 else [] for window in windows]
-            self._add(name, [(w, stage.steps, n, known) for w, n in zip(windows, new, strict=True)], independent=True)
+            self._add(name, [(w, stage.steps, n, known) for w, n in zip(windows, new, strict=True)], draw_anew=True)
 
-    def _add(self, name: str, windows: Sequence[_Window], independent: bool) -> None:
-        """Add the chunks of a stage. The views of an independent window are drawn as if it were the first."""
+    def _add(self, name: str, windows: Sequence[_Window], draw_anew: bool) -> None:
+        """Add the chunks of a stage. draw_anew: the views of each window are drawn as if it were the first: for
+        independent windows, and so that second-order steps visit each frame equally often."""
         start = len(self.chunks)
         for frames, steps, new, known in windows:
             for done in range(0, steps, self._chunk_steps):
@@ -117,7 +117,7 @@ class Plan:
                     min(self._chunk_steps, steps - done),
                     self.steps,
                     steps,
-                    done if independent else None,
+                    done if draw_anew else None,
                     new,
                     known,
                 )
@@ -159,14 +159,13 @@ class Plan:
     def _windows(self, stage: Stage, frames: range, fitted: set[int]) -> list[tuple[Sequence[int], int]]:
         """Frames and number of steps of each window of a stage; `fitted`: the key frames fitted by earlier stages."""
         if stage.frames == "key":
-            return [(self.key, stage.steps)]
+            return [(self.key, _visits(stage, self.key) if stage.solver == "gauss_newton" else stage.steps)]
         if stage.frames == "windows":
             rest = [frame for frame in frames if frame not in fitted]
             windows = np.array_split(rest, -(-len(rest) // stage.frames_per_step)) if rest else []
             return [(window.tolist(), stage.steps) for window in windows]
         if stage.frames == "each":
-            of_step = min(stage.frames_per_step, len(frames))
-            return [(frames, -(-stage.steps * len(frames) // of_step))] if len(fitted) < len(frames) else []
+            return [(frames, _visits(stage, frames))] if len(fitted) < len(frames) else []
         return [(frames, stage.steps)]
 
     def data_chunk(self, chunk: PlannedChunk, windows: Sequence[HeadWindow]) -> Chunk:
@@ -180,3 +179,8 @@ class Plan:
             views_per_frame=stage.views_per_frame,
             frames=chunk.frames,
         )
+
+
+def _visits(stage: Stage, frames: Sequence[int]) -> int:
+    """Steps of a stage that draws each of `frames` as often as its `steps` say."""
+    return -(-stage.steps * len(frames) // min(stage.frames_per_step, len(frames)))

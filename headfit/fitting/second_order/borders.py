@@ -26,7 +26,7 @@ BELOW_NECK = -2
 #: Half the width (pixels) of the window in which a border's normal is found.
 WINDOW = 3
 #: Samples of each view: of borders with the background, and of the others.
-OUTLINE_SAMPLES, INSIDE_SAMPLES = 128, 384
+OUTLINE_SAMPLES, INSIDE_SAMPLES = 256, 768
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -15,38 +17,81 @@ from headfit.render import COLOUR_LOSS
 from headfit.render.appearance import gloss, sample_albedo
 
 #: Pixels of each view whose colour is compared.
-SAMPLES = 512
+SAMPLES = 1024
 
 
 def colour_residuals(o: Observation, model: FittedHead, generator: torch.Generator) -> PointResiduals:
     """Rendered minus observed brightness (mean of the channels, 0 to 1) of a random subset of the lit pixels.
 
-    The colour of a surface point is held, so the residual changes with the point's place by the slope of the picture.
+    The residual changes with the place of the surface point by the slope of the picture, and with its normal by the
+    light. Albedo stays with the point.
     """
     of_model = model.class_of_pixel(o)
     lit = o.on_head & model.photometric_class[of_model] & o.agrees(model.photometric_class)
     pixels, candidates = sample_per_view(lit.flatten(1), SAMPLES, generator)
     brightness = o.batch.image.float().mean(-1) / 255
-    value = colours_at(o, model, pixels).mean(-1) - brightness.flatten(1).gather(1, pixels)
+    points = SurfacePoints.of(o, model, pixels)
+    rendered, by_normal = brightness_at(o, model, points)
+    value = rendered - brightness.flatten(1).gather(1, pixels)
     channels, scale = o.batch.image.shape[-1], COLOUR_LOSS[1]
     robust = channels / (value.square() + scale**2).sqrt()
     weight = robust * (candidates / o.head_area)[:, None]
-    return image_residuals(o, model.renderer.head_faces, pixels, -_slope(brightness, pixels), value, weight)
+    by_place = image_residuals(o, model.renderer.head_faces, pixels, -_slope(brightness, pixels), value, weight)
+    return replace(by_place, direction=by_place.direction + points.turned(by_normal).flatten(0, 1))
 
 
-def colours_at(o: Observation, model: FittedHead, pixels: Tensor) -> Tensor:
-    """Rendered colours `[B,M,3]` of flat pixels `[B,M]` on the head."""
-    renderer, appearance = model.renderer, model.appearance
-    face = o.fragments.index_img.flatten(1).gather(1, pixels).long().clamp(0, renderer.face_count - 1)
-    bary = o.fragments.bary.flatten(1, 2).gather(1, pixels[..., None].expand(-1, -1, 3))[..., None]
-    view = torch.arange(len(pixels), device=pixels.device)[:, None, None]
-    corners = renderer.head_faces[face].long()
-    uv = (renderer.uvs[renderer.faces_uv[face].long()] * bary).sum(2)
-    normal = F.normalize((o.normals[view, corners] * bary).sum(2), dim=-1, eps=1e-12)
-    ray = (o.v_views[view, corners] * bary).sum(2) - o.cameras.centres()[:, None]
+@dataclass(frozen=True)
+class SurfacePoints:
+    """What M pixels in each of B views show: albedo `[B,M,3]`, ray `[B,M,3]` from the camera's centre (metres), unit
+    normal `[B,M,3]` that is lit, and the corners `[B,M,3,3]` (metres, world) of their triangles."""
+
+    albedo: Tensor
+    ray: Tensor
+    normal: Tensor
+    triangle: Tensor
+
+    @classmethod
+    def of(cls, o: Observation, model: FittedHead, pixels: Tensor) -> SurfacePoints:
+        """Those of flat pixels `[B,M]` on the head."""
+        renderer = model.renderer
+        face = o.fragments.index_img.flatten(1).gather(1, pixels).long().clamp(0, renderer.face_count - 1)
+        bary = o.fragments.bary.flatten(1, 2).gather(1, pixels[..., None].expand(-1, -1, 3))[..., None]
+        view = torch.arange(len(pixels), device=pixels.device)[:, None, None]
+        corners = renderer.head_faces[face].long()
+        uv = (renderer.uvs[renderer.faces_uv[face].long()] * bary).sum(2)
+        normal = F.normalize((o.normals[view, corners] * bary).sum(2), dim=-1, eps=1e-12)
+        triangle = o.v_views[view, corners]
+        ray = (triangle * bary).sum(2) - o.cameras.centres()[:, None]
+        return cls(sample_albedo(model.appearance.albedo(), uv.flatten(0, 1)).view_as(ray), ray, normal, triangle)
+
+    def turned(self, by_normal: Tensor) -> Tensor:
+        """Derivatives `[B,M,3,3]` by the corners of what has the derivatives `by_normal [B,M,3]` by the normal.
+
+        A triangle's unit normal n changes by -grad(n . m), where m is the displacement, linear in the triangle. The
+        normal that is lit, interpolated between vertices, is taken to change like it.
+        """
+        a, b, c = self.triangle.unbind(2)
+        across = torch.linalg.cross(b - a, c - a)
+        area = across.square().sum(-1, keepdim=True).clamp_min(1e-30)
+        # Gradients of the barycentric weights.
+        gradient = torch.stack([torch.linalg.cross(across, edge) / area for edge in (c - b, a - c, b - a)], dim=2)
+        normal = across / area.sqrt()
+        return -(gradient @ by_normal[..., None]) * normal[:, :, None]
+
+
+@torch.enable_grad()
+def brightness_at(o: Observation, model: FittedHead, points: SurfacePoints) -> tuple[Tensor, Tensor]:
+    """Rendered brightness `[B,M]` of points, and its derivatives `[B,M,3]` by their normals."""
+    normal = points.normal.detach().requires_grad_()
+    brightness = colours_of(o, model, replace(points, normal=normal)).mean(-1)
+    return brightness.detach(), torch.autograd.grad(brightness.sum(), normal)[0]
+
+
+def colours_of(o: Observation, model: FittedHead, points: SurfacePoints) -> Tensor:
+    """Rendered colours `[B,M,3]` of points."""
+    appearance, ray, normal = model.appearance, points.ray, points.normal
     mirrored = F.normalize(ray - 2 * (ray * normal).sum(-1, keepdim=True) * normal, dim=-1)
-    albedo = sample_albedo(appearance.albedo(), uv.flatten(0, 1)).view_as(ray)
-    lit = albedo * shading(normal, appearance.lights(o.batch.camera))
+    lit = points.albedo * shading(normal, appearance.lights(o.batch.camera))
     return (lit + gloss(mirrored, appearance.gloss[0])[..., None]) * appearance.gain(o.batch.camera)[:, None]
 
 

@@ -3,18 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from headfit.fitting.parameters import DETAIL_UNIT, FitParameters
+from headfit.fitting.second_order.residuals import PointResiduals
 from headfit.fitting.second_order.unknowns import Columns
 from headfit.head.rotation import axis_angle_to_matrix
 
 
+@dataclass(frozen=True)
+class FrameMotion:
+    """How the V vertices of a frame (metres, world) move with its P unknowns.
+
+    by_unknown: `[V,3,Q]` derivatives by all unknowns but the detail.
+    linear: `[V,3,3]` how displacements of the cage around a vertex reach the world.
+    footprint: `[V,K]` displacements of the cage around a vertex by those of the control points of the detail, K = 0
+        where the detail does not move. A derivative by the detail would be K times as large as `linear`.
+    """
+
+    by_unknown: Tensor
+    linear: Tensor
+    footprint: Tensor
+
+    def rows(self, residuals: PointResiduals) -> Tensor:
+        """Derivatives `[N,P]` of residuals by the unknowns."""
+        corners, direction = residuals.corners, residuals.direction
+        axis = torch.arange(3, device=corners.device)
+        entries = (corners[:, :, None] * 3 + axis).flatten(1)
+        rows = F.embedding_bag(
+            entries, self.by_unknown.flatten(0, 1), mode="sum", per_sample_weights=direction.flatten(1)
+        )
+        if not self.footprint.shape[1]:
+            return rows
+        in_cage = (direction[:, :, None] @ self.linear[corners])[:, :, 0]  # [N,3,3]
+        by_axis = F.embedding_bag(
+            corners[:, None].expand(-1, 3, -1).flatten(0, 1),
+            self.footprint,
+            mode="sum",
+            per_sample_weights=in_cage.transpose(1, 2).flatten(0, 1),
+        )
+        return torch.cat([rows, by_axis.unflatten(0, (-1, 3)).transpose(1, 2).flatten(1)], dim=1)
+
+
 class VertexMotion:
-    """Derivatives of world vertices by the unknowns of a frame, exact at their present values.
+    """Derivatives of world vertices by the unknowns of a frame, exact at their present values; but those by the detail
+    take the joints' motion as constant around a vertex.
 
     Before the joints move it, the cage is linear in the units; then each of its vertices goes through an affine map,
     the blend of few joints. So the derivatives are products of small matrices with constant bases.
@@ -29,10 +66,13 @@ class VertexMotion:
         basis = torch.cat([head.expression_basis, head.combination_basis, head.pose_correctives])
         self._basis = basis.permute(1, 2, 0).contiguous()  # [Vc,3,E+C+K]
         self._pivots_follow = bool(head.pivot_expression_basis.any())
+        detail = geometry.frame_detail.footprint * DETAIL_UNIT
+        moves = "detail_mm" in columns.parameter
+        self._footprint = weighted_rows(detail if moves else detail[:, :0].contiguous(), head.subdivision)
 
     @torch.no_grad()
-    def __call__(self, frame: Tensor) -> Tensor:
-        """Derivatives `[V,3,P]` of the vertices (metres, world) of one frame, `[]`."""
+    def __call__(self, frame: Tensor) -> FrameMotion:
+        """How the vertices of one frame, `[]`, move."""
         g, head, row = self.geometry, self.geometry.head, frame[None]
         offsets = g.offsets() + g.frame_detail(g.detail_mm[row] * DETAIL_UNIT)
         cage, pivots = head.unposed(g.identity, g.expression[row], offsets, g.placement)
@@ -50,9 +90,9 @@ class VertexMotion:
         units = len(head.expression_basis) + len(head.combination_basis)
         parts["expression"] = self._by_expression(frame, through_cage[..., :units], cage, pivots, turn)
         parts["joints_scaled"] = self._by_joints(frame, through_cage[..., units:], cage, pivots, turn)
-        moved = torch.cat([parts[name] for name in self.columns.parameter], dim=2)
-        fine = weighted_rows(moved.flatten(1), head.subdivision)
-        return fine.view(head.vertex_count, *moved.shape[1:])
+        moved = torch.cat([linear, *(parts[name] for name in self.columns.parameter if name in parts)], dim=2)
+        fine = weighted_rows(moved.flatten(1), head.subdivision).view(head.vertex_count, *moved.shape[1:])
+        return FrameMotion(fine[..., 3:].contiguous(), fine[..., :3].contiguous(), self._footprint)
 
     def _blended(self, motions: Tensor) -> Tensor:
         """Each cage vertex's blend `[Vc,3,4]` of the joints' motions `[J,3,4]`."""

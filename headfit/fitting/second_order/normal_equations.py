@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from headfit.fitting.second_order.motion import FrameMotion
 from headfit.fitting.second_order.residuals import PointResiduals
 
 #: Share of a diagonal entry that is added to it, so that directions that nothing determines stay put.
@@ -23,10 +24,9 @@ class NormalEquations:
     gradient: Tensor
 
     @classmethod
-    def of(cls, residuals: PointResiduals, motion: Tensor) -> NormalEquations:
-        """The cost of the residuals of a frame, whose vertices move by `motion [V,3,P]`. Weighted rows are summed in
-        float32, in which they were computed."""
-        rows = residuals.rows(motion)
+    def of(cls, residuals: PointResiduals, motion: FrameMotion) -> NormalEquations:
+        """The cost of the residuals of a frame. Weighted rows are summed in float32, in which they were computed."""
+        rows = motion.rows(residuals)
         weighted = rows * residuals.weight[:, None]
         return cls((weighted.T @ rows).double(), (weighted.T @ residuals.value).double())
 
@@ -49,6 +49,9 @@ class NormalEquations:
             free = ~held
             system = torch.where(free[:, None] & free, matrix, torch.diag(held.to(matrix)))
             step = torch.linalg.solve(system, torch.where(held, step, -gradient - matrix @ fixed))
-            held = held | (step < low) | (step > high)
+            beyond = (step < low) | (step > high)
             step = step.clamp(low, high)
+            if not (beyond & free).any():
+                break
+            held = held | beyond
         return step * scale

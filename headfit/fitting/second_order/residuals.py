@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from headfit.fitting.observation import Observation
@@ -14,15 +13,13 @@ from headfit.render import CameraBatch
 
 @dataclass(frozen=True)
 class PointResiduals:
-    """N residuals of points on the surface of one frame. Moving its point by m (metres, world) adds
-    `direction . m` to a residual; each costs weight value^2 / 2.
+    """N residuals of points on the surface of one frame. Moving the corners of its triangle by m `[3,3]` (metres, world)
+    adds the sum of `direction * m` to a residual; each costs weight value^2 / 2.
 
-    corners, bary `[N,3]`: vertices and barycentric weights of the
-    point. direction `[N,3]`. value, weight `[N]`.
+    corners `[N,3]`: vertices of the point's triangle. direction `[N,3,3]`: one of each corner. value, weight `[N]`.
     """
 
     corners: Tensor
-    bary: Tensor
     direction: Tensor
     value: Tensor
     weight: Tensor
@@ -30,8 +27,8 @@ class PointResiduals:
     @classmethod
     def none(cls, device: torch.device) -> PointResiduals:
         """No residuals."""
-        vectors, values = torch.zeros(0, 3, device=device), torch.zeros(0, device=device)
-        return cls(vectors.long(), vectors, vectors, values, values)
+        vectors, values = torch.zeros(0, 3, 3, device=device), torch.zeros(0, device=device)
+        return cls(vectors[..., 0].long(), vectors, values, values)
 
     @classmethod
     def cat(cls, parts: list[PointResiduals]) -> PointResiduals:
@@ -45,14 +42,6 @@ class PointResiduals:
     def cost(self) -> Tensor:
         """The cost `[]` of all residuals."""
         return (self.weight * self.value.square()).sum() / 2
-
-    def rows(self, motion: Tensor) -> Tensor:
-        """Derivatives `[N,P]` of the residuals by the unknowns of the frame, whose vertices move by
-        `motion [V,3,P]`."""
-        axis = torch.arange(3, device=self.corners.device)
-        entries = (self.corners[:, :, None] * 3 + axis).flatten(1)
-        weights = (self.bary[:, :, None] * self.direction[:, None]).flatten(1)
-        return F.embedding_bag(entries, motion.flatten(0, 1), mode="sum", per_sample_weights=weights)
 
 
 def image_residuals(
@@ -87,8 +76,8 @@ def point_residuals(
     """
     view = torch.arange(len(corners), device=corners.device)[:, None, None]
     points = (o.v_views[view, corners] * bary[..., None]).sum(2)
-    in_world = pull_back(o.cameras, points, direction)
-    parts = (corners, bary, in_world, value, weight)
+    in_world = bary[..., None] * pull_back(o.cameras, points, direction)[:, :, None]
+    parts = (corners, in_world, value, weight)
     return PointResiduals(*(part.detach().flatten(0, 1) for part in parts))
 
 

@@ -72,21 +72,24 @@ class GaussNewton:
         costs = torch.zeros(len(names), device=self.model.device)
         views = all_reduce_sum(torch.bincount(batch.frame, minlength=len(self.model.visited)).to(costs))
         frames = views.nonzero()[:, 0]
+        columns = Columns.of(self.model.geometry, stage.rates)
+        motion = VertexMotion(self.model.geometry, columns)
         here = {frame for frame, _ in batch.pairs}
         for frame in frames:  # one at a time: a frame's views and derivatives are large
             index = int(frame)
             o = self.model.observe(batch.of_frame(index), crop_blur=0.0) if index in here else None
             found = self._residuals(o, names, stage, views[frame], generator)
             costs += torch.stack([part.cost() / stage.weights[name] for name, part in zip(names, found, strict=True)])
-            self._move(frame, PointResiduals.cat(found), stage)
+            self._move(frame, PointResiduals.cat(found), columns, motion, stage)
         return dict(zip(names, costs / len(frames), strict=True))
 
-    def _move(self, frame: Tensor, residuals: PointResiduals, stage: Stage) -> None:
+    def _move(
+        self, frame: Tensor, residuals: PointResiduals, columns: Columns, motion: VertexMotion, stage: Stage
+    ) -> None:
         """Move a frame `[]` to the minimum of the linearised residuals of all processes, and of its priors."""
         geometry = self.model.geometry
-        columns = Columns.of(geometry, stage.rates)
         values = columns.values(geometry, frame)
-        equations = NormalEquations.of(residuals, VertexMotion(geometry, columns)(frame))
+        equations = NormalEquations.of(residuals, motion(frame))
         equations = NormalEquations(all_reduce_sum(equations.matrix), all_reduce_sum(equations.gradient))
         add_priors(equations, columns, values, stage, self.model.head.expression_lowest)
         lowest = torch.maximum(columns.lowest - values, -columns.longest)
@@ -152,7 +155,7 @@ class GaussNewton:
 
 
 def add_priors(equations: NormalEquations, columns: Columns, values: Tensor, stage: Stage, lowest: Tensor) -> None:
-    """Add the costs of `expression_prior` and of the joints.
+    """Add the costs of `expression_prior`, of the joints and of the detail.
 
     Args:
         equations: of a frame; changed in place.
@@ -168,6 +171,6 @@ def add_priors(equations: NormalEquations, columns: Columns, values: Tensor, sta
             outside = row - row.clamp(lowest, torch.ones_like(lowest))
             curvature = weight * (1 + OUTSIDE * (outside != 0).to(row))
             equations.add_diagonal(of_group, curvature, weight * (row + OUTSIDE * outside))
-        elif name == "joints_scaled":
-            weight = 2 * stage.weights.get("joints", 0.0)
+        elif name in ("joints_scaled", "detail_mm"):
+            weight = 2 * stage.weights.get("joints" if name == "joints_scaled" else "detail", 0.0)
             equations.add_diagonal(of_group, torch.full_like(row, weight), weight * row)

@@ -16,6 +16,7 @@ SOLVED = {
     "translation": "translation",
     "expression": "expression",
     "joints": "joints_scaled",
+    "detail": "detail_mm",
 }
 
 

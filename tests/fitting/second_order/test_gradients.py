@@ -18,7 +18,7 @@ from headfit.fitting.terms import TERMS
 from headfit.fitting.terms.dense_landmark import dense_landmark_weights
 from headfit.fitting.terms.landmark import landmark_weights
 
-STAGE = Stage(rates=dict.fromkeys(SOLVED, 0.1), weights={"expression": 0.3, "joints": 0.7})
+STAGE = Stage(rates=dict.fromkeys(SOLVED, 0.1), weights={"expression": 0.3, "joints": 0.7, "detail": 0.2})
 
 
 def gradient_of_term(model, views, name: str, columns: Columns) -> torch.Tensor:
@@ -65,7 +65,7 @@ def test_data_terms(true_module, views, seen, name):
     torch.testing.assert_close(ours, expected, atol=1e-3 * float(expected.abs().max()), rtol=0)
 
 
-@pytest.mark.parametrize("name", ["expression", "joints"])
+@pytest.mark.parametrize("name", ["expression", "joints", "detail"])
 def test_priors(true_module, views, name):
     """Where some units are beyond their range."""
     model, of_frame = true_module.model, views.of_frame(0)

@@ -5,6 +5,7 @@ import pytest
 import scipy.optimize
 import torch
 
+from headfit.fitting.second_order.motion import FrameMotion
 from headfit.fitting.second_order.normal_equations import NormalEquations
 from headfit.fitting.second_order.residuals import PointResiduals
 from headfit.fitting.second_order.sampling import sample_per_view
@@ -34,14 +35,19 @@ def test_unknowns_that_nothing_determines_stay_put():
     assert step[0] == pytest.approx(0.6, rel=1e-3) and step[1] == 0
 
 
-def test_rows_are_the_motion_of_the_point_along_the_direction():
+@pytest.mark.parametrize("control_points", [0, 4])
+def test_rows_are_the_motion_of_the_corners_along_their_directions(control_points):
     rng = torch.Generator().manual_seed(0)
-    motion = torch.randn(7, 3, 5, generator=rng)
-    corners, bary = torch.tensor([[0, 2, 4], [6, 1, 3]]), torch.tensor([[0.2, 0.3, 0.5], [1.0, 0.0, 0.0]])
-    direction = torch.randn(2, 3, generator=rng)
-    residuals = PointResiduals(corners, bary, direction, torch.zeros(2), torch.ones(2))
-    expected = torch.einsum("nc,na,ncap->np", bary, direction, motion[corners])
-    torch.testing.assert_close(residuals.rows(motion), expected)
+    motion = FrameMotion(
+        torch.randn(7, 3, 5, generator=rng),
+        torch.randn(7, 3, 3, generator=rng),
+        torch.randn(7, control_points, generator=rng),
+    )
+    by_detail = torch.einsum("vab,vk->vakb", motion.linear, motion.footprint).flatten(2)
+    corners, direction = torch.tensor([[0, 2, 4], [6, 1, 3]]), torch.randn(2, 3, 3, generator=rng)
+    residuals = PointResiduals(corners, direction, torch.zeros(2), torch.ones(2))
+    expected = torch.einsum("nca,ncap->np", direction, torch.cat([motion.by_unknown, by_detail], dim=2)[corners])
+    torch.testing.assert_close(motion.rows(residuals), expected)
 
 
 def test_samples_stand_for_all_candidates_of_their_view():

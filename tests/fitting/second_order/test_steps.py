@@ -1,11 +1,14 @@
 """Whole steps: colours, and the way back to the truth."""
 
+import itertools
+from dataclasses import replace
+
 import pytest
 import torch
 
 from headfit.errors import HeadfitError
 from headfit.fitting.config import Stage
-from headfit.fitting.second_order.colours import colour_residuals, colours_at
+from headfit.fitting.second_order.colours import SurfacePoints, brightness_at, colour_residuals, colours_of
 from headfit.fitting.second_order.solver import GaussNewton
 from headfit.fitting.second_order.unknowns import SOLVED
 
@@ -25,7 +28,7 @@ def test_colours_are_those_of_the_renderer(true_module, seen):
         model.appearance.gloss.fill_(strength)
         shown = renderer.shade(seen.fragments, seen.normals, model.appearance, seen.batch.camera, index_img)
         expected = shown[0].flatten(0, 1)[pixels]
-        found = colours_at(seen, model, pixels.expand(len(seen.v_views), -1))[0]
+        found = colours_of(seen, model, SurfacePoints.of(seen, model, pixels.expand(len(seen.v_views), -1)))[0]
         model.appearance.gloss.zero_()
         off = (found - expected)[lit].abs().amax(-1)
         assert off.quantile(share) < 4e-3
@@ -40,14 +43,67 @@ def test_colour_residuals_change_with_the_slope_of_the_picture(true_module, seen
     residuals = colour_residuals(seen, model, DRAWN.manual_seed(0))
     weighed = residuals.weight > 0
     right = torch.linalg.inv(seen.cameras.R)[:, :, 0] * 1e-3  # a millimetre to the right in each camera
-    points = (seen.v_views[0][residuals.corners] * residuals.bary[..., None]).sum(1).view(len(right), -1, 3)
+    points = seen.v_views[0][residuals.corners].mean(1).view(len(right), -1, 3)
     column = seen.cameras.project(points)[..., 0]
     moved = seen.cameras.project(points + right[:, None])[..., 0] - column
-    change = (residuals.direction.view(points.shape) * right[:, None]).sum(-1)
+    change = (residuals.direction.sum(1).view(points.shape) * right[:, None]).sum(-1)
     expected = -moved / 255
     weighed &= ((column > 2) & (column < width - 2)).flatten()
     assert weighed.sum() > 100
     torch.testing.assert_close(change.flatten()[weighed], expected.flatten()[weighed], rtol=0.02, atol=1e-5)
+
+
+def test_brightness_changes_with_the_normal_as_finite_differences_say(true_module, seen):
+    """Also of skin that mirrors its surroundings."""
+    model = true_module.model
+    lit = seen.on_head & model.photometric_class[model.class_of_pixel(seen)]
+    pixels = lit[0].flatten().nonzero()[::11, 0].expand(len(seen.v_views), -1)
+    points = SurfacePoints.of(seen, model, pixels)
+    model.appearance.gloss.uniform_(0, 0.05, generator=DRAWN.manual_seed(0))
+    _, by_normal = brightness_at(seen, model, points)
+    for axis in range(3):
+        step = torch.zeros(3)
+        step[axis] = 2e-3
+        ends = [colours_of(seen, model, replace(points, normal=points.normal + s * step)).mean(-1) for s in (1, -1)]
+        expected = (ends[0] - ends[1]) / 4e-3
+        assert expected[0].abs().max() > 0.01
+        torch.testing.assert_close(by_normal[0, :, axis], expected[0], atol=2e-3, rtol=0.02)
+    model.appearance.gloss.zero_()
+
+
+def test_normals_turn_with_the_corners_as_finite_differences_say():
+    triangle = torch.randn(2, 5, 3, 3, generator=DRAWN.manual_seed(0), dtype=torch.float64)
+    by_normal = torch.randn(2, 5, 3, generator=DRAWN, dtype=torch.float64)
+    points = SurfacePoints(by_normal, by_normal, by_normal, triangle)
+
+    def along(moved: torch.Tensor) -> torch.Tensor:
+        a, b, c = moved.unbind(2)
+        normal = torch.nn.functional.normalize(torch.linalg.cross(b - a, c - a), dim=-1)
+        return (normal * by_normal).sum(-1)
+
+    for corner, axis in itertools.product(range(3), range(3)):
+        step = torch.zeros(3, 3, dtype=torch.float64)
+        step[corner, axis] = 1e-6
+        expected = (along(triangle + step) - along(triangle - step)) / 2e-6
+        torch.testing.assert_close(points.turned(by_normal)[..., corner, axis], expected, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_detail_is_found(true_module, views):
+    """Most of a displacement of a millimetre and more, where the cameras look."""
+    model = true_module.model
+    geometry = model.geometry
+    truth, vertices = geometry.detail_mm.clone(), geometry(torch.arange(2))[0]
+    seen = model.observe(views.of_frame(0)).fragments
+    corners = model.renderer.head_faces[seen.index_img[seen.head].long().unique()].unique().long()
+    geometry.detail_mm += 1.5 * torch.randn(truth.shape, generator=DRAWN.manual_seed(0))
+    off = []
+    for number in range(4):
+        off.append((geometry(torch.arange(1))[0] - vertices[:1])[:, corners].norm(dim=-1).mean())
+        stage = Stage(solver="gauss_newton", rates={"detail": 2.0}, weights={"mask": 1, "photometric": 3, "detail": 1e-5})
+        GaussNewton(model, seed=0).step(views, stage, number)
+    geometry.detail_mm.copy_(truth)
+    assert off[-1] < 0.5 * off[0], [f"{x * 1e3:.2f} mm" for x in off]
 
 
 @pytest.mark.slow
