@@ -52,7 +52,7 @@ class Stage:
     """Number of cameras that one step draws for each frame."""
     rates: dict[str, float] = field(default_factory=dict)
     """Learning rate of each parameter group, in the group's own unit; a group that is not listed, or has rate 0, does
-    not move. With solver: gauss_newton, the longest step."""
+    not move. With solver: gauss_newton, the longest step, which does not decay."""
     weights: dict[str, float] = field(default_factory=dict)
     """Weight of each loss term; a term that is not listed, or has weight 0, is not computed. Data terms are
     normalised per view and by the head's area, so weights carry over between rigs. A prior of a parameter group

@@ -130,7 +130,8 @@ class HeadFit(pl.LightningModule):
         for group in self.fit_optimizer.param_groups:
             group["lr"] = stage.rates.get(group["name"], 0.0) * factor
         if stage.solver == "gauss_newton":
-            return self._second_order_step(batch, replace(stage, blur=stage.blur * factor))
+            longest = {name: rate * self.chunk.repeat_factor for name, rate in stage.rates.items()}
+            return self._second_order_step(batch, replace(stage, blur=stage.blur * factor, rates=longest))
         values = self.losses(batch, stage)
         if not values:
             raise HeadfitError(

@@ -43,12 +43,17 @@ class PlannedChunk:
     ends_stage: bool = False
     repeat: int = 0
 
+    @property
+    def repeat_factor(self) -> float:
+        """By what the repeats have shortened the steps: each halves them."""
+        return float(0.5**self.repeat)
+
     def lr_factor(self, step: int, stage: Stage) -> float:
         """Factor of the learning rates at a step: rising to 1 (halved by each repeat), then decaying geometrically to
         `stage.decay` of that."""
         share = (step - self.window_first + 1) / self.window_steps
         rise = min(1.0, share / stage.warm_up) if stage.warm_up else 1.0
-        rise *= 0.5**self.repeat
+        rise *= self.repeat_factor
         return float(rise * stage.decay ** max(0.0, (share - (1 - stage.decay_share)) / max(stage.decay_share, 1e-9)))
 
 

@@ -1,5 +1,8 @@
+from collections import Counter
+
 import pytest
 
+from headfit.capture.sampler import ViewSampler
 from headfit.fitting.config import Stage
 from headfit.fitting.schedule import Plan
 
@@ -122,3 +125,22 @@ def test_a_stage_that_is_left_out_moves_what_follows():
     assert [(c.stage, c.first + windows, c.window_first + windows, c.steps) for c in p.chunks[len(person) :]] == [
         ("each", *chunk) for chunk in each
     ]
+
+
+def test_second_order_steps_visit_each_key_frame_as_often_as_they_say():
+    """Whatever came before: the frames of a stage are drawn anew."""
+    stages = {
+        "before": Stage(frames="key", steps=5),
+        "settle": Stage(frames="key", solver="gauss_newton", steps=2, frames_per_step=4, views_per_frame=3),
+    }
+    p = Plan(stages, chunk_steps=4, frame_count=12, key_frames=24)
+    chunks = [c for c in p.chunks if c.stage == "settle"]
+    assert [(c.first, c.steps) for c in chunks] == [(5, 4), (9, 2)]
+    sampler = ViewSampler(12, range(5), seed=0)
+    drawn = Counter()
+    for chunk in (p.data_chunk(c, []) for c in chunks):
+        for step in range(chunk.first_step, chunk.first_step + chunk.steps):
+            drawn.update(frame for frame, _ in sampler.sample_views(step, chunk.frames_per_step, 3, chunk.frames))
+    assert drawn == dict.fromkeys(range(12), 6)  # twice, by three cameras
+    p.repeat("settle")
+    assert [c.repeat_factor for c in p.chunks if c.stage == "settle"] == [1, 1, 0.5, 0.5]

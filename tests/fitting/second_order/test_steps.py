@@ -100,7 +100,9 @@ def test_detail_is_found(true_module, views):
     off = []
     for number in range(4):
         off.append((geometry(torch.arange(1))[0] - vertices[:1])[:, corners].norm(dim=-1).mean())
-        stage = Stage(solver="gauss_newton", rates={"detail": 2.0}, weights={"mask": 1, "photometric": 3, "detail": 1e-5})
+        stage = Stage(
+            solver="gauss_newton", rates={"detail": 2.0}, weights={"mask": 1, "photometric": 3, "detail": 1e-5}
+        )
         GaussNewton(model, seed=0).step(views, stage, number)
     geometry.detail_mm.copy_(truth)
     assert off[-1] < 0.5 * off[0], [f"{x * 1e3:.2f} mm" for x in off]
