@@ -12,6 +12,8 @@ from headfit.fitting.second_order.residuals import PointResiduals
 
 #: Share of a diagonal entry that is added to it, so that directions that nothing determines stay put.
 DAMPING = 1e-4
+#: Rows of a symmetric product that are computed together.
+SLAB = 192
 #: How often unknowns beyond their bounds are set to them and the others are solved for again.
 ROUNDS = 4
 
@@ -28,7 +30,7 @@ class NormalEquations:
         """The cost of the residuals of a frame. Weighted rows are summed in float32, in which they were computed."""
         rows = motion.rows(residuals)
         weighted = rows * residuals.weight[:, None]
-        return cls((weighted.T @ rows).double(), (weighted.T @ residuals.value).double())
+        return cls(_symmetric_product(weighted, rows).double(), (weighted.T @ residuals.value).double())
 
     def add_diagonal(self, columns: slice, curvature: Tensor, gradient: Tensor) -> None:
         """Add a cost of each single unknown: second and first derivatives `[K]` for a slice of K columns."""
@@ -55,3 +57,11 @@ class NormalEquations:
                 break
             held = held | beyond
         return step * scale
+
+
+def _symmetric_product(left: Tensor, right: Tensor) -> Tensor:
+    """`left.T @ right` `[P,P]` of matrices `[N,P]` for which it is symmetric, from its upper part."""
+    upper = right.new_zeros(right.shape[1], right.shape[1])
+    for start in range(0, len(upper), SLAB):
+        upper[start : start + SLAB, start:] = left[:, start : start + SLAB].T @ right[:, start:]
+    return upper.triu() + upper.triu(1).T

@@ -13,7 +13,7 @@ from headfit.render import CameraBatch
 
 @dataclass(frozen=True)
 class PointResiduals:
-    """N residuals of points on the surface of one frame. Moving the corners of its triangle by m `[3,3]` (metres, world)
+    """N residuals of points on the surface of a frame. Moving the corners of its triangle by m `[3,3]` (metres, world)
     adds the sum of `direction * m` to a residual; each costs weight value^2 / 2.
 
     corners `[N,3]`: vertices of the point's triangle. direction `[N,3,3]`: one of each corner. value, weight `[N]`.
