@@ -25,7 +25,7 @@ from headfit.synth import synthesize
 pytestmark = pytest.mark.slow
 
 TRACK = Path(__file__).parents[2] / "configs/track.yaml"
-FEW = [f"stages.{name}.steps={steps}" for name, steps in (("express", 2), ("track", 4))]
+FEW = [f"stages.{name}.steps={steps}" for name, steps in (("express", 2), ("track", 1), ("finish", 2))]
 
 
 @pytest.fixture(scope="module")
@@ -75,18 +75,19 @@ def person_of(run: Path) -> dict[str, torch.Tensor]:
 
 
 def test_new_frames_of_a_known_person(captures, true_person, tmp_path):
-    run = fit(*tracking(captures[1], true_person, tmp_path / "run", ["stages.track.weights.photometric=0"]))
+    # The texture of that person has hardly been fitted.
+    by_masks = [f"stages.{name}.weights.photometric=0" for name in ("track", "finish")]
+    run = fit(*tracking(captures[1], true_person, tmp_path / "run", by_masks))
     known, state = person_of(true_person), run.model.state_dict()
-    still = ["geometry.log_scale", *(name for name in state if entry_of(name).scope in ("look", "camera"))]
-    assert all(torch.equal(state[name], known[name]) for name in still), "size, texture and light stay the same"
-    moved = (state["geometry.identity"] - known["geometry.identity"]).abs().max()
-    assert 0 < moved < 0.4, "the head may follow what the new frames show of it, a little"
+    still = [name for name in state if entry_of(name).scope in ("person", "look", "camera")]
+    assert "geometry.identity" in still
+    assert all(torch.equal(state[name], known[name]) for name in still), "the head, texture and light stay the same"
     head = run.model.head
     skin = head.vertices_of("skin")
     for frame, name in enumerate(run.model.capture.frames):
         truth = np.load(captures[1] / "gt" / f"{name}.npz")
         error = np.linalg.norm(run.model.vertices(frame).numpy() - truth["vertices"], axis=1)[skin]
-        assert np.median(error) < 0.001, "the skin is found to a millimetre in 68 steps"
+        assert np.median(error) < 0.001, "the skin is found to a millimetre"
         jaw = head.expression_names.index("jawOpen")
         assert run.model.geometry.expression[frame, jaw].item() == pytest.approx(truth["expression"][jaw], abs=0.15)
 
@@ -98,7 +99,9 @@ def test_the_run_folder_says_whom_it_knows_and_is_resumed(captures, true_person,
     (tmp_path / "run/checkpoints/previous.ckpt").unlink()
     assert load_run_settings(tmp_path / "run")[0].init_from == str(true_person)
     resumed = fit(config, replace(args, resume=True))
-    assert torch.equal(resumed.model.geometry.identity, first.model.geometry.identity)
+    for name in ("expression", "detail_mm"):
+        assert torch.equal(getattr(resumed.model.geometry, name), getattr(first.model.geometry, name))
+    assert first.model.geometry.detail_mm.abs().max() > 0
 
 
 def test_other_cameras_bring_no_colours(captures, true_person, tmp_path, capsys):
@@ -140,4 +143,4 @@ def test_the_command_line_chooses_the_tracking_configuration(monkeypatch, tmp_pa
     monkeypatch.setattr("headfit.commands.fit._judge", lambda run: None)
     assert cli.main(["fit", "--capture", "in", "--out", str(tmp_path), "--init-from", "earlier"]) == 0
     assert seen[0][0].init_from == str(Path("earlier").resolve())
-    assert list(seen[0][0].stages) == ["express", "track"]
+    assert list(seen[0][0].stages) == ["express", "track", "finish"]

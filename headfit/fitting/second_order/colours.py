@@ -16,39 +16,47 @@ from headfit.raster import shading
 from headfit.render import COLOUR_LOSS
 from headfit.render.appearance import gloss, sample_albedo
 
-#: Pixels of each view whose colour is compared.
-SAMPLES = 1024
+#: Pixels of each view whose colour is compared: of lit skin and lips, and of the eyes.
+LIT_SAMPLES, EYE_SAMPLES = 1024, 192
 
 
 def colour_residuals(o: Observation, model: FittedHead, generator: torch.Generator) -> PointResiduals:
-    """Rendered minus observed brightness (mean of the channels, 0 to 1) of a random subset of the lit pixels.
+    """Rendered minus observed brightness (mean of the channels, 0 to 1) of a random subset of the pixels whose colour
+    moves the surface.
 
-    The residual changes with the place of the surface point by the slope of the picture, and with its normal by the
-    light. Albedo stays with the point.
+    The residual changes with the place of the surface point by the slope of the render, whose colours move with it, and
+    with its normal by the light. So the gradient is that of the photometric term without its edges.
     """
     of_model = model.class_of_pixel(o)
-    lit = o.on_head & model.photometric_class[of_model] & o.agrees(model.photometric_class)
-    pixels, candidates = sample_per_view(lit.flatten(1), SAMPLES, generator)
-    brightness = o.batch.image.float().mean(-1) / 255
+    parts = []
+    for kind, count in ((model.photometric_class, LIT_SAMPLES), (model.turning_class, EYE_SAMPLES)):
+        compared = o.on_head & kind[of_model] & o.agrees(kind)
+        parts.append(sample_per_view(compared.flatten(1), count, generator))
+    pixels = torch.cat([chosen for chosen, _ in parts], dim=1)
+    stands_for = torch.cat([number[:, None].expand_as(chosen) for chosen, number in parts], dim=1)
+    shown = model.compare_colours(o)
+    rendered = shown.rendered.mean(-1)
+    value = (rendered - shown.image.mean(-1)).flatten(1).gather(1, pixels)
     points = SurfacePoints.of(o, model, pixels)
-    rendered, by_normal = brightness_at(o, model, points)
-    value = rendered - brightness.flatten(1).gather(1, pixels)
     channels, scale = o.batch.image.shape[-1], COLOUR_LOSS[1]
     robust = channels / (value.square() + scale**2).sqrt()
-    weight = robust * (candidates / o.head_area)[:, None]
-    by_place = image_residuals(o, model.renderer.head_faces, pixels, -_slope(brightness, pixels), value, weight)
-    return replace(by_place, direction=by_place.direction + points.turned(by_normal).flatten(0, 1))
+    weight = robust * stands_for / o.head_area[:, None]
+    by_place = image_residuals(o, model.renderer.head_faces, pixels, -_slope(rendered, pixels), value, weight)
+    turned = points.turned(brightness_by_normal(o, model, points))
+    return replace(by_place, direction=by_place.direction + turned.flatten(0, 1))
 
 
 @dataclass(frozen=True)
 class SurfacePoints:
     """What M pixels in each of B views show: albedo `[B,M,3]`, ray `[B,M,3]` from the camera's centre (metres), unit
-    normal `[B,M,3]` that is lit, and the corners `[B,M,3,3]` (metres, world) of their triangles."""
+    normal `[B,M,3]` that is lit, the corners `[B,M,3,3]` (metres, world) of their triangles, and the kind of their
+    gloss `[B,M]`: an index into `Appearance.gloss`, -1 for none."""
 
     albedo: Tensor
     ray: Tensor
     normal: Tensor
     triangle: Tensor
+    gloss_kind: Tensor
 
     @classmethod
     def of(cls, o: Observation, model: FittedHead, pixels: Tensor) -> SurfacePoints:
@@ -62,7 +70,8 @@ class SurfacePoints:
         normal = F.normalize((o.normals[view, corners] * bary).sum(2), dim=-1, eps=1e-12)
         triangle = o.v_views[view, corners]
         ray = (triangle * bary).sum(2) - o.cameras.centres()[:, None]
-        return cls(sample_albedo(model.appearance.albedo(), uv.flatten(0, 1)).view_as(ray), ray, normal, triangle)
+        albedo = sample_albedo(model.appearance.albedo(), uv.flatten(0, 1)).view_as(ray)
+        return cls(albedo, ray, normal, triangle, renderer.gloss_kind[corners[..., 0]])
 
     def turned(self, by_normal: Tensor) -> Tensor:
         """Derivatives `[B,M,3,3]` by the corners of what has the derivatives `by_normal [B,M,3]` by the normal.
@@ -80,11 +89,11 @@ class SurfacePoints:
 
 
 @torch.enable_grad()
-def brightness_at(o: Observation, model: FittedHead, points: SurfacePoints) -> tuple[Tensor, Tensor]:
-    """Rendered brightness `[B,M]` of points, and its derivatives `[B,M,3]` by their normals."""
+def brightness_by_normal(o: Observation, model: FittedHead, points: SurfacePoints) -> Tensor:
+    """Derivatives `[B,M,3]` of the rendered brightness of points by their normals."""
     normal = points.normal.detach().requires_grad_()
     brightness = colours_of(o, model, replace(points, normal=normal)).mean(-1)
-    return brightness.detach(), torch.autograd.grad(brightness.sum(), normal)[0]
+    return torch.autograd.grad(brightness.sum(), normal)[0]
 
 
 def colours_of(o: Observation, model: FittedHead, points: SurfacePoints) -> Tensor:
@@ -92,7 +101,8 @@ def colours_of(o: Observation, model: FittedHead, points: SurfacePoints) -> Tens
     appearance, ray, normal = model.appearance, points.ray, points.normal
     mirrored = F.normalize(ray - 2 * (ray * normal).sum(-1, keepdim=True) * normal, dim=-1)
     lit = points.albedo * shading(normal, appearance.lights(o.batch.camera))
-    return (lit + gloss(mirrored, appearance.gloss[0])[..., None]) * appearance.gain(o.batch.camera)[:, None]
+    kinds = [gloss(mirrored, form) * (points.gloss_kind == kind) for kind, form in enumerate(appearance.gloss)]
+    return (lit + torch.stack(kinds).sum(0)[..., None]) * appearance.gain(o.batch.camera)[:, None]
 
 
 def _slope(image: Tensor, pixels: Tensor) -> Tensor:

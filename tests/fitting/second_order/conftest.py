@@ -1,5 +1,7 @@
 """A fit whose parameters are true, and one frame of it seen by its cameras."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -15,8 +17,18 @@ from tests.support.true_fit import true_fit
 @pytest.fixture(scope="package")
 def true_module(settings, tmp_path_factory) -> HeadFit:
     """Of the default head: gloss differs between a vertex and a pixel by the size of a face."""
-    capture = tmp_path_factory.mktemp("second_order") / "capture"
-    synthesize(capture, cameras=3, frames=2, width=60, height=80, seed=1)
+    return still_fit(settings, tmp_path_factory.mktemp("small") / "capture", frames=2, width=60, height=80)
+
+
+@pytest.fixture(scope="package")
+def sharp_module(settings, tmp_path_factory) -> HeadFit:
+    """One whose pictures show irises, and the slopes of colours."""
+    return still_fit(settings, tmp_path_factory.mktemp("sharp") / "capture", frames=1, width=240, height=320)
+
+
+def still_fit(settings, capture: Path, **size: int) -> HeadFit:
+    """A fit with the true parameters, without gradients."""
+    synthesize(capture, cameras=3, seed=1, **size)
     module = true_fit(load_config(settings, ["head=default"]), RunArgs(capture=str(capture), out="unused"))
     for parameter in module.model.parameters():
         parameter.requires_grad_(False)
