@@ -87,6 +87,7 @@ def run_one(name: str, capture: str, seed: int, out: Path) -> None:
     path, _, camera = capture.partition(":")
     short = [f"stages.{stage}.steps={steps}" for stage, steps in SHORT.items()]
     config = load_config("configs/fit.yaml", [*short, *variant.settings, f"hold_out=[{camera}]", f"seed={seed}"])
+    del config.stages["settle"]  # its second-order steps know nothing of the variants
     leave_out(variant.without)
     with tempfile.TemporaryDirectory() as folder:
         content = json.loads((Path(path) / "capture.json").read_text())

@@ -92,7 +92,8 @@ def main() -> None:
     for name, steps in clock.steps.items():
         ms = [1000 * median(step.get(column, 0.0) for step in steps[WARM_UP:]) for column in COLUMNS]
         cells = " | ".join(f"{value:.0f}" for value in ms)
-        print(f"| {name} | {planned[name]} | {cells} | {planned[name] * ms[-1] / 1000:.0f} |")
+        count = len(steps) * planned[name] // args.steps  # of second-order steps, some for each visit of the frames
+        print(f"| {name} | {count} | {cells} | {count * ms[-1] / 1000:.0f} |")
 
 
 if __name__ == "__main__":
