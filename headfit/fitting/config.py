@@ -38,8 +38,8 @@ class Stage:
     dense_landmark, temporal, expression, joints and detail; other terms are not computed. A step solves for each of its
     frames from the frame's views together, so it should draw all cameras, or eight of them."""
     steps: int = 50
-    """Optimiser steps of the stage; with frames: windows, of each window; with frames: each, or key and solver:
-    gauss_newton, how often each frame is drawn."""
+    """Optimiser steps of the stage; with frames: windows, of each window; with frames: each, and with frames: key where
+    solver is gauss_newton, how often each frame is drawn."""
     resolution: int = 256
     """Pixels across the head (its longer side, neck included) that each camera's pictures are scaled down to; never
     scaled up. Cameras of any sizes go together."""

@@ -290,9 +290,10 @@ class FittedHead(nn.Module):
         # Index -1 picks the last entry: neither kind.
         kind = torch.nn.functional.pad(of_face, (0, 1)).take(index_img.long())
         lit = (kind == 1) & o.agrees(self.photometric_class)
-        still = ~(lit | ((kind == 2) & o.agrees(self.turning_class)))
+        turning = (kind == 2) & o.agrees(self.turning_class)
+        still = ~(lit | turning)
         colours = self.renderer.shade(o.fragments, o.normals, self.appearance, o.batch.camera, index_img, still)
-        return ComparedColours(image, colours, o.on_head, lit)
+        return ComparedColours(image, colours, o.on_head, lit, turning)
 
     # ---- results -----------------------------------------------------------------------------------------------
 

@@ -126,12 +126,14 @@ class HeadFit(pl.LightningModule):
         Raises:
             HeadfitError: nothing to minimise in this stage, or the loss is not finite.
         """
-        stage, factor = self.stage, self.chunk.lr_factor(self.global_step, self.stage)
+        stage, chunk = self.stage, self.chunk
+        decay, shorter = chunk.decay_factor(self.global_step, stage), chunk.repeat_factor
+        second_order = stage.solver == "gauss_newton"
         for group in self.fit_optimizer.param_groups:
-            group["lr"] = stage.rates.get(group["name"], 0.0) * factor
-        if stage.solver == "gauss_newton":
-            longest = {name: rate * self.chunk.repeat_factor for name, rate in stage.rates.items()}
-            return self._second_order_step(batch, replace(stage, blur=stage.blur * factor, rates=longest))
+            group["lr"] = stage.rates.get(group["name"], 0.0) * shorter * (1.0 if second_order else decay)
+        if second_order:
+            longest = {group["name"]: group["lr"] for group in self.fit_optimizer.param_groups}
+            return self._second_order_step(batch, replace(stage, blur=stage.blur * decay, rates=longest))
         values = self.losses(batch, stage)
         if not values:
             raise HeadfitError(
@@ -158,13 +160,13 @@ class HeadFit(pl.LightningModule):
         }
 
     def _second_order_step(self, batch: ViewBatch, stage: Stage) -> Tensor:
-        """Take a step of the frames' poses and expressions. The loss returned has no gradient: `FitAdam` leaves frames
-        without one alone."""
-        costs = self.solver.step(batch, stage, self.global_step)
+        """Take a step of the frames' own unknowns. The gradient of the loss that is returned is zero, and of one
+        parameter only: `FitAdam` leaves those without one alone."""
+        costs = self.solver.step(batch, stage, self.chunk.draw_number(self.global_step))
         total = torch.stack([stage.weights[name] * cost for name, cost in costs.items()]).sum()
         self._log(total, costs)
-        moving = [p.sum() for p in self.model.geometry.parameters() if p.requires_grad]
-        return 0.0 * torch.stack(moving).sum()
+        smallest = min((p for p in self.model.geometry.parameters() if p.requires_grad), key=torch.Tensor.numel)
+        return 0.0 * smallest.sum()
 
     def _shares(self, o: Observation, stage: Stage) -> dict[str, Tensor]:
         """What this process's mean over views, and over landmarks by weight, counts in the whole step."""

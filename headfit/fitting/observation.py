@@ -110,12 +110,13 @@ class Observation:
 @dataclass(frozen=True)
 class ComparedColours:
     """Images `[B,H,W,3]` of some views, and the rendered colours where they are compared, 0 elsewhere; bool `[B,H,W]`:
-    where they are, and where colour and borders may move the geometry."""
+    where they are, where colour and borders may move the geometry, and where colour alone may (it turns the eyes)."""
 
     image: Tensor
     colours: Tensor
     compared: Tensor
     lit: Tensor
+    turning: Tensor
 
     @property
     def texture_only(self) -> Tensor:

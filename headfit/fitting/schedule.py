@@ -45,15 +45,18 @@ class PlannedChunk:
 
     @property
     def repeat_factor(self) -> float:
-        """By what the repeats have shortened the steps: each halves them."""
+        """Factor by which repeats shorten the steps: each halves them."""
         return float(0.5**self.repeat)
 
-    def lr_factor(self, step: int, stage: Stage) -> float:
-        """Factor of the learning rates at a step: rising to 1 (halved by each repeat), then decaying geometrically to
-        `stage.decay` of that."""
+    def draw_number(self, step: int) -> int:
+        """Number of a step (counted from the start of the fit) for what it draws at random. For independent windows,
+        the same in every process that fits them."""
+        return step - self.first + (self.first if self.draw is None else self.draw)
+
+    def decay_factor(self, step: int, stage: Stage) -> float:
+        """Factor of the learning rates at a step: rising to 1, then decaying geometrically to `stage.decay`."""
         share = (step - self.window_first + 1) / self.window_steps
         rise = min(1.0, share / stage.warm_up) if stage.warm_up else 1.0
-        rise *= self.repeat_factor
         return float(rise * stage.decay ** max(0.0, (share - (1 - stage.decay_share)) / max(stage.decay_share, 1e-9)))
 
 
@@ -87,8 +90,8 @@ class Plan:
         for name, stage in stages.items():
             if stage.frames not in INDEPENDENT:
                 windows = [] if isinstance(part, Shard) else self._windows(stage, frames, fitted)
-                whole = [(frames_of, steps, frames_of, None) for frames_of, steps in windows]
-                self._add(name, whole, draw_anew=stage.solver == "gauss_newton")
+                all_new = [(frames_of, steps, frames_of, None) for frames_of, steps in windows]
+                self._add(name, all_new, draw_anew=stage.solver == "gauss_newton")
             if stage.frames == "key":
                 fitted.update(self.key)
         #: The frames that the independent stages answer for.
@@ -164,28 +167,26 @@ class Plan:
     def _windows(self, stage: Stage, frames: range, fitted: set[int]) -> list[tuple[Sequence[int], int]]:
         """Frames and number of steps of each window of a stage; `fitted`: the key frames fitted by earlier stages."""
         if stage.frames == "key":
-            return [(self.key, _visits(stage, self.key) if stage.solver == "gauss_newton" else stage.steps)]
+            of_step = min(stage.frames_per_step, len(self.key))
+            rounds = -(-len(self.key) // of_step) if stage.solver == "gauss_newton" else 1
+            return [(self.key, stage.steps * rounds)]
         if stage.frames == "windows":
             rest = [frame for frame in frames if frame not in fitted]
             windows = np.array_split(rest, -(-len(rest) // stage.frames_per_step)) if rest else []
             return [(window.tolist(), stage.steps) for window in windows]
         if stage.frames == "each":
-            return [(frames, _visits(stage, frames))] if len(fitted) < len(frames) else []
+            of_step = min(stage.frames_per_step, len(frames))
+            return [(frames, -(-stage.steps * len(frames) // of_step))] if len(fitted) < len(frames) else []
         return [(frames, stage.steps)]
 
     def data_chunk(self, chunk: PlannedChunk, windows: Sequence[HeadWindow]) -> Chunk:
         """The chunk as the data module needs it; `windows`: where the head is in each camera's images."""
         stage = self.stages[chunk.stage]
         return Chunk(
-            first_step=chunk.first if chunk.draw is None else chunk.draw,
+            first_step=chunk.draw_number(chunk.first),
             steps=chunk.steps,
             framings=framings_at(windows, stage.resolution),
             frames_per_step=stage.frames_per_step,
             views_per_frame=stage.views_per_frame,
             frames=chunk.frames,
         )
-
-
-def _visits(stage: Stage, frames: Sequence[int]) -> int:
-    """Steps of a stage that draws each of `frames` as often as its `steps` say."""
-    return -(-stage.steps * len(frames) // min(stage.frames_per_step, len(frames)))

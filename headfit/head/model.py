@@ -155,6 +155,11 @@ class HeadModel(nn.Module):
         """The matrix `[V,Vc]` from the cage to the fine mesh, sparse CSR; rows sum to 1."""
         return self._to_fine.matrix
 
+    def subdivided(self, table: Tensor) -> Tensor:
+        """Values `[V,D]` of the fine mesh's vertices from those `[Vc,D]` of the cage's, for large D; `subdivision`
+        times the table. Not differentiable."""
+        return self._to_fine.times_wide(table)
+
     def rest(self) -> Tensor:
         """Vertices `[V,3]` of the mean head at rest, without gradients."""
         return self.pose()

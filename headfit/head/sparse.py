@@ -41,6 +41,13 @@ class SparseMatrix(nn.Module):
         product: Tensor = sparse_product(*self._arrays("forward"), *self._arrays("backward"), columns)
         return product.reshape(-1, batch, channels).transpose(0, 1)
 
+    def times_wide(self, table: Tensor) -> Tensor:
+        """The product `[M,D]` with a table `[N,D]`: for wide tables twice as fast as the product of a sparse tensor."""
+        rows, columns, values = self._arrays("forward")
+        return torch.nn.functional.embedding_bag(
+            columns, table, rows, mode="sum", per_sample_weights=values, include_last_offset=True
+        )
+
 
 # An operator of its own: torch traces no CSR tensors, and has no fake ones on a GPU.
 @torch.library.custom_op("headfit::sparse_product", mutates_args=())

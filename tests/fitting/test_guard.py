@@ -23,14 +23,14 @@ FIRST, SECOND = 4, 6
 @pytest.fixture
 def absurd(monkeypatch):
     """A function that makes the rates of the second stage absurd in its first attempts, so many of them."""
-    sane = PlannedChunk.lr_factor
+    sane = PlannedChunk.decay_factor
 
     def inject(attempts: int) -> None:
         def factor(chunk, step, stage):
             bad = chunk.stage == "photo" and chunk.repeat < attempts
             return sane(chunk, step, stage) * (300 if bad else 1)
 
-        monkeypatch.setattr(PlannedChunk, "lr_factor", factor)
+        monkeypatch.setattr(PlannedChunk, "decay_factor", factor)
 
     return inject
 

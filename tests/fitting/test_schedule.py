@@ -5,6 +5,7 @@ import pytest
 from headfit.capture.sampler import ViewSampler
 from headfit.fitting.config import Stage
 from headfit.fitting.schedule import Plan
+from headfit.fitting.windows import Shard
 
 
 def plan() -> Plan:
@@ -37,7 +38,7 @@ def test_chunks_cover_every_step_once_and_never_cross_a_stage():
 
 def test_rates_hold_then_fall_to_their_share():
     p = plan()
-    falls = [p.chunks[step // 10].lr_factor(step, p.stages["a"]) for step in range(25)]
+    falls = [p.chunks[step // 10].decay_factor(step, p.stages["a"]) for step in range(25)]
     assert falls[0] == 1.0
     assert falls[24] == pytest.approx(0.2)
     assert falls == sorted(falls, reverse=True)
@@ -70,8 +71,8 @@ def test_rates_fall_within_every_window():
     p = long_plan(11)
     stage, windows = p.stages["windows"], [c for c in p.chunks if c.stage == "windows"]
     for window in windows:
-        assert window.lr_factor(window.first, stage) == 1.0
-        assert window.lr_factor(window.first + window.steps - 1, stage) == pytest.approx(stage.decay)
+        assert window.decay_factor(window.first, stage) == 1.0
+        assert window.decay_factor(window.first + window.steps - 1, stage) == pytest.approx(stage.decay)
 
 
 def test_without_key_frames_windows_hold_everything():
@@ -83,7 +84,7 @@ def test_without_key_frames_windows_hold_everything():
 
 def test_rates_rise_over_the_warm_up():
     plan = Plan({"a": Stage(steps=100, warm_up=0.1, decay=1.0)}, 100, 2, 2)
-    rates = [plan.chunks[0].lr_factor(step, plan.stages["a"]) for step in range(100)]
+    rates = [plan.chunks[0].decay_factor(step, plan.stages["a"]) for step in range(100)]
     assert rates[0] == pytest.approx(0.1) and rates[9] == 1.0 and all(rate == 1.0 for rate in rates[10:])
     assert rates[:10] == sorted(rates[:10])
 
@@ -100,7 +101,8 @@ def test_a_repeated_stage_comes_after_itself_with_half_the_rates_and_moves_what_
     assert [c.ends_stage for c in p.chunks] == [False, False, False, False, False, True, True]
     first, again = p.chunks[0], p.chunks[3]
     stage = p.stages["a"]
-    assert [again.lr_factor(25 + k, stage) for k in range(10)] == [first.lr_factor(k, stage) / 2 for k in range(10)]
+    assert [again.decay_factor(25 + k, stage) for k in range(10)] == [first.decay_factor(k, stage) for k in range(10)]
+    assert (first.repeat_factor, again.repeat_factor) == (1, 0.5)
     assert p.steps == 60
     p.repeat("a")
     assert [c.repeat for c in p.chunks] == [0, 0, 0, 1, 1, 1, 2, 2, 2, 0] and p.steps == 85
@@ -127,20 +129,33 @@ def test_a_stage_that_is_left_out_moves_what_follows():
     ]
 
 
-def test_second_order_steps_visit_each_key_frame_as_often_as_they_say():
-    """Whatever came before: the frames of a stage are drawn anew."""
+@pytest.mark.parametrize("frames", [12, 6, 3])
+def test_second_order_steps_visit_each_key_frame_as_often_as_they_say(frames):
+    """Whatever came before: the frames of a stage are drawn anew. Steps that are filled up visit some more often."""
     stages = {
         "before": Stage(frames="key", steps=5),
         "settle": Stage(frames="key", solver="gauss_newton", steps=2, frames_per_step=4, views_per_frame=3),
     }
-    p = Plan(stages, chunk_steps=4, frame_count=12, key_frames=24)
+    p = Plan(stages, chunk_steps=4, frame_count=frames, key_frames=24)
     chunks = [c for c in p.chunks if c.stage == "settle"]
-    assert [(c.first, c.steps) for c in chunks] == [(5, 4), (9, 2)]
-    sampler = ViewSampler(12, range(5), seed=0)
+    assert sum(c.steps for c in chunks) == {12: 6, 6: 4, 3: 2}[frames]
+    sampler = ViewSampler(frames, range(5), seed=0)
     drawn = Counter()
     for chunk in (p.data_chunk(c, []) for c in chunks):
         for step in range(chunk.first_step, chunk.first_step + chunk.steps):
             drawn.update(frame for frame, _ in sampler.sample_views(step, chunk.frames_per_step, 3, chunk.frames))
-    assert drawn == dict.fromkeys(range(12), 6)  # twice, by three cameras
-    p.repeat("settle")
-    assert [c.repeat_factor for c in p.chunks if c.stage == "settle"] == [1, 1, 0.5, 0.5]
+    assert set(drawn) == set(range(frames)) and min(drawn.values()) == 6  # twice, by three cameras
+    assert max(drawn.values()) == 6 or frames == 6
+
+
+def test_steps_of_independent_windows_draw_the_same_in_every_process():
+    stages = {
+        "person": Stage(frames="key", steps=3),
+        "express": Stage(frames="apart", solver="gauss_newton", steps=3, frames_per_step=2),
+    }
+    draws = []
+    for part in (None, Shard(1, 2)):
+        p = Plan(stages, chunk_steps=2, frame_count=12, key_frames=2, part=part)
+        own = [c for c in p.chunks if c.stage == "express" and list(c.frames) == [9, 10]]
+        draws.append([c.draw_number(c.first + step) for c in own for step in range(c.steps)])
+    assert draws[0] == draws[1] == [0, 1, 2]

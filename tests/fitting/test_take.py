@@ -30,8 +30,9 @@ defaults:
   weights: {mask: 1, landmark: 400, expression: 1.0e-3, joints: 1.0e-2, temporal: 0.1}
 stages:
   person: {frames: key, steps: 6, rates: {rotation: 0.01, translation: 0.002, scale: 0.005, identity: 0.08}}
-  express: {frames: apart, steps: 2, rates: {rotation: 0.01, translation: 0.002, expression: 0.1, joints: 0.05}}
-  seams: {frames: seams, steps: 2, views_per_frame: 1, rates: {translation: 0.001, expression: 0.03, detail: 0.03}}
+  express: {frames: apart, solver: gauss_newton, steps: 1, rates: {rotation: 0.2, translation: 0.05, expression: 0.3}}
+  track: {frames: apart, steps: 2, rates: {rotation: 0.01, translation: 0.002, expression: 0.1, joints: 0.05}}
+  seams: {frames: seams, solver: gauss_newton, steps: 2, rates: {translation: 0.01, expression: 0.1, detail: 0.5}}
 """
 FRAMES = 11
 

@@ -169,7 +169,8 @@ def border_distances(profiles: Tensor, own: Tensor, against: Tensor, only_inward
     sets = torch.stack([own, against], dim=-1).to(profiles)
     of_own, of_other = (profiles @ sets).unbind(-1)
     gain = of_own - of_other  # of a pixel that comes to show the first set
-    outward, inward = gain[..., REACH:].cumsum(-1), -gain[..., :REACH].flip(-1).cumsum(-1)
+    up_to = gain.new_ones(REACH, REACH).triu()  # cumulative sums; torch's own are not deterministic on a GPU
+    outward, inward = gain[..., REACH:] @ up_to, -gain[..., :REACH].flip(-1) @ up_to
     pixels = torch.arange(1, REACH + 1, device=profiles.device)
     scores = [
         torch.where(along.cummin(-1).values >= -BARRIER, along - PER_PIXEL * pixels, -torch.inf)

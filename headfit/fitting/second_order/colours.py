@@ -18,6 +18,9 @@ from headfit.render.appearance import gloss, sample_albedo
 
 #: Pixels of each view whose colour is compared: of lit skin and lips, and of the eyes.
 LIT_SAMPLES, EYE_SAMPLES = 1024, 192
+#: Least height of a triangle, as a share of its longest edge, with which its normal turns: what is lit turns with the
+#: surface around it, not with a sliver.
+LEAST_HEIGHT = 0.1
 
 
 def colour_residuals(o: Observation, model: FittedHead, generator: torch.Generator) -> PointResiduals:
@@ -25,16 +28,16 @@ def colour_residuals(o: Observation, model: FittedHead, generator: torch.Generat
     moves the surface.
 
     The residual changes with the place of the surface point by the slope of the render, whose colours move with it, and
-    with its normal by the light. So the gradient is that of the photometric term without its edges.
+    with its normal by the light. So the gradient is that of the photometric term of brightness without its edges, up
+    to differences between pixels.
     """
-    of_model = model.class_of_pixel(o)
-    parts = []
-    for kind, count in ((model.photometric_class, LIT_SAMPLES), (model.turning_class, EYE_SAMPLES)):
-        compared = o.on_head & kind[of_model] & o.agrees(kind)
-        parts.append(sample_per_view(compared.flatten(1), count, generator))
+    shown = model.compare_colours(o)
+    parts = [
+        sample_per_view(compared.flatten(1), count, generator)
+        for compared, count in ((shown.lit, LIT_SAMPLES), (shown.turning, EYE_SAMPLES))
+    ]
     pixels = torch.cat([chosen for chosen, _ in parts], dim=1)
     stands_for = torch.cat([number[:, None].expand_as(chosen) for chosen, number in parts], dim=1)
-    shown = model.compare_colours(o)
     rendered = shown.rendered.mean(-1)
     value = (rendered - shown.image.mean(-1)).flatten(1).gather(1, pixels)
     points = SurfacePoints.of(o, model, pixels)
@@ -50,7 +53,7 @@ def colour_residuals(o: Observation, model: FittedHead, generator: torch.Generat
 class SurfacePoints:
     """What M pixels in each of B views show: albedo `[B,M,3]`, ray `[B,M,3]` from the camera's centre (metres), unit
     normal `[B,M,3]` that is lit, the corners `[B,M,3,3]` (metres, world) of their triangles, and the kind of their
-    gloss `[B,M]`: an index into `Appearance.gloss`, -1 for none."""
+    gloss `[B,M]`: an index into `Appearance.gloss`, -1 for none; that of the first corner."""
 
     albedo: Tensor
     ray: Tensor
@@ -80,11 +83,13 @@ class SurfacePoints:
         normal that is lit, interpolated between vertices, is taken to change like it.
         """
         a, b, c = self.triangle.unbind(2)
-        across = torch.linalg.cross(b - a, c - a)
+        across, edges = torch.linalg.cross(b - a, c - a), (c - b, a - c, b - a)
         area = across.square().sum(-1, keepdim=True).clamp_min(1e-30)
-        # Gradients of the barycentric weights.
-        gradient = torch.stack([torch.linalg.cross(across, edge) / area for edge in (c - b, a - c, b - a)], dim=2)
         normal = across / area.sqrt()
+        longest = torch.stack([edge.square().sum(-1, keepdim=True) for edge in edges]).amax(0)
+        area = area.maximum((LEAST_HEIGHT * longest).square())
+        # Gradients of the barycentric weights.
+        gradient = torch.stack([torch.linalg.cross(across, edge) / area for edge in edges], dim=2)
         return -(gradient @ by_normal[..., None]) * normal[:, :, None]
 
 

@@ -68,7 +68,7 @@ class VertexMotion:
         self._pivots_follow = bool(head.pivot_expression_basis.any())
         detail = geometry.frame_detail.footprint * DETAIL_UNIT
         moves = "detail_mm" in columns.parameter
-        self._footprint = weighted_rows(detail if moves else detail[:, :0].contiguous(), head.subdivision)
+        self._footprint = head.subdivided(detail if moves else detail[:, :0].contiguous())
 
     @torch.no_grad()
     def __call__(self, frame: Tensor) -> FrameMotion:
@@ -91,7 +91,7 @@ class VertexMotion:
         parts["expression"] = self._by_expression(frame, through_cage[..., :units], cage, pivots, turn)
         parts["joints_scaled"] = self._by_joints(frame, through_cage[..., units:], cage, pivots, turn)
         moved = torch.cat([linear, *(parts[name] for name in self.columns.parameter if name in parts)], dim=2)
-        fine = weighted_rows(moved.flatten(1), head.subdivision).view(head.vertex_count, *moved.shape[1:])
+        fine = head.subdivided(moved.flatten(1)).view(head.vertex_count, *moved.shape[1:])
         return FrameMotion(fine[..., 3:].contiguous(), fine[..., :3].contiguous(), self._footprint)
 
     def _blended(self, motions: Tensor) -> Tensor:
@@ -136,19 +136,6 @@ class VertexMotion:
             weights = jacobian(lambda r: head.corrective_weights(r * g.joint_units), row).flatten(1)
             total = total + through_cage @ weights
         return total
-
-
-def weighted_rows(table: Tensor, matrix: Tensor) -> Tensor:
-    """The product `[M,D]` of a sparse CSR `matrix [M,N]` and a dense `table [N,D]`: for wide tables twice as fast as
-    torch's own."""
-    return F.embedding_bag(
-        matrix.col_indices(),
-        table,
-        matrix.crow_indices(),
-        mode="sum",
-        per_sample_weights=matrix.values(),
-        include_last_offset=True,
-    )
 
 
 @torch.enable_grad()

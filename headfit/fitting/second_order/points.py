@@ -63,5 +63,5 @@ def temporal_residuals(o: Observation, model: FittedHead) -> PointResiduals:
     vertices = torch.arange(0, o.v_frames.shape[1], STRIDE, device=points.device)
     corners = vertices[:, None, None].expand(-1, 3, 3).flatten(0, 1)
     axes = torch.eye(3).to(points).expand(len(points), 3, 3).flatten(0, 1)
-    first = torch.nn.functional.pad(axes[:, None], (0, 0, 0, 2))  # the other corners count nothing
+    first = torch.nn.functional.pad(axes[:, None], (0, 0, 0, 2))  # the other corners do not count
     return PointResiduals(corners, first, mean.flatten(), weight[:, None].expand(-1, 3).flatten())

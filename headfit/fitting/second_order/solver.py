@@ -33,6 +33,8 @@ from headfit.fitting.terms.landmark import landmark_weights
 
 #: The data terms that have residuals.
 DATA_TERMS = ("mask", "photometric", "landmark", "dense_landmark", "temporal")
+#: Priors that are a sum of squares, by the names of their parameters in `FitParameters`.
+QUADRATIC_PRIORS = {"joints_scaled": "joints", "detail_mm": "detail"}
 #: Terms that are a mean over points, by the weights that these give.
 POINT_WEIGHTS = {"landmark": landmark_weights, "dense_landmark": dense_landmark_weights}
 
@@ -171,6 +173,6 @@ def add_priors(equations: NormalEquations, columns: Columns, values: Tensor, sta
             outside = row - row.clamp(lowest, torch.ones_like(lowest))
             curvature = weight * (1 + OUTSIDE * (outside != 0).to(row))
             equations.add_diagonal(of_group, curvature, weight * (row + OUTSIDE * outside))
-        elif name in ("joints_scaled", "detail_mm"):
-            weight = 2 * stage.weights.get("joints" if name == "joints_scaled" else "detail", 0.0)
+        elif name in QUADRATIC_PRIORS:
+            weight = 2 * stage.weights.get(QUADRATIC_PRIORS[name], 0.0)
             equations.add_diagonal(of_group, torch.full_like(row, weight), weight * row)

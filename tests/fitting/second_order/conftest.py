@@ -21,9 +21,16 @@ def true_module(settings, tmp_path_factory) -> HeadFit:
 
 
 @pytest.fixture(scope="package")
-def sharp_module(settings, tmp_path_factory) -> HeadFit:
-    """One whose pictures show irises, and the slopes of colours."""
+def sharp_fit(settings, tmp_path_factory) -> HeadFit:
     return still_fit(settings, tmp_path_factory.mktemp("sharp") / "capture", frames=1, width=240, height=320)
+
+
+@pytest.fixture
+def sharp_module(sharp_fit):
+    """One whose pictures show irises, and the slopes of colours."""
+    truth = {name: value.clone() for name, value in sharp_fit.model.state_dict().items()}
+    yield sharp_fit
+    sharp_fit.model.load_state_dict(truth)
 
 
 def still_fit(settings, capture: Path, **size: int) -> HeadFit:

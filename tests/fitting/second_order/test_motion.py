@@ -1,14 +1,16 @@
 """Derivatives of vertices by the unknowns of a frame, against finite differences."""
 
 import pytest
+import scipy.sparse
 import torch
 
 from headfit.fitting.parameters import FitParameters
-from headfit.fitting.second_order.motion import VertexMotion, jacobian, weighted_rows
+from headfit.fitting.second_order.motion import VertexMotion, jacobian
 from headfit.fitting.second_order.residuals import PointResiduals
 from headfit.fitting.second_order.unknowns import SOLVED, Columns
 from headfit.head import load
 from headfit.head.rotation import axis_angle_to_matrix
+from headfit.head.sparse import SparseMatrix
 
 RATES = dict.fromkeys(SOLVED, 0.1)
 
@@ -61,10 +63,11 @@ def test_jacobian_of_a_batched_function_is_that_of_autograd():
     torch.testing.assert_close(jacobian(axis_angle_to_matrix, at), expected)
 
 
-def test_weighted_rows_are_the_product_with_a_sparse_matrix():
+def test_wide_tables_are_multiplied_like_others():
     dense = torch.tensor([[0.0, 2.0, 0.0], [0.0, 0.0, 0.0], [1.0, 0.5, -3.0]])
     table = torch.randn(3, 7, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(weighted_rows(table, dense.to_sparse_csr()), dense @ table)
+    matrix = SparseMatrix(scipy.sparse.csr_matrix(dense.numpy()))
+    torch.testing.assert_close(matrix.times_wide(table), dense @ table)
 
 
 def test_groups_without_a_rate_have_no_columns(true_module):
