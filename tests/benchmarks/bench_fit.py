@@ -92,7 +92,8 @@ def main() -> None:
     for name, steps in clock.steps.items():
         ms = [1000 * median(step.get(column, 0.0) for step in steps[WARM_UP:]) for column in COLUMNS]
         cells = " | ".join(f"{value:.0f}" for value in ms)
-        count = len(steps) * planned[name] // args.steps  # of second-order steps, some for each visit of the frames
+        second_order = config.stages[name].solver == "gauss_newton"  # some steps for each visit of the frames
+        count = planned[name] * (len(steps) // args.steps if second_order else 1)
         print(f"| {name} | {count} | {cells} | {count * ms[-1] / 1000:.0f} |")
 
 

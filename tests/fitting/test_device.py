@@ -118,7 +118,7 @@ def run_fit(folder: Path, name: str, trainer: dict, resume: bool = False, **opti
 
 class Waits(pl.Callback):
     """What the steps of each stage would have waited for the GPU for, and how often: those at which the losses are read
-    (the last ones of chunks), and the `others`; first-order steps only."""
+    (the last ones of chunks), and the `others` that are first-order."""
 
     def __init__(self, device: PretendedDevice) -> None:
         self.device = device
@@ -131,12 +131,10 @@ class Waits(pl.Callback):
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:
         chunk = pl_module.chunk
-        if pl_module.stage.solver == "gauss_newton":  # waits for each frame
-            return
         read = trainer.global_step == chunk.first + chunk.steps
         if read:
             self.of_stage[chunk.stage] = self.device.waits.copy()
-        else:
+        elif pl_module.stage.solver == "adam":
             self.others += self.device.waits
 
 
@@ -210,7 +208,9 @@ def test_pictures_drawn_during_the_fit_are_those_of_the_cpu(on_cpu, on_gpu, fold
 
 def test_no_step_waits_for_the_gpu_but_to_read_the_losses(on_gpu):
     assert places(on_gpu.others) <= READ_ONCE
-    for stage, waits in on_gpu.of_stage.items():
+    # Second-order steps wait for each frame: there are few of them.
+    first_order = {stage: waits for stage, waits in on_gpu.of_stage.items() if stage != "settle"}
+    for stage, waits in first_order.items():
         assert {"fitting/module.py _log"} <= places(waits) <= {"fitting/module.py _log", *READ_ONCE}, stage
 
 
