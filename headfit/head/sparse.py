@@ -92,6 +92,9 @@ sparse_product.register_autograd(_vjp, setup_context=_setup)
 
 
 def _csr(rows: Tensor, columns: Tensor, values: Tensor, size: tuple[int, int]) -> Tensor:
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
-        return torch.sparse_csr_tensor(rows, columns, values, size=size, check_invariants=False)
+    return torch.sparse_csr_tensor(rows, columns, values, size=size, check_invariants=False)
+
+
+with warnings.catch_warnings():  # of the first one torch warns that they are new; not in the middle of a fit's threads
+    warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
+    _csr(torch.tensor([0, 1]), torch.tensor([0]), torch.ones(1), (1, 1))

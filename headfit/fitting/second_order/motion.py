@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from headfit.fitting.parameters import DETAIL_UNIT, FitParameters
+from headfit.fitting.second_order.detail_basis import DetailBasis, FunctionGroup
 from headfit.fitting.second_order.residuals import PointResiduals
 from headfit.fitting.second_order.unknowns import Columns
 from headfit.head.rotation import axis_angle_to_matrix
@@ -21,32 +22,34 @@ class FrameMotion:
 
     by_unknown: `[V,3,Q]` derivatives by all unknowns but the detail.
     linear: `[V,3,3]` how displacements of the cage around a vertex reach the world.
-    footprint: `[V,K]` displacements of the cage around a vertex by those of the control points of the detail, K = 0
-        where the detail does not move. A derivative by the detail would be K times as large as `linear`.
+    detail: displacements of the cage by the detail; None where it does not move.
     """
 
     by_unknown: Tensor
     linear: Tensor
-    footprint: Tensor
+    detail: DetailBasis | None
 
     def rows(self, residuals: PointResiduals) -> Tensor:
-        """Derivatives `[N,P]` of residuals by the unknowns."""
-        corners, direction = residuals.corners, residuals.direction
-        axis = torch.arange(3, device=corners.device)
-        entries = (corners[:, :, None] * 3 + axis).flatten(1)
-        rows = F.embedding_bag(
-            entries, self.by_unknown.flatten(0, 1), mode="sum", per_sample_weights=direction.flatten(1)
+        """Derivatives `[N,Q]` of residuals by the unknowns but the detail."""
+        if not self.by_unknown.shape[2]:  # embedding_bag fails on several threads for rows without columns
+            return self.by_unknown.new_zeros(len(residuals.corners), 0)
+        axis = torch.arange(3, device=residuals.corners.device)
+        entries = (residuals.corners[:, :, None] * 3 + axis).flatten(1)
+        return F.embedding_bag(
+            entries, self.by_unknown.flatten(0, 1), mode="sum", per_sample_weights=residuals.direction.flatten(1)
         )
-        if not self.footprint.shape[1]:
-            return rows
-        in_cage = (direction[:, :, None] @ self.linear[corners])[:, :, 0]  # [N,3,3]
+
+    def detail_rows(self, residuals: PointResiduals, group: FunctionGroup) -> Tensor:
+        """Derivatives `[N,3k]` of residuals in the part of a group by the coefficients (x, y, z) of its functions."""
+        in_cage = (residuals.direction[:, :, None] @ self.linear[residuals.corners])[:, :, 0]  # [N,3,3]: corner, axis
+        corners = torch.searchsorted(group.vertices, residuals.corners)
         by_axis = F.embedding_bag(
             corners[:, None].expand(-1, 3, -1).flatten(0, 1),
-            self.footprint,
+            group.values,
             mode="sum",
             per_sample_weights=in_cage.transpose(1, 2).flatten(0, 1),
         )
-        return torch.cat([rows, by_axis.unflatten(0, (-1, 3)).transpose(1, 2).flatten(1)], dim=1)
+        return by_axis.unflatten(0, (-1, 3)).transpose(1, 2).flatten(1)
 
 
 class VertexMotion:
@@ -66,9 +69,7 @@ class VertexMotion:
         basis = torch.cat([head.expression_basis, head.combination_basis, head.pose_correctives])
         self._basis = basis.permute(1, 2, 0).contiguous()  # [Vc,3,E+C+K]
         self._pivots_follow = bool(head.pivot_expression_basis.any())
-        detail = geometry.frame_detail.footprint * DETAIL_UNIT
-        moves = "detail_mm" in columns.parameter
-        self._footprint = head.subdivided(detail if moves else detail[:, :0].contiguous())
+        self._detail = DetailBasis.of(geometry) if "detail_mm" in columns.parameter else None
 
     @torch.no_grad()
     def __call__(self, frame: Tensor) -> FrameMotion:
@@ -92,7 +93,7 @@ class VertexMotion:
         parts["joints_scaled"] = self._by_joints(frame, through_cage[..., units:], cage, pivots, turn)
         moved = torch.cat([linear, *(parts[name] for name in self.columns.parameter if name in parts)], dim=2)
         fine = head.subdivided(moved.flatten(1)).view(head.vertex_count, *moved.shape[1:])
-        return FrameMotion(fine[..., 3:].contiguous(), fine[..., :3].contiguous(), self._footprint)
+        return FrameMotion(fine[..., 3:].contiguous(), fine[..., :3].contiguous(), self._detail)
 
     def _blended(self, motions: Tensor) -> Tensor:
         """Each cage vertex's blend `[Vc,3,4]` of the joints' motions `[J,3,4]`."""

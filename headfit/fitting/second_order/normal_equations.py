@@ -7,13 +7,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from headfit.fitting.second_order.detail_basis import DetailBasis
 from headfit.fitting.second_order.motion import FrameMotion
 from headfit.fitting.second_order.residuals import PointResiduals
 
 #: Share of a diagonal entry that is added to it, so that directions that nothing determines stay put.
 DAMPING = 1e-4
-#: Rows of a symmetric product that are computed together.
-SLAB = 192
 #: How often unknowns beyond their bounds are set to them and the others are solved for again.
 ROUNDS = 4
 
@@ -28,9 +27,19 @@ class NormalEquations:
     @classmethod
     def of(cls, residuals: PointResiduals, motion: FrameMotion) -> NormalEquations:
         """The cost of the residuals of a frame. Weighted rows are summed in float32, in which they were computed."""
+        detail = motion.detail
+        if detail:
+            residuals, counts = detail.in_groups(residuals)
         rows = motion.rows(residuals)
+        others = rows.shape[1]
+        size = others + (3 * len(detail.by_detail) if detail else 0)
+        matrix, gradient = rows.new_zeros(size, size), rows.new_zeros(size)
         weighted = rows * residuals.weight[:, None]
-        return cls(_symmetric_product(weighted, rows).double(), (weighted.T @ residuals.value).double())
+        matrix[:others, :others] = weighted.T @ rows
+        gradient[:others] = weighted.T @ residuals.value
+        if detail:
+            _add_detail(matrix, gradient, residuals, counts, rows, motion, detail)
+        return cls(matrix.double(), gradient.double())
 
     def add_diagonal(self, columns: slice, curvature: Tensor, gradient: Tensor) -> None:
         """Add a cost of each single unknown: second and first derivatives `[K]` for a slice of K columns."""
@@ -50,7 +59,8 @@ class NormalEquations:
             fixed = torch.where(held, step, 0.0)
             free = ~held
             system = torch.where(free[:, None] & free, matrix, torch.diag(held.to(matrix)))
-            step = torch.linalg.solve(system, torch.where(held, step, -gradient - matrix @ fixed))
+            right = torch.where(held, step, -gradient - matrix @ fixed)
+            step = torch.cholesky_solve(right[:, None], torch.linalg.cholesky(system))[:, 0]
             beyond = (step < low) | (step > high)
             step = step.clamp(low, high)
             if not (beyond & free).any():
@@ -59,9 +69,44 @@ class NormalEquations:
         return step * scale
 
 
-def _symmetric_product(left: Tensor, right: Tensor) -> Tensor:
-    """`left.T @ right` `[P,P]` of matrices `[N,P]` for which it is symmetric, from its upper part."""
-    upper = right.new_zeros(right.shape[1], right.shape[1])
-    for start in range(0, len(upper), SLAB):
-        upper[start : start + SLAB, start:] = left[:, start : start + SLAB].T @ right[:, start:]
-    return upper.triu() + upper.triu(1).T
+def _add_detail(
+    matrix: Tensor,
+    gradient: Tensor,
+    residuals: PointResiduals,
+    counts: list[int],
+    rows: Tensor,
+    motion: FrameMotion,
+    detail: DetailBasis,
+) -> None:
+    """Add what the last unknowns, the detail's, have to do with the others and with each other, to the matrix `[P,P]`
+    and gradient `[P]`.
+
+    Args:
+        matrix, gradient: changed in place.
+        residuals, counts: from `DetailBasis.in_groups`.
+        rows: `[N,Q]` derivatives by the other unknowns.
+        motion: of the frame.
+        detail: its basis.
+    """
+    others, start = rows.shape[1], 0
+    for count, group in zip(counts, detail.groups, strict=True):
+        of_group = slice(start, start + count)
+        start += count
+        some = residuals.chosen(of_group)
+        by_detail = motion.detail_rows(some, group)
+        columns = others + group.columns
+        weighted = by_detail * some.weight[:, None]
+        matrix[columns[:, None], columns] += weighted.T @ by_detail
+        matrix[columns, :others] += weighted.T @ rows[of_group]
+        gradient[columns] += weighted.T @ some.value
+    # From coefficients of the functions to displacements of the control points.
+    for columns in (matrix[others:], gradient[others:, None]):
+        columns.copy_(_by_detail(columns, detail))
+    matrix[:others, others:] = matrix[others:, :others].T
+    matrix[others:, others:] = _by_detail(matrix[others:, others:].T, detail)
+
+
+def _by_detail(by_coefficient: Tensor, detail: DetailBasis) -> Tensor:
+    """Derivatives `[3K,N]` by the detail of what has derivatives `[3K,N]` by the functions' coefficients."""
+    table = by_coefficient.unflatten(0, (-1, 3)).flatten(1)
+    return (detail.by_detail.T @ table).view_as(by_coefficient)

@@ -35,6 +35,10 @@ class PointResiduals:
         """All residuals of several parts."""
         return cls(*(torch.cat([getattr(part, name) for part in parts]) for name in cls.__dataclass_fields__))
 
+    def chosen(self, rows: Tensor | slice) -> PointResiduals:
+        """Those of some numbers `[M]`."""
+        return PointResiduals(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
+
     def times(self, factor: float | Tensor) -> PointResiduals:
         """The residuals with all weights multiplied by a factor."""
         return replace(self, weight=self.weight * factor)

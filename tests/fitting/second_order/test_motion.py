@@ -5,7 +5,7 @@ import scipy.sparse
 import torch
 
 from headfit.fitting.parameters import FitParameters
-from headfit.fitting.second_order.motion import VertexMotion, jacobian
+from headfit.fitting.second_order.motion import FrameMotion, VertexMotion, jacobian
 from headfit.fitting.second_order.residuals import PointResiduals
 from headfit.fitting.second_order.unknowns import SOLVED, Columns
 from headfit.head import load
@@ -28,7 +28,7 @@ def test_derivatives_of_all_vertices_agree_with_finite_differences():
     for name in SOLVED.values():
         getattr(geometry, name).data.normal_(0, 0.1)
     columns, frame = Columns.of(geometry, RATES), torch.tensor(1)
-    rows = VertexMotion(geometry, columns)(frame).rows(coordinates_of(vertices))
+    rows = all_rows(VertexMotion(geometry, columns)(frame), coordinates_of(vertices))
     at = columns.values(geometry, frame)
     for name, of_group in columns.parameter.items():
         step = torch.zeros_like(at)
@@ -48,6 +48,18 @@ def test_derivatives_of_all_vertices_agree_with_finite_differences():
         torch.testing.assert_close(found, expected, atol=tolerance * largest, rtol=0, msg=name)
         if name == "detail_mm":
             assert (found - expected).norm() < 1e-3 * expected.norm()
+
+
+def all_rows(motion: FrameMotion, residuals: PointResiduals) -> torch.Tensor:
+    """Derivatives `[N,P]` of residuals by all unknowns, the detail's put together from its groups."""
+    own, detail = motion.rows(residuals), motion.detail
+    by_coefficient = own.new_zeros(len(own), 3 * len(detail.by_detail))
+    number = detail.group_of_vertex[residuals.corners[:, 0]]
+    for index, group in enumerate(detail.groups):
+        of_group = (number == index).nonzero()[:, 0]
+        by_coefficient[of_group[:, None], group.columns] = motion.detail_rows(residuals.chosen(of_group), group)
+    by_detail = torch.einsum("nka,kj->nja", by_coefficient.unflatten(1, (-1, 3)), detail.by_detail)
+    return torch.cat([own, by_detail.flatten(1)], dim=1)
 
 
 def coordinates_of(vertices: torch.Tensor) -> PointResiduals:

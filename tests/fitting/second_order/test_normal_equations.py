@@ -5,6 +5,7 @@ import pytest
 import scipy.optimize
 import torch
 
+from headfit.fitting.second_order.detail_basis import DetailBasis, FunctionGroup
 from headfit.fitting.second_order.motion import FrameMotion
 from headfit.fitting.second_order.normal_equations import NormalEquations
 from headfit.fitting.second_order.residuals import PointResiduals
@@ -35,19 +36,33 @@ def test_unknowns_that_nothing_determines_stay_put():
     assert step[0] == pytest.approx(0.6, rel=1e-3) and step[1] == 0
 
 
-@pytest.mark.parametrize("control_points", [0, 4])
-def test_rows_are_the_motion_of_the_corners_along_their_directions(control_points):
+@pytest.mark.parametrize("moves", [False, True])
+def test_equations_are_those_of_dense_rows(moves):
+    """A mesh of two parts and a rigid triangle, whose detail is given by functions that reach one part, or both."""
     rng = torch.Generator().manual_seed(0)
+    functions, by_detail = torch.zeros(9, 4), torch.randn(4, 4, generator=rng)
+    reaching, vertices = [torch.tensor([0, 2, 3]), torch.tensor([1, 2])], [torch.arange(5), torch.arange(2, 7)]
+    groups = []
+    for functions_there, corners in zip(reaching, vertices, strict=True):
+        functions[corners[:, None], functions_there] = torch.randn(len(corners), len(functions_there), generator=rng)
+    functions[2:5, [0, 1, 3]] = 0  # where the parts meet, what both know
+    for functions_there, corners in zip(reaching, vertices, strict=True):
+        columns = (3 * functions_there[:, None] + torch.arange(3)).flatten()
+        groups.append(FunctionGroup(columns, corners, functions[corners[:, None], functions_there]))
+    detail = DetailBasis(by_detail, torch.tensor([0, 0, 0, 1, 1, 1, 1, 2, 2]), groups)
     motion = FrameMotion(
-        torch.randn(7, 3, 5, generator=rng),
-        torch.randn(7, 3, 3, generator=rng),
-        torch.randn(7, control_points, generator=rng),
+        torch.randn(9, 3, 5, generator=rng), torch.randn(9, 3, 3, generator=rng), detail if moves else None
     )
-    by_detail = torch.einsum("vab,vk->vakb", motion.linear, motion.footprint).flatten(2)
-    corners, direction = torch.tensor([[0, 2, 4], [6, 1, 3]]), torch.randn(2, 3, 3, generator=rng)
-    residuals = PointResiduals(corners, direction, torch.zeros(2), torch.ones(2))
-    expected = torch.einsum("nca,ncap->np", direction, torch.cat([motion.by_unknown, by_detail], dim=2)[corners])
-    torch.testing.assert_close(motion.rows(residuals), expected)
+    corners = torch.tensor([[5, 6, 3], [0, 2, 4], [7, 8, 8], [2, 1, 3], [3, 2, 4]])
+    direction, value, weight = (torch.randn(5, *size, generator=rng) for size in ((3, 3), (), ()))
+    found = NormalEquations.of(PointResiduals(corners, direction, value, weight.abs()), motion)
+    derivatives = motion.by_unknown
+    if moves:
+        by_detail = torch.einsum("vab,vk->vakb", motion.linear, functions @ detail.by_detail).flatten(2)
+        derivatives = torch.cat([derivatives, by_detail], dim=2)
+    rows = torch.einsum("nca,ncap->np", direction, derivatives[corners])
+    torch.testing.assert_close(found.matrix, (rows.T @ (weight.abs()[:, None] * rows)).double(), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(found.gradient, (rows.T @ (weight.abs() * value)).double(), atol=1e-4, rtol=1e-4)
 
 
 def test_samples_stand_for_all_candidates_of_their_view():
