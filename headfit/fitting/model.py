@@ -281,19 +281,26 @@ class FittedHead(nn.Module):
         label = self.renderer.face_labels[o.fragments.index_img.long().clamp(0, self.renderer.face_count - 1)]
         return o.as_shown(self.class_of_label[label].clamp_min(0))
 
-    def compare_colours(self, o: Observation) -> ComparedColours:
-        """Render the colours of the views where they can be compared with the images."""
-        image = o.batch.image.float() / 255
+    def colour_kinds(self, o: Observation) -> tuple[Tensor, Tensor]:
+        """Bool `[B,H,W]` each: where colour and borders may move the geometry, and where colour alone may."""
         index_img = o.fragments.index_at(o.on_head)
         kind_of_class = torch.where(self.photometric_class, 1, torch.where(self.turning_class, 2, 0)).to(torch.uint8)
         of_face = kind_of_class[self.class_of_label[self.renderer.face_labels].clamp_min(0)]
         # Index -1 picks the last entry: neither kind.
         kind = torch.nn.functional.pad(of_face, (0, 1)).take(index_img.long())
-        lit = (kind == 1) & o.agrees(self.photometric_class)
-        turning = (kind == 2) & o.agrees(self.turning_class)
-        still = ~(lit | turning)
-        colours = self.renderer.shade(o.fragments, o.normals, self.appearance, o.batch.camera, index_img, still)
-        return ComparedColours(image, colours, o.on_head, lit, turning)
+        return (kind == 1) & o.agrees(self.photometric_class), (kind == 2) & o.agrees(self.turning_class)
+
+    def compare_colours(self, o: Observation) -> ComparedColours:
+        """Render the colours of the views where they can be compared with the images."""
+        lit, turning = self.colour_kinds(o)
+        colours = self.colours_at(o, o.on_head, still=~(lit | turning))
+        return ComparedColours(o.batch.image.float() / 255, colours, o.on_head, lit, turning)
+
+    def colours_at(self, o: Observation, pixels: Tensor, still: Tensor | None = None) -> Tensor:
+        """Rendered colours `[B,H,W,3]` of the head at `pixels`, bool `[B,H,W]`, 0 elsewhere; those of `still` pixels do
+        not move the geometry."""
+        index_img = o.fragments.index_at(pixels)
+        return self.renderer.shade(o.fragments, o.normals, self.appearance, o.batch.camera, index_img, still)
 
     # ---- results -----------------------------------------------------------------------------------------------
 

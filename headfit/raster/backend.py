@@ -23,7 +23,7 @@ DEVICES = ("cpu", "cuda") if hasattr(_C, "cuda") else ("cpu",)
 
 
 #: Numbers of glibc's malloc.h.
-MALLOPT_TRIM_THRESHOLD, MALLOPT_MMAP_THRESHOLD = -1, -3
+MALLOPT_TRIM_THRESHOLD, MALLOPT_MMAP_THRESHOLD, MALLOPT_ARENA_MAX = -1, -3, -8
 
 
 def keep_freed_memory() -> None:
@@ -37,6 +37,7 @@ def keep_freed_memory() -> None:
     if hasattr(libc, "mallopt"):
         libc.mallopt(MALLOPT_MMAP_THRESHOLD, 2**30)
         libc.mallopt(MALLOPT_TRIM_THRESHOLD, 2**31 - 1)
+        libc.mallopt(MALLOPT_ARENA_MAX, 1)  # threads, too: their own arenas hold no block above 64 MiB
 
 
 def is_asynchronous(device: torch.device) -> bool:

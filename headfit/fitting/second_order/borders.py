@@ -26,7 +26,7 @@ BELOW_NECK = -2
 #: Half the width (pixels) of the window in which a border's normal is found.
 WINDOW = 3
 #: Samples of each view: of borders with the background, and of the others.
-OUTLINE_SAMPLES, INSIDE_SAMPLES = 256, 768
+OUTLINE_SAMPLES, INSIDE_SAMPLES = 128, 512
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,7 @@ def border_residuals(
     label: Tensor,
     class_weight: Tensor,
     inner: Tensor,
+    area: Tensor,
     blur: float,
 ) -> PointResiduals:
     """How far each sample has to move along its normal so that the mask's pixels there are right (pixels).
@@ -103,10 +104,11 @@ def border_residuals(
         label: `[B,H,W]` class of each rendered pixel.
         class_weight: `[C]` of the mask term.
         inner: bool `[C]`: the class is behind the lips.
+        area: `[B]` by what the mask losses of the views are divided.
         blur: distance (pixels) from which the cost rises linearly, but at least `LINEAR_FROM`.
     """
     width = label.shape[2]
-    owner, beyond = (label.flatten(1).gather(1, place) for place in (samples.owner, samples.other))
+    owner, beyond = (label.flatten(1).gather(1, place).long() for place in (samples.owner, samples.other))
     other = beyond.clamp_min(0)
     middle = (_xy(samples.owner, width) + _xy(samples.other, width)) / 2
     normal = border_normals(label, owner, middle)
@@ -116,11 +118,12 @@ def border_residuals(
     merged = inner[owner] != inner[other]
     own = own | (inner & (inner[owner] & merged)[..., None])
     against = (other[..., None] == classes) | (inner & (inner[other] & merged)[..., None])
-    shares = share_profiles(o.target * o.mask_known[..., None], middle, normal)
+    shares, known = (share_profiles(x, middle, normal) for x in (o.batch.label_prob, o.mask_known[..., None]))
+    shares = shares * (known / 255)
     distance = border_distances(shares, own, against, only_inward=beyond == BELOW_NECK)
     robust = 1 / distance.abs().clamp_min(max(LINEAR_FROM, blur))
     pairs_per_length = normal.abs().sum(-1).clamp_min(1.0)  # neighbouring pixels along a pixel of the border
-    weight = (class_weight[owner] + class_weight[other]) / pairs_per_length * robust / o.head_area[:, None]
+    weight = (class_weight[owner] + class_weight[other]) / pairs_per_length * robust / area[:, None]
     weight = weight * samples.candidates * ((beyond >= 0) | (distance < 0))
     return image_residuals(o, faces, samples.owner, normal, -distance, weight)
 
@@ -145,7 +148,7 @@ def share_profiles(shares: Tensor, start: Tensor, normal: Tensor) -> Tensor:
     """Shares `[B,M,2R,C]` of the classes along normals, at -R + 0.5, ..., R - 0.5 pixels, where R is `REACH`.
 
     Args:
-        shares: `[B,H,W,C]` of each class in a pixel; 0 where the mask is unknown.
+        shares: `[B,H,W,C]` of each class in a pixel.
         start: `[B,M,2]` column and row, counted from the first pixel's centre.
         normal: `[B,M,2]` unit vectors.
     """
@@ -197,4 +200,5 @@ def _at(image: Tensor, at: Tensor) -> Tensor:
     column, row = at.round().long().unbind(-1)
     place = row.clamp(0, height - 1) * width + column.clamp(0, width - 1)
     view = torch.arange(len(image), device=image.device).view(-1, *[1] * (place.dim() - 1)) * (height * width)
-    return torch.nn.functional.embedding(place + view, image.flatten(0, 2))
+    places = place + view
+    return image.flatten(0, 2).index_select(0, places.flatten()).view(*places.shape, -1)

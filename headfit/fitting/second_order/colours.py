@@ -17,7 +17,7 @@ from headfit.render import COLOUR_LOSS
 from headfit.render.appearance import gloss, sample_albedo
 
 #: Pixels of each view whose colour is compared: of lit skin and lips, and of the eyes.
-LIT_SAMPLES, EYE_SAMPLES = 1024, 192
+LIT_SAMPLES, EYE_SAMPLES = 512, 128
 #: Least height of a triangle, as a share of its longest edge, with which its normal turns: what is lit turns with the
 #: surface around it, not with a sliver.
 LEAST_HEIGHT = 0.1
@@ -31,22 +31,42 @@ def colour_residuals(o: Observation, model: FittedHead, generator: torch.Generat
     with its normal by the light. So the gradient is that of the photometric term of brightness without its edges, up
     to differences between pixels.
     """
-    shown = model.compare_colours(o)
     parts = [
         sample_per_view(compared.flatten(1), count, generator)
-        for compared, count in ((shown.lit, LIT_SAMPLES), (shown.turning, EYE_SAMPLES))
+        for compared, count in zip(model.colour_kinds(o), (LIT_SAMPLES, EYE_SAMPLES), strict=True)
     ]
     pixels = torch.cat([chosen for chosen, _ in parts], dim=1)
     stands_for = torch.cat([number[:, None].expand_as(chosen) for chosen, number in parts], dim=1)
-    rendered = shown.rendered.mean(-1)
-    value = (rendered - shown.image.mean(-1)).flatten(1).gather(1, pixels)
+    value, slope = brightness_errors(o, model, pixels)
     points = SurfacePoints.of(o, model, pixels)
     channels, scale = o.batch.image.shape[-1], COLOUR_LOSS[1]
     robust = channels / (value.square() + scale**2).sqrt()
     weight = robust * stands_for / o.head_area[:, None]
-    by_place = image_residuals(o, model.renderer.head_faces, pixels, -_slope(rendered, pixels), value, weight)
+    by_place = image_residuals(o, model.renderer.head_faces, pixels, -slope, value, weight)
     turned = points.turned(brightness_by_normal(o, model, points))
     return replace(by_place, direction=by_place.direction + turned.flatten(0, 1))
+
+
+def brightness_errors(o: Observation, model: FittedHead, pixels: Tensor) -> tuple[Tensor, Tensor]:
+    """Rendered minus observed brightness `[B,M]` at flat pixels `[B,M]`, and the slope `[B,M,2]` of the rendered one
+    along x and y (per pixel): central differences. Where nothing is compared the picture itself counts as rendered.
+
+    Only these pixels and the four around each are rendered.
+    """
+    height, width = o.on_head.shape[1:]
+    column, row = pixels % width, pixels // width
+    steps = ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1))
+    around = torch.stack(
+        [(row + y).clamp(0, height - 1) * width + (column + x).clamp(0, width - 1) for x, y in steps], dim=1
+    ).flatten(1)  # [B,5M]
+    needed = torch.zeros_like(o.on_head).flatten(1).scatter(1, around, True).view_as(o.on_head) & o.on_head
+    channels = around[..., None].expand(-1, -1, o.batch.image.shape[-1])
+    shown, seen = (image.flatten(1, 2).gather(1, channels) for image in (model.colours_at(o, needed), o.batch.image))
+    seen = seen.float() / 255
+    shown = torch.where(needed.flatten(1).gather(1, around)[..., None], shown, seen)
+    here, right, left, below, above = shown.mean(-1).unflatten(1, (len(steps), -1)).unbind(1)
+    seen_here = seen[:, : pixels.shape[1]].mean(-1)
+    return here - seen_here, torch.stack([right - left, below - above], dim=-1) / 2
 
 
 @dataclass(frozen=True)
@@ -108,11 +128,3 @@ def colours_of(o: Observation, model: FittedHead, points: SurfacePoints) -> Tens
     lit = points.albedo * shading(normal, appearance.lights(o.batch.camera))
     kinds = [gloss(mirrored, form) * (points.gloss_kind == kind) for kind, form in enumerate(appearance.gloss)]
     return (lit + torch.stack(kinds).sum(0)[..., None]) * appearance.gain(o.batch.camera)[:, None]
-
-
-def _slope(image: Tensor, pixels: Tensor) -> Tensor:
-    """Derivatives `[B,M,2]` per pixel along x and y of images `[B,H,W]` at flat pixels: central differences."""
-    padded = F.pad(image[:, None], (1, 1, 1, 1), mode="replicate")[:, 0]
-    along_x = (padded[:, 1:-1, 2:] - padded[:, 1:-1, :-2]) / 2
-    along_y = (padded[:, 2:, 1:-1] - padded[:, :-2, 1:-1]) / 2
-    return torch.stack([slope.flatten(1).gather(1, pixels) for slope in (along_x, along_y)], dim=-1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
 
 from headfit.capture.views import ViewBatch
@@ -21,6 +22,7 @@ from headfit.fitting.second_order.borders import (
     sample_borders,
 )
 from headfit.fitting.second_order.colours import colour_residuals
+from headfit.fitting.second_order.frame_threads import every_other_first, on_threads
 from headfit.fitting.second_order.motion import VertexMotion
 from headfit.fitting.second_order.normal_equations import NormalEquations
 from headfit.fitting.second_order.points import dense_landmark_residuals, landmark_residuals, temporal_residuals
@@ -30,6 +32,7 @@ from headfit.fitting.terms import TERMS
 from headfit.fitting.terms.dense_landmark import dense_landmark_weights
 from headfit.fitting.terms.expression import OUTSIDE
 from headfit.fitting.terms.landmark import landmark_weights
+from headfit.raster import backend
 
 #: The data terms that have residuals.
 DATA_TERMS = ("mask", "photometric", "landmark", "dense_landmark", "temporal")
@@ -70,20 +73,24 @@ class GaussNewton:
         names = [name for name in names if name != "photometric" or self.model.has_texture]
         if not names:
             raise HeadfitError("solver gauss_newton: none of its loss terms applies to this capture and head model")
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + number)
-        costs = torch.zeros(len(names), device=self.model.device)
-        views = all_reduce_sum(torch.bincount(batch.frame, minlength=len(self.model.visited)).to(costs))
-        frames = views.nonzero()[:, 0]
+        views = all_reduce_sum(torch.bincount(batch.frame, minlength=len(self.model.visited)).float())
         columns = Columns.of(self.model.geometry, stage.rates)
         motion = VertexMotion(self.model.geometry, columns)
         here = {frame for frame, _ in batch.pairs}
-        for frame in frames:  # one at a time: a frame's views and derivatives are large
-            index = int(frame)
-            o = self.model.observe(batch.of_frame(index), crop_blur=0.0) if index in here else None
+
+        @torch.no_grad()  # holds for a thread
+        def move(frame: int) -> Tensor:
+            o = self.model.observe(batch.of_frames([frame]), crop_blur=0.0) if frame in here else None
+            generator = torch.Generator().manual_seed((self.seed * 1_000_003 + number) * len(views) + frame)
             found = self._residuals(o, names, stage, views[frame], generator)
-            costs += torch.stack([part.cost() / stage.weights[name] for name, part in zip(names, found, strict=True)])
-            self._move(frame, PointResiduals.cat(found), columns, motion, stage)
-        return dict(zip(names, costs / len(frames), strict=True))
+            self._move(torch.tensor(frame, device=views.device), PointResiduals.cat(found), columns, motion, stage)
+            return torch.stack([part.cost() / stage.weights[name] for name, part in zip(names, found, strict=True)])
+
+        frames = views.nonzero()[:, 0].tolist()
+        # Several processes add up their shares of one frame after the other, in the same order.
+        in_turn = backend.is_asynchronous(self.model.device) or dist.is_initialized()
+        costs = [move(frame) for frame in every_other_first(frames)] if in_turn else on_threads(move, frames)
+        return dict(zip(names, torch.stack(costs).mean(0), strict=True))
 
     def _move(
         self, frame: Tensor, residuals: PointResiduals, columns: Columns, motion: VertexMotion, stage: Stage
@@ -137,23 +144,18 @@ class GaussNewton:
         label = self._rendered_labels(o)
         counts = (OUTLINE_SAMPLES, INSIDE_SAMPLES)
         samples = sample_borders(label, o.fragments.depth, o.mask_known, counts, generator)
-        return border_residuals(
-            o,
-            model.renderer.head_faces,
-            samples,
-            label,
-            model.class_weight,
-            model.is_inner,
-            blur,
-        )
+        faces, inner = model.renderer.head_faces, model.is_inner
+        return border_residuals(o, faces, samples, label, model.class_weight, inner, model.area_by_trust(o), blur)
 
     def _rendered_labels(self, o: Observation) -> Tensor:
-        """Class `[B,H,W]` of each rendered pixel: 0 background, -1 what is not compared, or `BELOW_NECK`."""
+        """Class `[B,H,W]` (int8) of each rendered pixel: 0 background, -1 what is not compared, or `BELOW_NECK`."""
         renderer = self.model.renderer
         of_face = self.model.class_of_label[renderer.face_labels]
         below_neck = of_face.new_full((len(renderer.faces) - renderer.face_count,), BELOW_NECK)
-        of_index = torch.cat([of_face, below_neck, of_face.new_zeros(1)])  # index -1: background
-        return o.as_shown(of_index[o.fragments.index_img.long()])
+        of_index = torch.cat([of_face.new_zeros(1), of_face, below_neck])  # index -1 + 1: background
+        as_shown = o.as_shown(of_index.expand(len(o.shown_as), 1, -1))[:, 0].to(torch.int8)
+        index = o.fragments.index_img
+        return as_shown.gather(1, (index + 1).long().flatten(1)).view_as(index)
 
 
 def add_priors(equations: NormalEquations, columns: Columns, values: Tensor, stage: Stage, lowest: Tensor) -> None:

@@ -53,7 +53,7 @@ def test_data_terms(true_module, views, seen, name):
     model = true_module.model
     model.geometry.expression[0] += 0.01
     columns = Columns.of(model.geometry, STAGE.rates)
-    of_frame = with_dense_landmarks(model, views.of_frame(0))
+    of_frame = with_dense_landmarks(model, views.of_frames([0]))
     o = model.observe(of_frame, crop_blur=0.0)
     if name == "landmark":
         residuals = landmark_residuals(o, model, STAGE).times(1 / landmark_weights(o, model, STAGE).sum())
@@ -106,7 +106,7 @@ def loss_of_brightness(o: Observation, model: FittedHead, stage: Stage) -> torch
 @pytest.mark.parametrize("name", ["expression", "joints", "detail"])
 def test_priors(true_module, views, name):
     """Where some units are beyond their range."""
-    model, of_frame = true_module.model, views.of_frame(0)
+    model, of_frame = true_module.model, views.of_frames([0])
     columns, frame = Columns.of(model.geometry, STAGE.rates), torch.tensor(0)
     before = columns.values(model.geometry, frame)
     columns.store(model.geometry, frame, torch.linspace(-0.3, 1.2, len(columns)))

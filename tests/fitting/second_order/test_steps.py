@@ -9,8 +9,8 @@ import torch
 from headfit.capture.framing import framings_at
 from headfit.errors import HeadfitError
 from headfit.fitting.config import Stage
-from headfit.fitting.second_order.colours import SurfacePoints, _slope, brightness_by_normal, colours_of
-from headfit.fitting.second_order.solver import GaussNewton
+from headfit.fitting.second_order import frame_threads, solver
+from headfit.fitting.second_order.colours import SurfacePoints, brightness_by_normal, brightness_errors, colours_of
 from headfit.fitting.second_order.unknowns import SOLVED
 
 WEIGHTS = {"mask": 1.0, "photometric": 3.0, "landmark": 50.0, "expression": 1e-3, "joints": 1e-2, "temporal": 0.1}
@@ -54,11 +54,24 @@ def test_brightness_changes_with_the_normal_as_finite_differences_say(true_modul
     model.appearance.gloss.zero_()
 
 
-def test_slopes_are_those_of_a_ramp():
-    """Along x and y; at the border of the picture the slope is halved, since there is nothing beyond."""
-    x, y = torch.meshgrid(torch.arange(6.0), torch.arange(5.0), indexing="xy")
-    found = _slope((0.3 * x - 0.2 * y)[None], torch.tensor([[2 * 6 + 3, 4 * 6]]))
-    torch.testing.assert_close(found, torch.tensor([[[0.3, -0.2], [0.15, -0.1]]]))
+def test_errors_and_slopes_are_those_of_the_whole_render(true_module):
+    """Of pixels on the head, at its outline and at the picture's border; rendered there alone."""
+    model = true_module.model
+    o = model.observe(true_module.data.view_batch([(0, 0), (0, 1)], framings_at(model.head_windows, 1e4)))
+    shown = model.compare_colours(o)
+    compared = shown.compared.flatten(1)
+    inside = torch.stack([of_view.nonzero()[:, 0][:: len(compared[0]) // 500 + 1][:40] for of_view in compared])
+    pixels = torch.cat([inside, torch.tensor([[0, compared.shape[1] - 1]]).expand(2, -1)], dim=1)
+    value, slope = brightness_errors(o, model, pixels)
+    rendered = shown.rendered.mean(-1)
+    off = (rendered - shown.image.mean(-1)).flatten(1).gather(1, pixels)
+    padded = torch.nn.functional.pad(rendered[:, None], (1, 1, 1, 1), mode="replicate")[:, 0]
+    along_x = (padded[:, 1:-1, 2:] - padded[:, 1:-1, :-2]) / 2
+    along_y = (padded[:, 2:, 1:-1] - padded[:, :-2, 1:-1]) / 2
+    torch.testing.assert_close(value, off)
+    for axis, along in enumerate((along_x, along_y)):
+        assert along.abs().max() > 0.01
+        torch.testing.assert_close(slope[..., axis], along.flatten(1).gather(1, pixels))
 
 
 def test_normals_turn_with_the_corners_as_finite_differences_say():
@@ -85,7 +98,7 @@ def test_detail_is_found(true_module, views):
     model = true_module.model
     geometry = model.geometry
     truth, vertices = geometry.detail_mm.clone(), geometry(torch.arange(2))[0]
-    seen = model.observe(views.of_frame(0)).fragments
+    seen = model.observe(views.of_frames([0])).fragments
     corners = model.renderer.head_faces[seen.index_img[seen.head].long().unique()].unique().long()
     geometry.detail_mm += 1.5 * torch.randn(truth.shape, generator=DRAWN.manual_seed(0))
 
@@ -97,7 +110,7 @@ def test_detail_is_found(true_module, views):
         stage = Stage(
             solver="gauss_newton", rates={"detail": 2.0}, weights={"mask": 1, "photometric": 3, "detail": 1e-5}
         )
-        GaussNewton(model, seed=0).step(views, stage, number)
+        solver.GaussNewton(model, seed=0).step(views, stage, number)
     after = off()
     geometry.detail_mm.copy_(truth)
     assert after < 0.5 * before, f"{before * 1e3:.2f} mm, then {after * 1e3:.2f} mm"
@@ -117,10 +130,10 @@ def test_steps_lead_back_to_the_truth_and_repeat_to_the_bit(true_module, views):
             rows += size * torch.randn(rows.shape, generator=generator)
         geometry.clamp()
         before = (geometry(torch.arange(2))[0] - vertices).norm(dim=-1).mean()
-        solver = GaussNewton(model, seed=0)
+        steps = solver.GaussNewton(model, seed=0)
         for number in range(6):
             stage = Stage(solver="gauss_newton", rates=RATES, weights=WEIGHTS, blur=4.0 if number < 2 else 0.0)
-            costs = solver.step(views, stage, number)
+            costs = steps.step(views, stage, number)
         assert set(costs) == {"mask", "photometric", "landmark", "temporal"}
         after = (geometry(torch.arange(2))[0] - vertices).norm(dim=-1).mean()
         found.append({name: getattr(geometry, name).clone() for name in SOLVED.values()})
@@ -129,7 +142,41 @@ def test_steps_lead_back_to_the_truth_and_repeat_to_the_bit(true_module, views):
     assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
 
 
+def test_frames_on_threads_end_where_they_end_one_after_the_other(true_module, views, monkeypatch):
+    """To the bit; here both at once, though they are neighbours: without the temporal term they see nothing of it."""
+    model, threads = true_module.model, torch.get_num_threads()
+    truth = {name: value.clone() for name, value in model.state_dict().items()}
+    monkeypatch.setattr(frame_threads, "wait", lambda earlier: None)
+    weights = {name: weight for name, weight in WEIGHTS.items() if name != "temporal"}
+    stage = Stage(solver="gauss_newton", rates=RATES | {"detail": 0.5}, weights=weights)
+    found = []
+    for count in (1, 2):
+        model.load_state_dict(truth)
+        model.geometry.translation += 0.003
+        torch.set_num_threads(count)
+        try:
+            costs = solver.GaussNewton(model, seed=0).step(views, stage, 3)
+        finally:
+            torch.set_num_threads(threads)
+        found.append([*costs.values(), *(getattr(model.geometry, name).clone() for name in SOLVED.values())])
+    model.load_state_dict(truth)
+    assert all(torch.equal(one, two) for one, two in zip(*found, strict=True))
+
+
+def test_masks_that_are_not_trusted_pull_less(true_module, seen):
+    model = true_module.model
+    before = model.mask_trust.clone()
+    weights = []
+    for trust in (1.0, 0.1):
+        model.mask_trust[0, 1] = trust
+        residuals = solver.GaussNewton(model, seed=0)._borders(seen, 0.0, torch.Generator().manual_seed(0))
+        weights.append(residuals.weight.unflatten(0, (3, -1)))
+    model.mask_trust.copy_(before)
+    assert (weights[0].sum(1) > 0).all()
+    torch.testing.assert_close(weights[1], weights[0] * torch.tensor([1.0, 0.1, 1.0])[:, None])
+
+
 def test_a_stage_without_residuals_is_an_error(true_module, views):
     stage = Stage(solver="gauss_newton", rates=RATES, weights={"expression": 1.0})
     with pytest.raises(HeadfitError, match="none of its loss terms"):
-        GaussNewton(true_module.model, seed=0).step(views, stage, 0)
+        solver.GaussNewton(true_module.model, seed=0).step(views, stage, 0)
