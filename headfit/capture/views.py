@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
 from typing import NamedTuple, TypeVar
@@ -89,9 +89,9 @@ class ViewBatch:
         """Bool `[B,C]`: the view's mask shows the class."""
         return self.label_prob.amax(1).amax(1) > 0  # each axis on its own: four times faster than both at once
 
-    def of_frames(self, frames: Collection[int]) -> ViewBatch:
-        """The views of some frames."""
-        chosen = [index for index, (frame, _) in enumerate(self.pairs) if frame in frames]
+    def of_frame(self, frame: int) -> ViewBatch:
+        """The views of one frame."""
+        chosen = [index for index, (of_frame, _) in enumerate(self.pairs) if of_frame == frame]
         return ViewBatch(
             pairs=tuple(self.pairs[index] for index in chosen),
             framings=tuple(self.framings[index] for index in chosen),

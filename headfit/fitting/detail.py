@@ -28,10 +28,10 @@ class FrameDetail(nn.Module):
     cage (farthest-point sampling), as those columns reach so many edges: most are on the face, where the cage is finer,
     few on scalp and neck. The number of parameters of a frame does not depend on the size of the mesh.
 
-    Those columns reach far: a vertex is moved by half of all control points. So they are computed by functions that
-    span the same displacements, each 1 at one control point and 0 at the others, which fade within two or three of
-    them, as the cardinal functions of such kernels do ("Localized bases for kernel spaces on the unit sphere",
-    Fuselier et al. 2013): a vertex has about 25 above `NEGLIGIBLE` instead of 265.
+    Those columns reach far: a vertex has 265 of 300 above 0.001. So they are computed by functions that span the same
+    displacements up to what is negligible, each 1 at one control point and 0 at the others, which fade within two or
+    three of them, as the cardinal functions of such kernels do ("Localized bases for kernel spaces on the unit
+    sphere", Fuselier et al. 2013): a vertex has about 25.
 
     Args:
         cage_faces: `[F,3]`.
@@ -41,7 +41,7 @@ class FrameDetail(nn.Module):
 
     Attributes:
         control_points: `[K]` cage vertices.
-        between: `[K,K]` displacements of the control points, the functions' coefficients, by those of each other.
+        between: `[K,K]` displacement of each control point, the coefficient of its function, by that of each in turn.
         functions: sparse `[Vc,K]`.
     """
 

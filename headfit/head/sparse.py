@@ -39,7 +39,7 @@ class SparseMatrix(nn.Module):
         batch, count, channels = vertices.shape
         columns = vertices.transpose(0, 1).reshape(count, batch * channels)
         product: Tensor = sparse_product(*self._arrays("forward"), *self._arrays("backward"), columns)
-        return product.reshape(-1, batch, channels).transpose(0, 1)
+        return product.reshape(self.shape[0], batch, channels).transpose(0, 1)
 
     def times_wide(self, table: Tensor) -> Tensor:
         """The product `[M,D]` with a table `[N,D]`: for wide tables twice as fast as the product of a sparse tensor."""
@@ -95,6 +95,6 @@ def _csr(rows: Tensor, columns: Tensor, values: Tensor, size: tuple[int, int]) -
     return torch.sparse_csr_tensor(rows, columns, values, size=size, check_invariants=False)
 
 
-with warnings.catch_warnings():  # of the first one torch warns that they are new; not in the middle of a fit's threads
+with warnings.catch_warnings():  # not thread-safe: so torch gives its warning, at the first CSR tensor, here
     warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
     _csr(torch.tensor([0, 1]), torch.tensor([0]), torch.ones(1), (1, 1))

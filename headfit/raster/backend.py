@@ -37,7 +37,8 @@ def keep_freed_memory() -> None:
     if hasattr(libc, "mallopt"):
         libc.mallopt(MALLOPT_MMAP_THRESHOLD, 2**30)
         libc.mallopt(MALLOPT_TRIM_THRESHOLD, 2**31 - 1)
-        libc.mallopt(MALLOPT_ARENA_MAX, 1)  # threads, too: their own arenas hold no block above 64 MiB
+        # One arena for all threads: in those of their own, blocks above 64 MiB would be mapped afresh each time.
+        libc.mallopt(MALLOPT_ARENA_MAX, 1)
 
 
 def is_asynchronous(device: torch.device) -> bool:

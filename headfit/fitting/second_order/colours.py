@@ -49,7 +49,8 @@ def colour_residuals(o: Observation, model: FittedHead, generator: torch.Generat
 
 def brightness_errors(o: Observation, model: FittedHead, pixels: Tensor) -> tuple[Tensor, Tensor]:
     """Rendered minus observed brightness `[B,M]` at flat pixels `[B,M]`, and the slope `[B,M,2]` of the rendered one
-    along x and y (per pixel): central differences. Where nothing is compared the picture itself counts as rendered.
+    along x and y (per pixel): central differences, halved at the picture's border. Where nothing is compared the
+    picture itself counts as rendered.
 
     Only these pixels and the four around each are rendered.
     """

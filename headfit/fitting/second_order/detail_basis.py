@@ -11,7 +11,7 @@ from headfit.fitting.parameters import DETAIL_UNIT, FitParameters
 from headfit.fitting.second_order.residuals import PointResiduals
 from headfit.raster.topology import Cache, once
 
-#: Groups of control points: halvings of all of them. More have fewer functions each, but smaller products.
+#: How often the control points are halved into groups. More groups have fewer functions each, but smaller products.
 HALVINGS = 5
 
 
@@ -21,7 +21,7 @@ class FunctionGroup:
 
     columns: `[3k]` of the coefficients (x, y, z) of its k functions among all of them.
     vertices: `[M]` of the triangles of this part, in ascending order.
-    values: `[M,k]` of the functions there, metres.
+    values: `[M,k]` of the functions there.
     """
 
     columns: Tensor
@@ -33,8 +33,8 @@ class FunctionGroup:
 class DetailBasis:
     """The functions of `FrameDetail` on the V vertices of the fine mesh, by part of the surface.
 
-    by_detail: `[K,K]` coefficients of the functions by the detail (`detail_mm`).
-    group_of_vertex: `[V]` index into `groups`; their number for vertices that no function moves.
+    by_detail: `[K,K]` coefficients of the functions (metres) by the detail (`detail_mm`, millimetres).
+    group_of_vertex: `[V]` index into `groups`; `len(groups)` for vertices that no function moves.
     groups: the functions by part of the surface.
     """
 
@@ -54,10 +54,13 @@ class DetailBasis:
         functions = head.subdivided(detail.functions.times_wide(torch.eye(len(between)).to(between)))
         reaches = functions != 0
         part, number = halves(head.mean[detail.control_points], HALVINGS), 2**HALVINGS
-        group_of_vertex = torch.where(reaches.any(1), part[functions.abs().argmax(1)], number)
+        moved, group_of_vertex = reaches.any(1), torch.full_like(reaches[:, 0], number, dtype=torch.long)
+        group_of_vertex[moved] = part[functions[moved].abs().argmax(1)]
         faces, groups = head.faces.long(), []
         for own in range(number):
-            vertices = faces[(group_of_vertex[faces] == own).any(1)].unique()
+            belongs = group_of_vertex == own
+            around = faces[belongs[faces].any(1)].flatten()
+            vertices = torch.cat([around, belongs.nonzero()[:, 0]]).unique()  # also those without a triangle
             reaching = reaches[vertices].any(0).nonzero()[:, 0]
             columns = (3 * reaching[:, None] + torch.arange(3, device=reaching.device)).flatten()
             groups.append(FunctionGroup(columns, vertices, functions[vertices[:, None], reaching]))
@@ -66,7 +69,7 @@ class DetailBasis:
     def in_groups(self, residuals: PointResiduals) -> tuple[PointResiduals, list[int]]:
         """Residuals in order of the groups whose functions reach their triangles, behind them those of no group; and
         how many each group has."""
-        number = self.group_of_vertex[residuals.corners[:, 0]]
+        number = self.group_of_vertex[residuals.corners].amin(1)
         counts = torch.bincount(number, minlength=len(self.groups))[: len(self.groups)].tolist()
         return residuals.chosen(number.argsort(stable=True)), counts
 
@@ -80,7 +83,7 @@ def halves(points: Tensor, times: int) -> Tensor:
     part = torch.zeros(len(points), dtype=torch.long, device=points.device)
     for time in range(times):
         upper = torch.zeros_like(part)
-        for number in range(2**time):
+        for number in part.unique().tolist():
             inside = (part == number).nonzero()[:, 0]
             sides = points[inside].amax(0) - points[inside].amin(0)
             in_order = inside[points[inside, sides.argmax()].argsort(stable=True)]

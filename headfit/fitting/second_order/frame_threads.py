@@ -13,7 +13,7 @@ Found = TypeVar("Found")
 
 def every_other_first(frames: Sequence[int]) -> list[int]:
     """Ascending frames in an order in which those that come first have no neighbours among each other, and the others
-    come after both of theirs."""
+    come after both their neighbours."""
     first: list[int] = []
     second: list[int] = []
     for frame in frames:
@@ -26,21 +26,22 @@ def on_threads(work: Callable[[int], Found], frames: Sequence[int]) -> list[Foun
     the frames before and after it are, so it waits for those of them that come earlier in this order: the outcome is
     that of one frame after the other.
 
-    As many frames at once as torch has threads; each of them does its tensor operations alone. A frame's operations are
-    many and small: with two threads each, one takes hardly less time than with one.
+    As many frames at once as torch has threads; a frame's operations are many and small, so with two threads each, one
+    takes hardly less time than with one. Where there are fewer frames, they share the threads.
     """
     threads = torch.get_num_threads()
     workers, order = min(threads, len(frames)), every_other_first(frames)
     if workers <= 1:
         return [work(frame) for frame in order]
     started: dict[int, Future[Found]] = {}
+    pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(threads // workers,))
     try:
-        with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            for frame in order:  # threads take up frames in this order, so nobody waits for one that has no thread
-                earlier = [started[beside] for beside in (frame - 1, frame + 1) if beside in started]
-                started[frame] = pool.submit(_after, earlier, work, frame)
-            return [started[frame].result() for frame in order]
+        for frame in order:  # threads take up frames in this order, so nobody waits for one that has no thread
+            earlier = [started[beside] for beside in (frame - 1, frame + 1) if beside in started]
+            started[frame] = pool.submit(_after, earlier, work, frame)
+        return [started[frame].result() for frame in order]
     finally:
+        pool.shutdown(cancel_futures=True)
         torch.set_num_threads(threads)  # new threads start with the number that was set last, whoever set it
 
 

@@ -22,7 +22,7 @@ class FrameMotion:
 
     by_unknown: `[V,3,Q]` derivatives by all unknowns but the detail.
     linear: `[V,3,3]` how displacements of the cage around a vertex reach the world.
-    detail: displacements of the cage by the detail; None where it does not move.
+    detail: the functions by which the detail moves vertices before the joints do; None where it does not move.
     """
 
     by_unknown: Tensor
@@ -69,7 +69,8 @@ class VertexMotion:
         basis = torch.cat([head.expression_basis, head.combination_basis, head.pose_correctives])
         self._basis = basis.permute(1, 2, 0).contiguous()  # [Vc,3,E+C+K]
         self._pivots_follow = bool(head.pivot_expression_basis.any())
-        self._detail = DetailBasis.of(geometry) if "detail_mm" in columns.parameter else None
+        moves = "detail_mm" in columns.parameter and geometry.frame_detail.control_point_count
+        self._detail = DetailBasis.of(geometry) if moves else None
 
     @torch.no_grad()
     def __call__(self, frame: Tensor) -> FrameMotion:

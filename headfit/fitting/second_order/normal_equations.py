@@ -28,16 +28,16 @@ class NormalEquations:
     def of(cls, residuals: PointResiduals, motion: FrameMotion) -> NormalEquations:
         """The cost of the residuals of a frame. Weighted rows are summed in float32, in which they were computed."""
         detail = motion.detail
-        if detail:
+        if detail is not None:
             residuals, counts = detail.in_groups(residuals)
         rows = motion.rows(residuals)
         others = rows.shape[1]
-        size = others + (3 * len(detail.by_detail) if detail else 0)
+        size = others + (3 * len(detail.by_detail) if detail is not None else 0)
         matrix, gradient = rows.new_zeros(size, size), rows.new_zeros(size)
         weighted = rows * residuals.weight[:, None]
         matrix[:others, :others] = weighted.T @ rows
         gradient[:others] = weighted.T @ residuals.value
-        if detail:
+        if detail is not None:
             _add_detail(matrix, gradient, residuals, counts, rows, motion, detail)
         return cls(matrix.double(), gradient.double())
 
@@ -60,7 +60,8 @@ class NormalEquations:
             free = ~held
             system = torch.where(free[:, None] & free, matrix, torch.diag(held.to(matrix)))
             right = torch.where(held, step, -gradient - matrix @ fixed)
-            step = torch.cholesky_solve(right[:, None], torch.linalg.cholesky(system))[:, 0]
+            factor, failed = torch.linalg.cholesky_ex(system)  # fails for what is not finite: so is the step then
+            step = torch.cholesky_solve(right[:, None], factor)[:, 0].masked_fill(failed > 0, torch.nan)
             beyond = (step < low) | (step > high)
             step = step.clamp(low, high)
             if not (beyond & free).any():
@@ -100,8 +101,8 @@ def _add_detail(
         matrix[columns, :others] += weighted.T @ rows[of_group]
         gradient[columns] += weighted.T @ some.value
     # From coefficients of the functions to displacements of the control points.
-    for columns in (matrix[others:], gradient[others:, None]):
-        columns.copy_(_by_detail(columns, detail))
+    for by_coefficient in (matrix[others:], gradient[others:, None]):
+        by_coefficient.copy_(_by_detail(by_coefficient, detail))
     matrix[:others, others:] = matrix[others:, :others].T
     matrix[others:, others:] = _by_detail(matrix[others:, others:].T, detail)
 

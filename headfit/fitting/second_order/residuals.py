@@ -36,7 +36,7 @@ class PointResiduals:
         return cls(*(torch.cat([getattr(part, name) for part in parts]) for name in cls.__dataclass_fields__))
 
     def chosen(self, rows: Tensor | slice) -> PointResiduals:
-        """Those of some numbers `[M]`."""
+        """Those with some indices `[M]`, or in a slice."""
         return PointResiduals(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
 
     def times(self, factor: float | Tensor) -> PointResiduals:

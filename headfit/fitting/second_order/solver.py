@@ -36,8 +36,8 @@ from headfit.raster import backend
 
 #: The data terms that have residuals.
 DATA_TERMS = ("mask", "photometric", "landmark", "dense_landmark", "temporal")
-#: Priors that are a sum of squares, by the names of their parameters in `FitParameters`.
-QUADRATIC_PRIORS = {"joints_scaled": "joints", "detail_mm": "detail"}
+#: Seeds of random generators are below it.
+MAX_SEED = 2**63
 #: Terms that are a mean over points, by the weights that these give.
 POINT_WEIGHTS = {"landmark": landmark_weights, "dense_landmark": dense_landmark_weights}
 
@@ -73,21 +73,24 @@ class GaussNewton:
         names = [name for name in names if name != "photometric" or self.model.has_texture]
         if not names:
             raise HeadfitError("solver gauss_newton: none of its loss terms applies to this capture and head model")
-        views = all_reduce_sum(torch.bincount(batch.frame, minlength=len(self.model.visited)).float())
+        views = all_reduce_sum(
+            torch.bincount(batch.frame, minlength=len(self.model.visited)).to(self.model.device, torch.float32)
+        )
         columns = Columns.of(self.model.geometry, stage.rates)
         motion = VertexMotion(self.model.geometry, columns)
         here = {frame for frame, _ in batch.pairs}
 
-        @torch.no_grad()  # holds for a thread
+        @torch.no_grad()  # each thread has its own mode
         def move(frame: int) -> Tensor:
-            o = self.model.observe(batch.of_frames([frame]), crop_blur=0.0) if frame in here else None
-            generator = torch.Generator().manual_seed((self.seed * 1_000_003 + number) * len(views) + frame)
+            o = self.model.observe(batch.of_frame(frame), crop_blur=0.0) if frame in here else None
+            seed = (self.seed * 1_000_003 + number) * len(views) + frame
+            generator = torch.Generator().manual_seed(seed % MAX_SEED)
             found = self._residuals(o, names, stage, views[frame], generator)
             self._move(torch.tensor(frame, device=views.device), PointResiduals.cat(found), columns, motion, stage)
             return torch.stack([part.cost() / stage.weights[name] for name, part in zip(names, found, strict=True)])
 
         frames = views.nonzero()[:, 0].tolist()
-        # Several processes add up their shares of one frame after the other, in the same order.
+        # A GPU's own threads are busy with one frame; processes have to add up their shares of the same frame.
         in_turn = backend.is_asynchronous(self.model.device) or dist.is_initialized()
         costs = [move(frame) for frame in every_other_first(frames)] if in_turn else on_threads(move, frames)
         return dict(zip(names, torch.stack(costs).mean(0), strict=True))
@@ -100,7 +103,7 @@ class GaussNewton:
         values = columns.values(geometry, frame)
         equations = NormalEquations.of(residuals, motion(frame))
         equations = NormalEquations(all_reduce_sum(equations.matrix), all_reduce_sum(equations.gradient))
-        add_priors(equations, columns, values, stage, self.model.head.expression_lowest)
+        add_priors(equations, columns, values, stage, self.model.head.expression_lowest, geometry.joint_prior)
         lowest = torch.maximum(columns.lowest - values, -columns.longest)
         highest = torch.minimum(columns.highest - values, columns.longest)
         columns.store(geometry, frame, values + equations.solve(lowest, highest).to(values))
@@ -158,7 +161,9 @@ class GaussNewton:
         return as_shown.gather(1, (index + 1).long().flatten(1)).view_as(index)
 
 
-def add_priors(equations: NormalEquations, columns: Columns, values: Tensor, stage: Stage, lowest: Tensor) -> None:
+def add_priors(
+    equations: NormalEquations, columns: Columns, values: Tensor, stage: Stage, lowest: Tensor, joint_prior: Tensor
+) -> None:
     """Add the costs of `expression_prior`, of the joints and of the detail.
 
     Args:
@@ -167,6 +172,7 @@ def add_priors(equations: NormalEquations, columns: Columns, values: Tensor, sta
         values: `[P]` what they are.
         stage: weights of the priors.
         lowest: `[E]` lowest values of the expression units.
+        joint_prior: `[J,6]` weights of the joints' values.
     """
     for name, of_group in columns.parameter.items():
         row = values[of_group]
@@ -175,6 +181,9 @@ def add_priors(equations: NormalEquations, columns: Columns, values: Tensor, sta
             outside = row - row.clamp(lowest, torch.ones_like(lowest))
             curvature = weight * (1 + OUTSIDE * (outside != 0).to(row))
             equations.add_diagonal(of_group, curvature, weight * (row + OUTSIDE * outside))
-        elif name in QUADRATIC_PRIORS:
-            weight = 2 * stage.weights.get(QUADRATIC_PRIORS[name], 0.0)
+        elif name == "joints_scaled":
+            curvature = 2 * stage.weights.get("joints", 0.0) * joint_prior.flatten()
+            equations.add_diagonal(of_group, curvature, curvature * row)
+        elif name == "detail_mm":
+            weight = 2 * stage.weights.get("detail", 0.0)
             equations.add_diagonal(of_group, torch.full_like(row, weight), weight * row)

@@ -12,8 +12,9 @@ from headfit.fitting.terms.term import Term
 
 
 def joints_loss(o: Observation, model: FittedHead, stage: Stage) -> Tensor:
-    """Sum of squares over a frame's joints (radians, 5 cm), mean over the views."""
-    return rows_of(model.geometry.joints_scaled, o.batch.frame).square().sum((1, 2)).mean()
+    """Sum of squares over a frame's joints (radians, 5 cm), by `FitParameters.joint_prior`, mean over the views."""
+    squares = rows_of(model.geometry.joints_scaled, o.batch.frame).square()
+    return (squares * model.geometry.joint_prior).sum((1, 2)).mean()
 
 
 TERM = Term("joints", joints_loss, regularises="joints")

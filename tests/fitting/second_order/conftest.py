@@ -56,5 +56,5 @@ def seen(true_module, views) -> Observation:
     geometry = true_module.model.geometry
     before = geometry.translation.clone()
     geometry.translation[0] += torch.tensor([0.002, -0.001, 0.001])
-    yield true_module.model.observe(views.of_frames([0]), crop_blur=0.0)
+    yield true_module.model.observe(views.of_frame(0), crop_blur=0.0)
     geometry.translation.copy_(before)

@@ -53,7 +53,7 @@ def test_data_terms(true_module, views, seen, name):
     model = true_module.model
     model.geometry.expression[0] += 0.01
     columns = Columns.of(model.geometry, STAGE.rates)
-    of_frame = with_dense_landmarks(model, views.of_frames([0]))
+    of_frame = with_dense_landmarks(model, views.of_frame(0))
     o = model.observe(of_frame, crop_blur=0.0)
     if name == "landmark":
         residuals = landmark_residuals(o, model, STAGE).times(1 / landmark_weights(o, model, STAGE).sum())
@@ -106,17 +106,26 @@ def loss_of_brightness(o: Observation, model: FittedHead, stage: Stage) -> torch
 @pytest.mark.parametrize("name", ["expression", "joints", "detail"])
 def test_priors(true_module, views, name):
     """Where some units are beyond their range."""
-    model, of_frame = true_module.model, views.of_frames([0])
+    model, of_frame = true_module.model, views.of_frame(0)
     columns, frame = Columns.of(model.geometry, STAGE.rates), torch.tensor(0)
     before = columns.values(model.geometry, frame)
     columns.store(model.geometry, frame, torch.linspace(-0.3, 1.2, len(columns)))
+    prior = model.geometry.joint_prior
     equations = NormalEquations(torch.zeros(len(columns), len(columns)).double(), torch.zeros(len(columns)).double())
     stage = Stage(rates=STAGE.rates, weights={name: STAGE.weights[name]})
-    add_priors(equations, columns, columns.values(model.geometry, frame), stage, model.head.expression_lowest)
+    add_priors(equations, columns, columns.values(model.geometry, frame), stage, model.head.expression_lowest, prior)
     expected = STAGE.weights[name] * gradient_of_term(model, of_frame, name, columns).double()
     columns.store(model.geometry, frame, before)
     torch.testing.assert_close(equations.gradient, expected, atol=1e-5, rtol=1e-4)
     assert (equations.matrix.diagonal()[expected != 0] > 0).all()
+
+
+def test_an_eye_turns_more_freely_than_the_jaw_and_moves_as_little(true_module):
+    prior, names = true_module.model.geometry.joint_prior, true_module.model.head.joint_names
+    for name in names:
+        turning = 0.3 if name.endswith("_eye") else 1.0
+        torch.testing.assert_close(prior[names.index(name)], torch.tensor([turning] * 3 + [1.0] * 3))
+    assert {"jaw", "left_eye", "right_eye"} <= set(names)
 
 
 def test_pulled_back_directions_agree_with_finite_differences(seen):

@@ -98,7 +98,7 @@ def test_detail_is_found(true_module, views):
     model = true_module.model
     geometry = model.geometry
     truth, vertices = geometry.detail_mm.clone(), geometry(torch.arange(2))[0]
-    seen = model.observe(views.of_frames([0])).fragments
+    seen = model.observe(views.of_frame(0)).fragments
     corners = model.renderer.head_faces[seen.index_img[seen.head].long().unique()].unique().long()
     geometry.detail_mm += 1.5 * torch.randn(truth.shape, generator=DRAWN.manual_seed(0))
 
@@ -142,36 +142,50 @@ def test_steps_lead_back_to_the_truth_and_repeat_to_the_bit(true_module, views):
     assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
 
 
-def test_frames_on_threads_end_where_they_end_one_after_the_other(true_module, views, monkeypatch):
-    """To the bit; here both at once, though they are neighbours: without the temporal term they see nothing of it."""
+@pytest.fixture
+def moved_model(true_module):
+    """The model somewhere else; it gets its state back."""
     model, threads = true_module.model, torch.get_num_threads()
     truth = {name: value.clone() for name, value in model.state_dict().items()}
-    monkeypatch.setattr(frame_threads, "wait", lambda earlier: None)
-    weights = {name: weight for name, weight in WEIGHTS.items() if name != "temporal"}
+    model.geometry.translation += 0.003
+    yield model
+    torch.set_num_threads(threads)
+    model.load_state_dict(truth)
+
+
+@pytest.mark.parametrize("neighbours_wait", [True, False])
+def test_frames_on_threads_end_where_they_end_one_after_the_other(moved_model, views, monkeypatch, neighbours_wait):
+    """To the bit; both at once only without the temporal term, by which a frame sees its neighbour."""
+    weights = dict(WEIGHTS)
+    if not neighbours_wait:
+        weights.pop("temporal")
+        monkeypatch.setattr(frame_threads, "wait", lambda earlier: None)
     stage = Stage(solver="gauss_newton", rates=RATES | {"detail": 0.5}, weights=weights)
+    start = {name: value.clone() for name, value in moved_model.state_dict().items()}
     found = []
     for count in (1, 2):
-        model.load_state_dict(truth)
-        model.geometry.translation += 0.003
+        moved_model.load_state_dict(start)
         torch.set_num_threads(count)
-        try:
-            costs = solver.GaussNewton(model, seed=0).step(views, stage, 3)
-        finally:
-            torch.set_num_threads(threads)
-        found.append([*costs.values(), *(getattr(model.geometry, name).clone() for name in SOLVED.values())])
-    model.load_state_dict(truth)
+        costs = solver.GaussNewton(moved_model, seed=2**32 - 1).step(views, stage, 3)
+        found.append([*costs.values(), *(getattr(moved_model.geometry, name).clone() for name in SOLVED.values())])
     assert all(torch.equal(one, two) for one, two in zip(*found, strict=True))
 
 
-def test_masks_that_are_not_trusted_pull_less(true_module, seen):
+def test_colours_that_are_not_finite_give_a_cost_that_is_not(moved_model, views):
+    """Which ends the fit with the last good checkpoint, as after a first-order step."""
+    levels = moved_model.appearance.levels
+    levels[0].fill_(torch.nan)
+    costs = solver.GaussNewton(moved_model, seed=0).step(views, Stage(rates=RATES, weights=WEIGHTS), 0)
+    assert not costs["photometric"].isfinite() and costs["mask"].isfinite()
+
+
+def test_masks_that_are_not_trusted_pull_less(true_module, moved_model, seen):
     model = true_module.model
-    before = model.mask_trust.clone()
     weights = []
     for trust in (1.0, 0.1):
         model.mask_trust[0, 1] = trust
         residuals = solver.GaussNewton(model, seed=0)._borders(seen, 0.0, torch.Generator().manual_seed(0))
         weights.append(residuals.weight.unflatten(0, (3, -1)))
-    model.mask_trust.copy_(before)
     assert (weights[0].sum(1) > 0).all()
     torch.testing.assert_close(weights[1], weights[0] * torch.tensor([1.0, 0.1, 1.0])[:, None])
 
