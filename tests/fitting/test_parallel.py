@@ -31,8 +31,23 @@ def losses(out: Path) -> dict[str, list[float]]:
     return {tag: [e.value for e in events.Scalars(tag)] for tag in events.Tags()["scalars"] if tag.startswith("loss")}
 
 
+#: Second-order steps of terms that draw no pixels, which each process draws for its own views.
+SETTLE = """
+stages:
+  rigid: {}
+  photo: {}
+  settle:
+    {solver: gauss_newton, steps: 2, frames_per_step: 2, views_per_frame: 3, decay: 1.0, resolution: 80,
+     rates: {rotation: 0.1, translation: 0.02, expression: 0.3, joints: 0.2, detail: 0.5},
+     weights: {landmark: 1000, temporal: 0.1, expression: 1.0e-3, joints: 1.0e-2, detail: 1.0e-3}}
+"""
+
+
 def test_two_processes_make_the_steps_of_one(capture_path, settings, tmp_path):
-    """The first stage has two frames of two views; the second has one frame of three views, shared unevenly."""
+    """The first stage has two frames of two views; the second has one frame of three views, shared unevenly; in the
+    third, each process has the views of one of the frames, and solves for both."""
+    own, settings = settings, tmp_path / "settle.yaml"
+    settings.write_text(f"extends: {own}\n{SETTLE}")
     overrides = ["head=default", "stages.photo.frames_per_step=1", "stages.photo.views_per_frame=3"]
     fit(load_config(settings, overrides), RunArgs(capture=str(capture_path), out=str(tmp_path / "one")))
     words = ["--capture", str(capture_path), "--out", str(tmp_path / "two"), "--config", str(settings), *overrides]

@@ -81,7 +81,7 @@ def halves(points: Tensor, times: int) -> Tensor:
     """Numbers `[N]`, 0 to 2^times - 1, of equal parts into which points `[N,3]` are cut: each part across its longest
     side, some times over."""
     part = torch.zeros(len(points), dtype=torch.long, device=points.device)
-    for time in range(times):
+    for _ in range(times):
         upper = torch.zeros_like(part)
         for number in part.unique().tolist():
             inside = (part == number).nonzero()[:, 0]
