@@ -26,8 +26,8 @@ def on_threads(work: Callable[[int], Found], frames: Sequence[int]) -> list[Foun
     the frames before and after it are, so it waits for those of them that come earlier in this order: the outcome is
     that of one frame after the other.
 
-    As many frames at once as torch has threads; a frame's operations are many and small, so with two threads each, one
-    takes hardly less time than with one. Where there are fewer frames, they share the threads.
+    As many frames at once as torch has threads. A frame's operations are many and small: two threads in each of them
+    save a quarter of the time, not half. Where there are fewer frames, they share the threads.
     """
     threads = torch.get_num_threads()
     workers, order = min(threads, len(frames)), every_other_first(frames)
