@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
 from typing import cast
 
@@ -23,63 +24,79 @@ from tqdm import tqdm
 from headfit.capture.camera import Camera
 from headfit.capture.decode import decode_label_image
 from headfit.capture.labels import LIP_LABELS, label_classes
-from headfit.capture.source import CaptureSource, OtherMasks, read_or_none
+from headfit.capture.source import CaptureSource, OtherMasks, has_masks, read_or_none
 from headfit.fitting.model import FittedHead
 from headfit.sampling import evenly_spaced
-from headfit.segmentation.by_fit import Shown, segmented
+from headfit.segmentation.by_fit import Shown, segmented, segmented_face
 from headfit.segmentation.labels import HAIR, known_parts, labels_by_fit, translated, write_mask
 from headfit.segmentation.teeth import with_teeth
 
 FOLDER = "masks"
-#: Most views whose masks are made, evenly spaced ones: one of 384x512 pixels takes 0.7 s of one core.
-MAX_VIEWS = 512
+#: Most views of all key frames, and of a tracked frame, whose masks are made, evenly spaced ones: one of 384x512 pixels
+#: takes 0.3 to 0.7 s of one core.
+MAX_VIEWS, MAX_VIEWS_TRACKED = 512, 16
 #: Each thread holds a picture and its masks.
 MAX_THREADS = 8
 
 
 def reason_to_make_masks(model: FittedHead, capture: CaptureSource) -> str | None:
-    """What is wrong with the masks of a capture, where a fit of this head knows better: they "are rough" or "tell no
-    lips". None where there is nothing, or no masks."""
+    """What is wrong with the masks of a capture, where a fit of this head knows better, for a message: there are none,
+    or they are rough or tell no lips. None where there is nothing wrong, or no picture."""
     made = label_classes(model.head.label_names, labels_by_fit(capture.label_names)).names
-    reason = "are rough" if capture.rough_masks else None if model.masks_show_lips else "tell no lips"
-    if not reason or not capture.label_names or set(LIP_LABELS).isdisjoint(made):
+    if set(LIP_LABELS).isdisjoint(made):
         return None
-    views = ((camera, frame) for frame in range(len(capture.frames)) for camera in model.training_cameras)
-    return reason if any(capture.has_mask(*view) and capture.has_image(*view) for view in views) else None
+    if not has_masks(capture):
+        reason = "there are no masks"
+    elif capture.rough_masks:
+        reason = "the masks are rough"
+    elif not model.masks_show_lips:
+        reason = "the masks tell no lips"
+    else:
+        return None
+    return reason if any(_views(model, capture, range(len(capture.frames)))) else None
+
+
+def _views(model: FittedHead, capture: CaptureSource, frames: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """The training views (camera, frame) of frames whose masks are made: those with a picture, and with a mask unless
+    the capture has none at all."""
+    needs_mask = has_masks(capture)
+    for frame, camera in product(frames, model.training_cameras):
+        if capture.has_image(camera, frame) and (capture.has_mask(camera, frame) or not needs_mask):
+            yield camera, frame
 
 
 def make_masks(
-    model: FittedHead, capture: CaptureSource, frames: Sequence[int], run: Path
-) -> tuple[int, dict[int, str]]:
-    """Write the masks of the training views of some frames that have one, or of `MAX_VIEWS` of them, as the head shows
-    them now.
+    model: FittedHead, capture: CaptureSource, frames: Sequence[int], run: Path, most: int = MAX_VIEWS
+) -> tuple[int, bool]:
+    """Write the masks of the training views of some frames, or of the `most` of them, as the head shows them now: of
+    those that have one, or of all where the capture has none.
 
     Returns:
-        The number of masks, and their labels. Raises HeadfitError where a mask cannot be written.
+        The number of masks, and whether any shows hair. Raises HeadfitError where a mask cannot be written.
     """
     cameras, threads = model.corrected_cameras(), min(torch.get_num_threads(), MAX_THREADS)
-    every = [(camera, frame) for frame in frames for camera in model.training_cameras]
-    every = [view for view in every if capture.has_mask(*view)]
-    views = [every[i] for i in evenly_spaced(len(every), MAX_VIEWS)]
+    every, none_given = list(_views(model, capture, frames)), not has_masks(capture)
+    views = [every[i] for i in evenly_spaced(len(every), most)]
     count, has_hair = 0, False
     with ThreadPoolExecutor(threads) as pool:
         pending: deque[Future[bool]] = deque()
         for camera, frame in tqdm(views, desc="masks", unit="view", leave=False, disable=None, file=sys.stderr):
             image, given = read_or_none(capture.image, camera, frame), read_or_none(capture.mask, camera, frame)
-            if image is None or given is None:
+            if image is None or (given is None and not none_given):
                 continue
-            known, shown = known_parts(given, capture.label_names), shown_in(model, cameras[camera], frame)
+            known = None if given is None else known_parts(given, capture.label_names)
+            shown = shown_in(model, cameras[camera], frame)
             pending.append(pool.submit(_make, mask_file(run, capture, camera, frame), image, known, shown))
             count += 1
             if len(pending) > threads:
                 has_hair |= pending.popleft().result()
         has_hair |= any([made.result() for made in pending])
-    return count, labels_by_fit(capture.label_names, has_hair)
+    return count, has_hair
 
 
-def _make(file: Path, image: NDArray[np.uint8], known: NDArray[np.uint8], shown: Shown) -> bool:
+def _make(file: Path, image: NDArray[np.uint8], known: NDArray[np.uint8] | None, shown: Shown) -> bool:
     """Write a mask; returns whether it has hair."""
-    mask = segmented(image, known, shown)
+    mask = segmented_face(image, shown) if known is None else segmented(image, known, shown)
     write_mask(file, mask)
     return bool((mask == HAIR).any())
 
@@ -104,19 +121,33 @@ class FitMasks(OtherMasks):
         capture: the capture.
         run: folder of the run.
         label_names: labels of its masks.
+
+    Attributes:
+        made_frames: the frames whose masks of the run count, at first all; a fit goes on without those that it, or
+            another process that shares its folder, makes later.
     """
 
     def __init__(self, capture: CaptureSource, run: Path, label_names: Mapping[int, str]) -> None:
         super().__init__(with_teeth(capture), label_names)
-        self._run = run
+        self._run, self._none_given = run, not has_masks(capture)
+        self.made_frames: Container[int] = range(len(capture.frames))
+
+    def has_mask(self, camera: int, frame: int) -> bool:
+        """As `CaptureSource.has_mask`, of the capture; True where it has none at all: then nothing is missing."""
+        return self._none_given or self.capture.has_mask(camera, frame)
 
     def mask(self, camera: int, frame: int) -> NDArray[np.uint8] | None:
         """As `CaptureSource.mask`."""
         file = mask_file(self._run, self.capture, camera, frame)
-        if file.exists():
+        if frame in self.made_frames and file.exists():
             return decode_label_image(file.read_bytes(), str(file), 1)
         given = self.capture.mask(camera, frame)
         return None if given is None else translated(given, self.capture.label_names)
+
+
+def given_capture(capture: CaptureSource) -> CaptureSource:
+    """A capture without the masks that a run has made of it."""
+    return capture.capture if isinstance(capture, FitMasks) else capture
 
 
 def with_fit_masks(capture: CaptureSource, model: FittedHead, run: Path) -> CaptureSource:

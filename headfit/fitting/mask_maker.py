@@ -11,15 +11,27 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 from tqdm import tqdm
 
+from headfit.capture.source import has_masks
 from headfit.capture.summary import CaptureSummary
 from headfit.errors import HeadfitError
 from headfit.fitting.callbacks import fit_of
-from headfit.fitting.fit_masks import FOLDER, make_masks, reason_to_make_masks, with_fit_masks
+from headfit.fitting.fit_masks import (
+    FOLDER,
+    MAX_VIEWS,
+    MAX_VIEWS_TRACKED,
+    FitMasks,
+    given_capture,
+    make_masks,
+    reason_to_make_masks,
+    with_fit_masks,
+)
 from headfit.fitting.module import HeadFit
+from headfit.fitting.windows import INDEPENDENT
+from headfit.segmentation.labels import labels_by_fit
 
 
 class MaskMaker(Callback):
-    """Makes the masks of a capture once, before the first stage that asks for it; the fit uses them from then on.
+    """Makes the masks of frames before a stage that asks for it, each window of it; the fit uses them from then on.
 
     They are files of the run folder, which a resumed fit reads. Must stand before the guard, which measures a stage
     against the masks that it is given.
@@ -30,21 +42,39 @@ class MaskMaker(Callback):
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         fit = fit_of(pl_module)
-        model, capture, chunk = fit.model, fit.data.capture, fit.chunk
-        if not (chunk.starts_stage and chunk.repeat == 0 and fit.stage.make_masks) or model.capture.made_masks:
+        chunk = fit.chunk
+        if fit.stage.make_masks and not chunk.repeat and chunk.first == chunk.window_first:
+            self._make(trainer, fit)
+        if isinstance(fit.data.capture, FitMasks):
+            so_far = fit.plan.chunks[: trainer.current_epoch + 1]
+            windows = (made.frames for made in so_far if fit.plan.stages[made.stage].make_masks)
+            fit.data.capture.made_frames = set(fit.plan.key).union(*windows)
+
+    def _make(self, trainer: pl.Trainer, fit: HeadFit) -> None:
+        """Make the masks of the frames of the current chunk, if the fit makes any."""
+        model, capture, known = fit.model, given_capture(fit.data.capture), fit.model.capture.made_masks
+        reason = None if known else reason_to_make_masks(model, capture)
+        if not (known or reason):
             return
-        reason = reason_to_make_masks(model, capture)
-        if not reason:
-            return
-        frames = sorted(model.visited_frames.intersection(chunk.frames))
-        made = make_masks(model, capture, frames, self.run) if trainer.is_global_zero else (0, {})
-        count, label_names = trainer.strategy.broadcast(made)  # the other processes wait here
-        if count and trainer.is_global_zero:
-            tqdm.write(f"headfit: the masks {reason}: made {count} by the fit, in {self.run / FOLDER}", file=sys.stderr)
-        if count:
-            _use(fit, label_names, self.run)
-        _leave_out_hair_without_masks(fit)
-        trainer.fit_loop.max_epochs = len(fit.plan.chunks)
+        chunk = fit.chunk
+        # What an independent window knows of itself, `visited` says later.
+        fitted = model.visited_frames if chunk.known is None else set(chunk.frames).difference(chunk.new)
+        frames = sorted(fitted.intersection(chunk.frames))
+        tracked = fit.stage.frames in ("windows", *INDEPENDENT)
+        most = MAX_VIEWS_TRACKED * len(frames) if tracked else MAX_VIEWS
+        made = make_masks(model, capture, frames, self.run, most) if trainer.is_global_zero else (0, False)
+        count, shows_hair = trainer.strategy.broadcast(made)  # the other processes wait here
+        if reason and count and trainer.is_global_zero:
+            tqdm.write(f"headfit: {reason}: made {count} by the fit, in {self.run / FOLDER}", file=sys.stderr)
+        if count and known:
+            _use(fit, model.capture.label_names, self.run)
+        elif count:
+            # Which of a take's frames this process sees must not matter.
+            has_hair = bool(model.hair_started) and has_masks(capture) if tracked else shows_hair
+            _use(fit, labels_by_fit(capture.label_names, has_hair), self.run)
+        if not known:
+            _leave_out_hair_without_masks(fit)
+            trainer.fit_loop.max_epochs = len(fit.plan.chunks)
 
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
@@ -77,7 +107,7 @@ def use_known_masks(fit: HeadFit, checkpoint: Mapping[str, Any], run: Path) -> N
 
 def _use(fit: HeadFit, label_names: Mapping[int, str], run: Path) -> None:
     fit.model.compare_with_labels(label_names, made_masks=True)
-    fit.data.replace(with_fit_masks(fit.data.capture, fit.model, run), fit.model.classes)
+    fit.data.replace(with_fit_masks(given_capture(fit.data.capture), fit.model, run), fit.model.classes)
 
 
 def _leave_out_hair_without_masks(fit: HeadFit) -> None:

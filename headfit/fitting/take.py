@@ -124,7 +124,8 @@ def _gather(run: Path, plans: Sequence[Plan]) -> None:
         found = find_checkpoint(folder)
         if found is None or checkpoint_step(found) != plan.steps:
             raise HeadfitError(f"{folder}: the shard is not complete; continue with --resume")
-        of_shard = load_checkpoint(folder)["state_dict"]
+        shard = load_checkpoint(folder)
+        of_shard, checkpoint["capture"] = shard["state_dict"], shard["capture"]  # whose masks may be the shards' own
         for name, value in state.items():
             if name.startswith(PREFIX) and entry_of(name.removeprefix(PREFIX)).scope == "frame":
                 value[plan.owned] = of_shard[name][plan.owned]

@@ -45,6 +45,8 @@ MIN_CONTRAST = 12.0
 MIN_EXTENT = 30.0
 #: How far beyond the fitted head the person is still skin, as a share of the head's extent.
 BESIDE = 0.04
+#: How far around lips and eyes skin is told where no mask tells anything: as far as their borders are looked for.
+FACE_REACH = FINE.reach + FINE.surroundings
 #: A part whose border was not found is unknown as far as this around it, as a share of the head's extent.
 DOUBT = 0.02
 
@@ -101,6 +103,32 @@ def segmented(image: NDArray[np.uint8], mask: NDArray[np.uint8], shown: Shown) -
         result[shown.of("hair") & may_be_head] = IGNORE
     else:
         result[hair] = HAIR
+    _paint_mouth_and_eyes(image, result, shown, mask)
+    result[ignored] = IGNORE
+    return result
+
+
+def segmented_face(image: NDArray[np.uint8], shown: Shown) -> NDArray[np.uint8]:
+    """A mask `[H,W]` of lips, eyes, the inside of the mouth and the skin around them, for a picture of which no mask
+    tells anything; the rest is unknown. So is what is next to the head's outline, which nothing has shown so far.
+
+    Args: as of `segmented`.
+    """
+    result = np.full(shown.label.shape, UNKNOWN, dtype=np.uint8)
+    if shown.extent < MIN_EXTENT:
+        return result
+    near = _apart(shown.of(*INNER_LABELS, *LIP_LABELS, *EYE_LABELS)) < FACE_REACH * shown.extent
+    inside = _apart(~shown.head) > DOUBT * shown.extent
+    result[near & inside] = SKIN
+    _paint_mouth_and_eyes(image, result, shown, np.full_like(result, UNKNOWN))
+    return result
+
+
+def _paint_mouth_and_eyes(
+    image: NDArray[np.uint8], result: NDArray[np.uint8], shown: Shown, mask: NDArray[np.uint8]
+) -> None:
+    """Fill lips, eyes and what shows between the lips, within the skin of `result [H,W]`; `mask [H,W]`: what is
+    known."""
     skin = result == SKIN
     mouth = _paint(image, result, shown, shown.of(*LIP_LABELS, *INNER_LABELS), skin, LIPS)
     if mouth is not None:
@@ -109,8 +137,6 @@ def segmented(image: NDArray[np.uint8], mask: NDArray[np.uint8], shown: Shown) -
     _paint(image, result, shown, shown.of("right_eye"), skin, RIGHT_EYE)
     # A head model that does not tell the two eyes apart shows no part that these masks have.
     result[skin & (_apart(shown.of("eyes")) < DOUBT * shown.extent)] = UNKNOWN
-    result[ignored] = IGNORE
-    return result
 
 
 def _told(mask: NDArray[np.uint8], shown: Shown) -> Bool:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,7 +71,15 @@ def _tells_inside(given: Mapping[int, str]) -> bool:
 
 
 def write_mask(file: Path, mask: NDArray[np.uint8]) -> None:
-    """Write a mask `[H,W]` as a PNG, making its folder."""
+    """Write a mask `[H,W]` as a PNG, making its folder. Others who read it, or write the same, never see a part of
+    it."""
     make_folder(file.parent)
+    fresh = file.with_name(f"{file.name}.{uuid4().hex}.writing")
     with failures_named(file):
-        Image.fromarray(mask).save(file)
+        try:
+            Image.fromarray(mask).save(fresh, format="PNG")
+            os.replace(fresh, file)
+        except OSError:
+            with suppress(OSError):  # what is reported is the error that came first
+                fresh.unlink(missing_ok=True)
+            raise

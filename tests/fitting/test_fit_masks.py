@@ -1,5 +1,6 @@
 """Masks that a fit makes of its capture."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import cast
@@ -20,8 +21,20 @@ from headfit.fitting.guard import Guard
 from headfit.fitting.model import FittedHead
 from headfit.fitting.run import _begin, build, fit
 from headfit.fitting.run_folder import load_run
+from headfit.fitting.schedule import Plan
 from headfit.fitting.settings import load_config
-from headfit.segmentation.labels import BACKGROUND, HAIR, LABELS_BY_FIT, LIPS, MOUTH, SKIN, TEETH, UNKNOWN, write_mask
+from headfit.segmentation.labels import (
+    BACKGROUND,
+    CLOTHES,
+    HAIR,
+    LABELS_BY_FIT,
+    LIPS,
+    MOUTH,
+    SKIN,
+    TEETH,
+    UNKNOWN,
+    write_mask,
+)
 from tests.support.flat_mouth import FlatMouth
 from tests.support.made_run import made_model
 from tests.support.relabelled import INSIDE, relabelled
@@ -51,6 +64,15 @@ def making(settings, tmp_path_factory):
     resolution: 64
     rates: {hair: 0.001}
     weights: {hair: 1}
+  finish:
+    frames: windows
+    make_masks: true
+    steps: 4
+    resolution: 80
+    frames_per_step: 1
+    views_per_frame: 2
+    rates: {translation: 0.0002, expression: 0.01}
+    weights: {mask: 1, photometric: 0.5, expression: 1.0e-3}
 """
     path.write_text(settings.read_text() + more)
     return path
@@ -89,14 +111,20 @@ def test_masks_are_made_where_those_of_the_capture_tell_too_little_or_are_rough(
     rough = relabelled(capture_path, tmp_path / "rough", lambda name: name, rough=True)
     parser = relabelled(capture_path, tmp_path / "parser", lambda name: "inner_mouth" if name in INSIDE else name)
     lips = relabelled(capture_path, tmp_path / "lips", lambda name: "ignore" if name in INSIDE else name)
-    expected = {capture_path: None, parser: None, lips: None, matte: "tell no lips", rough: "are rough"}
+    expected = {
+        capture_path: None,
+        parser: None,
+        lips: None,
+        matte: "the masks tell no lips",
+        rough: "the masks are rough",
+    }
     for capture, reason in expected.items():
         module, source = module_of(capture, making, tmp_path)
         assert reason_to_make_masks(module.model, source) == reason, capture
     assert "hair" in {chunk.stage for chunk in module_of(matte, making, tmp_path)[0].plan.chunks}
     shutil.rmtree(rough / "masks")
     module, source = module_of(rough, making, tmp_path)
-    assert not reason_to_make_masks(module.model, source), "nothing tells what is background"
+    assert reason_to_make_masks(module.model, source) == "there are no masks"
     shutil.copytree(matte / "masks", rough / "masks")
     shutil.rmtree(rough / "images")
     module, source = module_of(rough, making, tmp_path)
@@ -113,7 +141,7 @@ def test_masks_are_not_made_unless_a_stage_asks_for_it(matte, settings, tmp_path
 
 def test_a_view_without_a_made_mask_keeps_what_its_own_tells(matte, tmp_path):
     source = open_capture(matte)
-    both = cast(CaptureSource, FitMasks(source, tmp_path, LABELS_BY_FIT))
+    both = FitMasks(source, tmp_path, LABELS_BY_FIT)
     given = source.mask(0, 0)
     assert given is not None
     background = given == next(value for value, name in source.label_names.items() if name == "background")
@@ -121,6 +149,8 @@ def test_a_view_without_a_made_mask_keeps_what_its_own_tells(matte, tmp_path):
     made = np.full(given.shape, LIPS, np.uint8)
     write_mask(tmp_path / FOLDER / source.cameras[0].id / f"{source.frames[0]}.png", made)
     np.testing.assert_array_equal(both.mask(0, 0), made)
+    both.made_frames = {1}
+    np.testing.assert_array_equal(both.mask(0, 0), np.where(background, BACKGROUND, UNKNOWN))
     assert both.frames == source.frames and both.cameras[1] is source.cameras[1]
     image = source.image(1, 1)
     assert image is not None
@@ -149,6 +179,9 @@ class Painted:
     def has_mask(self, camera: int, frame: int) -> bool:
         return (camera, frame) != (1, 0)
 
+    def has_image(self, camera: int, frame: int) -> bool:
+        return (camera, frame) != (2, 1)
+
     def image(self, camera: int, frame: int):
         return None if (camera, frame) == (2, 1) else self._colours[self._labels[camera]]
 
@@ -164,10 +197,8 @@ def test_made_masks_end_where_the_colours_change(tmp_path, monkeypatch):
     with torch.no_grad():
         model.geometry.translation[:, 0] += 0.002
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
-    count, label_names = make_masks(model, capture, [0, 1], tmp_path)
-    assert count == 4, "one view has no picture, and one no mask"
-    assert label_names == LABELS_BY_FIT
-    made = FitMasks(capture, tmp_path, label_names)
+    assert make_masks(model, capture, [0, 1], tmp_path) == (4, True), "one view has no picture, and one no mask"
+    made = FitMasks(capture, tmp_path, LABELS_BY_FIT)
     names = model.head.label_names
     is_lip = [index for index, name in enumerate(names) if "lip" in name]
     for camera in (0, 1):
@@ -184,15 +215,14 @@ def test_made_masks_end_where_the_colours_change(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_without_hair_there_is_no_label_for_it(tmp_path):
+def test_a_scalp_that_looks_like_skin_is_no_hair(tmp_path):
     """The scalp has the colour of the skin."""
     model = made_model(1)
     capture = Painted(model)
     names = model.head.label_names
     like_skin = [names.index(name) for name in ("hair", "brows", "ears", "nose", "neck")]
     capture._colours[like_skin] = capture._colours[names.index("skin")]
-    _, label_names = make_masks(model, capture, [0], tmp_path)
-    assert label_names == {value: name for value, name in LABELS_BY_FIT.items() if name != "hair"}
+    assert make_masks(model, capture, [0], tmp_path) == (2, False)
 
 
 @pytest.mark.slow
@@ -209,8 +239,49 @@ def test_a_fit_goes_on_with_the_masks_that_it_made(made, matte):
 
 
 @pytest.mark.slow
+def test_a_fit_without_masks_makes_those_of_lips_and_eyes(capture_path, making, tmp_path):
+    """And of nothing else: neither background nor hair. Held-out cameras have none, which is no gap."""
+    bare = relabelled(capture_path, tmp_path / "bare", lambda name: name)
+    content = json.loads((bare / "capture.json").read_text())
+    del content["classes"]
+    (bare / "capture.json").write_text(json.dumps(content))
+    shutil.rmtree(bare / "masks")
+    out = tmp_path / "run"
+    run = fit(load_config(making, ["hold_out=[cam01]"]), RunArgs(capture=str(bare), out=str(out)))
+    assert run.model.masks_show_lips and not run.model.has_hair
+    assert "missing mask" not in run.skipped
+    source = with_fit_masks(open_capture(bare), run.model, out)
+    assert source.mask(1, 0) is None and source.has_mask(1, 0)
+    told = set(np.unique([source.mask(camera, frame) for camera in (0, 2) for frame in (0, 1)]))
+    assert {SKIN, LIPS, UNKNOWN} <= told and not told & {BACKGROUND, HAIR, CLOTHES}
+
+
+@pytest.mark.slow
+def test_each_window_has_masks_of_its_own_before_its_stage(matte, making, tmp_path, monkeypatch):
+    """Those of a window that comes later, or that another process has made, do not count yet."""
+    made, counted, out = [], {}, tmp_path / "run"
+
+    class Counted(pl.Callback):
+        def on_train_batch_start(self, trainer, module, *_):
+            counted[module.chunk.stage] = getattr(module.data.capture, "made_frames", None)
+
+    def spied(model, capture, frames, run, most):
+        assert not isinstance(capture, FitMasks), "masks are made of the given ones"
+        made.append((frames, most))
+        return make_masks(model, capture, frames, run, most)
+
+    monkeypatch.setattr("headfit.fitting.mask_maker.make_masks", spied)
+    config = load_config(making, ["stages.rigid.frames=key", "stages.refine.frames=key", "key_frames=1"])
+    (key,) = Plan(config.stages, 2, 2, 1).key
+    write_mask(out / FOLDER / "cam00" / "000001.png", np.zeros((80, 60), np.uint8))
+    fit(config, RunArgs(capture=str(matte), out=str(out)), callbacks=[Counted()])
+    assert made == [([key], 512), ([1 - key], 16)]
+    assert counted == {"rigid": None, "photo": None, "refine": {key}, "hair": {key}, "finish": {0, 1}}
+
+
+@pytest.mark.slow
 def test_a_stage_is_judged_by_the_masks_that_it_has(made, starts):
-    assert starts.made_masks == {"rigid": False, "photo": False, "refine": True, "hair": True}
+    assert starts.made_masks == {"rigid": False, "photo": False, "refine": True, "hair": True, "finish": True}
 
 
 @pytest.mark.slow
@@ -229,11 +300,12 @@ class Killed(Exception):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", ["rigid", "photo", "refine"])
+@pytest.mark.parametrize("stage", ["rigid", "photo", "refine", "finish"])
 def test_a_run_killed_before_or_after_it_made_masks_resumes_to_the_same_numbers(
     stage, made, matte, making, tmp_path, monkeypatch
 ):
-    """Killed in the first stage; right before the masks are made, of which some are there; and right after it."""
+    """Killed in the first stage; right before the masks are made, of which some are there; right after it; and in the
+    middle of a window."""
     args = RunArgs(capture=str(matte), out=str(tmp_path / "run"))
     config = load_config(making, ["hold_out=[cam01]"])
     keep = KeepLast.on_train_epoch_end
@@ -248,7 +320,7 @@ def test_a_run_killed_before_or_after_it_made_masks_resumes_to_the_same_numbers(
         fit(config, args)
     monkeypatch.undo()
     masks = tmp_path / "run" / FOLDER
-    assert masks.exists() == (stage == "refine")
+    assert masks.exists() == (stage in ("refine", "finish"))
     if stage == "photo":
         for file in (made / FOLDER).glob("*/*.png"):
             write_mask(masks / file.relative_to(made / FOLDER), np.zeros((80, 60), np.uint8))

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from scipy.ndimage import binary_dilation, binary_erosion
+from scipy.ndimage import binary_dilation, binary_erosion, distance_transform_edt
 
-from headfit.segmentation.by_fit import Shown, segmented
+from headfit.segmentation.by_fit import Shown, segmented, segmented_face
 from headfit.segmentation.labels import (
     BACKGROUND,
     CLOTHES,
@@ -251,3 +251,30 @@ def test_without_a_head_only_the_background_is_known() -> None:
     known = person(head())
     mask = segmented(picture(head()), known, Shown(np.full((400, 320), -1), NAMES))
     np.testing.assert_array_equal(mask, np.where(known == BACKGROUND, BACKGROUND, UNKNOWN))
+
+
+def test_without_a_mask_lips_eyes_and_the_mouth_end_where_their_colours_end() -> None:
+    mask = segmented_face(picture(head()), Shown(head(3.0), NAMES))
+    for name in ("upper_lip", "left_eye", "right_eye", "mouth_cavity"):
+        true, about = head() == NAMES.index(name), head(3.0) == NAMES.index(name)
+        wrong, before = ((mask == VALUE[name]) ^ true).sum(), (about ^ true).sum()
+        assert wrong < 0.35 * before, (name, wrong, before)
+
+
+def test_without_a_mask_nothing_is_told_of_what_is_far_from_lips_and_eyes_or_near_the_outline() -> None:
+    label = head()
+    shown = Shown(label, NAMES)
+    mask = segmented_face(picture(label), shown)
+    parts = shown.of("upper_lip", "lower_lip", "left_eye", "right_eye", "mouth_cavity", "upper_teeth")
+    from_parts = distance_transform_edt(~parts)
+    from_outline = distance_transform_edt(shown.head)
+    assert (mask[from_parts > 0.08 * shown.extent] == UNKNOWN).all()
+    assert (mask[from_outline < 0.015 * shown.extent] == UNKNOWN).all()
+    assert {SKIN, LIPS, LEFT_EYE, RIGHT_EYE} <= set(np.unique(mask)) and not np.isin(mask, (BACKGROUND, HAIR)).any()
+    cut = np.where(np.mgrid[:400, :320][1] > 205, -1, label)  # the picture of a head that ends in the middle of an eye
+    assert (segmented_face(picture(label), Shown(cut, NAMES))[:, 204:] == UNKNOWN).all()
+
+
+def test_without_a_mask_a_head_of_some_pixels_tells_nothing() -> None:
+    label = np.where(ellipse(310, 200, 8, 8), 0, -1)
+    assert (segmented_face(picture(head()), Shown(label, NAMES)) == UNKNOWN).all()

@@ -17,6 +17,9 @@ class FlatMouth:
         self.label_names = {0: "background", 1: "skin", 2: "upper lip", 3: "lower lip", 7: "inner_mouth"}
         self._damaged = damaged
 
+    def has_mask(self, camera: int, frame: int) -> bool:
+        return True
+
     def mask(self, camera: int, frame: int):
         mask = np.zeros((60, 80), np.uint8)
         mask[5:55, 5:75], mask[15:30, 10:70], mask[30:45, 10:70], mask[25:35, 20:60] = 1, 2, 3, 7
