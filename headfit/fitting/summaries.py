@@ -47,8 +47,9 @@ def chart_layout(plan: Plan, terms: Mapping[str, Term]) -> dict[str, dict[str, l
     }
     for stage in dict.fromkeys(chunk.stage for chunk in plan.chunks):
         weighed = [term for term in terms.values() if plan.stages[stage].weights.get(term.name)]
-        rates = plan.stages[stage].rates
-        priors = [f"loss/{stage}/{term.name}" for term in weighed if rates.get(term.regularises)]
+        logs_priors = plan.stages[stage].solver == "adam"  # second-order steps tell the costs of data terms only
+        moved = [group for group, rate in plan.stages[stage].rates.items() if rate and logs_priors]
+        priors = [f"loss/{stage}/{term.name}" for term in weighed if term.regularises in moved]
         layout[stage] = {term.name: chart([f"loss/{stage}/{term.name}"]) for term in weighed if not term.regularises}
         layout[stage] |= {"priors": chart(priors)} if priors else {}
     return layout

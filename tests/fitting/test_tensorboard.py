@@ -10,7 +10,11 @@ from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
 from tensorboard.plugins.hparams import metadata
 
 from headfit.fitting.pictures import CAPTION, TILE, ViewRow, overview, view_sheets
-from headfit.fitting.summaries import FIGURES, write_figures
+from headfit.fitting.schedule import Plan
+from headfit.fitting.second_order.solver import DATA_TERMS
+from headfit.fitting.settings import load_config
+from headfit.fitting.summaries import FIGURES, chart_layout, write_figures
+from headfit.fitting.terms import TERMS
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +37,16 @@ def test_every_loss_is_in_one_chart_of_its_stage(events):
     assert "^loss/photo/offsets$" in charts["photo", "priors"]
     assert charts["photo", "photometric"] == ["^loss/photo/photometric$"]
     assert ("rigid", "priors") not in charts  # nothing that has a prior moves there
+
+
+def test_second_order_stages_have_charts_of_what_they_log_only():
+    config = load_config("configs/fit.yaml")
+    plan = Plan(config.stages, config.steps_per_checkpoint, frame_count=30, key_frames=10)
+    layout = chart_layout(plan, TERMS)
+    assert {stage for stage, charts in layout.items() if "priors" in charts} == {
+        stage for stage, settings in config.stages.items() if settings.solver == "adam" and stage != "rigid"
+    }
+    assert set(layout["settle"]) == set(DATA_TERMS) and set(layout["express"]) == {"mask", "landmark", "dense_landmark"}
 
 
 @pytest.mark.slow
