@@ -59,7 +59,7 @@ class Stage:
     that does not move is skipped."""
     make_masks: bool = False
     """Whether the fit makes masks itself before the stage, or before each of its windows, where the capture has none or
-    its own tell no lips or are called rough: the head says about where each part is, the colours of the pictures where
+    its own tell no lips or are rough: the head says about where each part is, the colours of the pictures where
     it ends. So for the training views of the frames fitted so far, of key frames 512 at most, of others 16 of each, and
     with a mask unless the capture has none; see `masks` in the run folder."""
     warm_up: float = 0.0

@@ -28,13 +28,18 @@ from headfit.capture.source import CaptureSource, OtherMasks, has_masks, read_or
 from headfit.fitting.model import FittedHead
 from headfit.sampling import evenly_spaced
 from headfit.segmentation.by_fit import Shown, segmented, segmented_face
-from headfit.segmentation.labels import HAIR, known_parts, labels_by_fit, translated, write_mask
+from headfit.segmentation.labels import HAIR, LIPS, UNKNOWN, known_parts, labels_by_fit, translated, write_mask
 from headfit.segmentation.teeth import with_teeth
+from headfit.types import Bool
 
 FOLDER = "masks"
 #: Most views of all key frames, and of a tracked frame, whose masks are made, evenly spaced ones: one of 384x512 pixels
 #: takes 0.3 to 0.7 s of one core.
 MAX_VIEWS, MAX_VIEWS_TRACKED = 512, 16
+#: Views of which is judged whether masks are rough; those with fewer pixels of lips tell nothing, and fewer views
+#: neither. Of the views of exact masks none to a seventh have lips that overlap more by colours, by up to .01; of those
+#: of masks whose borders wander by 1.5 pixels all, by .02 to .28.
+JUDGED_VIEWS, MIN_LIPS, MIN_JUDGED, MARGIN = 16, 200, 4, 0.02
 #: Each thread holds a picture and its masks.
 MAX_THREADS = 8
 
@@ -54,6 +59,32 @@ def reason_to_make_masks(model: FittedHead, capture: CaptureSource) -> str | Non
     else:
         return None
     return reason if any(_views(model, capture, range(len(capture.frames)))) else None
+
+
+def masks_are_rough(model: FittedHead, capture: CaptureSource, frames: Iterable[int]) -> bool:
+    """Whether lips by the colours of single pictures overlap with those of the fitted head by `MARGIN` more than those
+    of the masks do, in most of some views of `frames`. All views share the head, so what agrees with it better errs
+    less, though the head was fitted to the masks. False where masks tell no lips, or too few views show some."""
+    lips = [value for value, name in capture.label_names.items() if name in LIP_LABELS]
+    every, cameras = list(_views(model, capture, frames)), model.corrected_cameras()
+    better = []
+    for camera, frame in [every[i] for i in evenly_spaced(len(every), JUDGED_VIEWS)] if lips else []:
+        image, given = read_or_none(capture.image, camera, frame), read_or_none(capture.mask, camera, frame)
+        if image is None or given is None:
+            continue
+        shown = shown_in(model, cameras[camera], frame)
+        made = segmented_face(image, shown)
+        by_head, by_colours, by_mask = (
+            region & (made != UNKNOWN) for region in (shown.of(*LIP_LABELS), made == LIPS, np.isin(given, lips))
+        )
+        if min(by_head.sum(), by_colours.sum()) >= MIN_LIPS:
+            better.append(_overlap(by_colours, by_head) > _overlap(by_mask, by_head) + MARGIN)
+    return len(better) >= MIN_JUDGED and sum(better) > len(better) / 2
+
+
+def _overlap(one: Bool, other: Bool) -> float:
+    """Intersection over union of two regions, of which one has pixels."""
+    return float((one & other).sum() / (one | other).sum())
 
 
 def _views(model: FittedHead, capture: CaptureSource, frames: Iterable[int]) -> Iterator[tuple[int, int]]:

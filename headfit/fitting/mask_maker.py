@@ -22,6 +22,7 @@ from headfit.fitting.fit_masks import (
     FitMasks,
     given_capture,
     make_masks,
+    masks_are_rough,
     reason_to_make_masks,
     with_fit_masks,
 )
@@ -52,15 +53,19 @@ class MaskMaker(Callback):
 
     def _make(self, trainer: pl.Trainer, fit: HeadFit) -> None:
         """Make the masks of the frames of the current chunk, if the fit makes any."""
-        model, capture, known = fit.model, given_capture(fit.data.capture), fit.model.capture.made_masks
-        reason = None if known else reason_to_make_masks(model, capture)
-        if not (known or reason):
-            return
-        chunk = fit.chunk
+        model, capture, chunk = fit.model, given_capture(fit.data.capture), fit.chunk
         # What an independent window knows of itself, `visited` says later.
         fitted = model.visited_frames if chunk.known is None else set(chunk.frames).difference(chunk.new)
         frames = sorted(fitted.intersection(chunk.frames))
         tracked = fit.stage.frames in ("windows", *INDEPENDENT)
+        known, reason = model.capture.made_masks, None
+        if not known:
+            reason = reason_to_make_masks(model, capture)
+            # The windows of tracked frames, which any process may fit, must come to the same answer.
+            if not (reason or tracked) and masks_are_rough(model, capture, frames):
+                reason = "the masks are rough: lips by the colours agree better with the head"
+        if not (known or reason):
+            return
         most = MAX_VIEWS_TRACKED * len(frames) if tracked else MAX_VIEWS
         made = make_masks(model, capture, frames, self.run, most) if trainer.is_global_zero else (0, False)
         count, shows_hair = trainer.strategy.broadcast(made)  # the other processes wait here

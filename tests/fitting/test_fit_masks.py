@@ -16,7 +16,14 @@ from headfit.errors import HeadfitError
 from headfit.evaluate.health import examine
 from headfit.fitting.callbacks import KeepLast
 from headfit.fitting.config import RunArgs
-from headfit.fitting.fit_masks import FOLDER, FitMasks, make_masks, reason_to_make_masks, with_fit_masks
+from headfit.fitting.fit_masks import (
+    FOLDER,
+    FitMasks,
+    make_masks,
+    masks_are_rough,
+    reason_to_make_masks,
+    with_fit_masks,
+)
 from headfit.fitting.guard import Guard
 from headfit.fitting.model import FittedHead
 from headfit.fitting.run import _begin, build, fit
@@ -212,6 +219,45 @@ def test_made_masks_end_where_the_colours_change(tmp_path, monkeypatch):
         assert overlap(lips, shown) > overlap(drawn, shown) + 0.05
         assert {BACKGROUND, SKIN, HAIR} <= set(np.unique(mask))
     np.testing.assert_array_equal(made.mask(0, 0), made.mask(0, 1), "whatever the thread")
+
+
+class Parsed(Painted):
+    """As a parser sees it: lips are `shift` pixels off, to another side in each view."""
+
+    def __init__(self, model: FittedHead, shift: int) -> None:
+        super().__init__(model)
+        self.label_names, self._shift = {0: "background", 1: "skin", 2: "lips"}, shift
+        self._is_lip = [index for index, name in enumerate(model.head.label_names) if "lip" in name]
+
+    def has_mask(self, camera: int, frame: int) -> bool:
+        return True
+
+    def has_image(self, camera: int, frame: int) -> bool:
+        return True
+
+    def image(self, camera: int, frame: int):
+        return self._colours[self._labels[camera]]
+
+    def mask(self, camera: int, frame: int):
+        away = (-1) ** (camera + frame) * self._shift
+        lips = np.roll(np.isin(self._labels[camera], self._is_lip), away, axis=(camera + frame) % 2)
+        return np.where(lips, 2, self._labels[camera] >= 0).astype(np.uint8)
+
+
+@pytest.mark.slow
+def test_masks_are_rough_where_lips_by_the_colours_agree_better_with_the_head(monkeypatch):
+    model = made_model(2)
+    assert not masks_are_rough(model, Parsed(model, 2), range(2)), "lips of some 30 pixels tell nothing"
+    monkeypatch.setattr("headfit.fitting.fit_masks.MIN_LIPS", 20)
+    frames = range(len(model.capture.frames))
+    assert masks_are_rough(model, Parsed(model, 2), frames)
+    assert not masks_are_rough(model, Parsed(model, 0), frames)
+    few = Parsed(model, 2)
+    few.has_image = lambda camera, frame: (camera, frame) == (0, 0)
+    assert not masks_are_rough(model, few, frames), "one view tells too little"
+    lipless = Parsed(model, 2)
+    lipless.label_names = {0: "background", 1: "skin"}
+    assert not masks_are_rough(model, lipless, frames)
 
 
 @pytest.mark.slow
