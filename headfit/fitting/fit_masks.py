@@ -33,6 +33,8 @@ from headfit.segmentation.teeth import with_teeth
 from headfit.types import Bool
 
 FOLDER = "masks"
+#: A reason to make masks.
+NO_MASKS = "there are no masks"
 #: Most views of all key frames, and of a tracked frame, whose masks are made, evenly spaced ones: one of 384x512 pixels
 #: takes 0.3 to 0.7 s of one core.
 MAX_VIEWS, MAX_VIEWS_TRACKED = 512, 16
@@ -45,20 +47,32 @@ MAX_THREADS = 8
 
 
 def reason_to_make_masks(model: FittedHead, capture: CaptureSource) -> str | None:
-    """What is wrong with the masks of a capture, where a fit of this head knows better, for a message: there are none,
-    or they are rough or tell no lips. None where there is nothing wrong, or no picture."""
-    made = label_classes(model.head.label_names, labels_by_fit(capture.label_names)).names
+    """What is wrong with the given masks of a capture, where a fit of this head knows better, for a message:
+    `NO_MASKS`, or they are rough or tell no lips. None where there is nothing wrong, or no picture."""
+    told, made = (
+        label_classes(model.head.label_names, labels).names
+        for labels in (capture.label_names, labels_by_fit(capture.label_names))
+    )
     if set(LIP_LABELS).isdisjoint(made):
         return None
     if not has_masks(capture):
-        reason = "there are no masks"
+        reason = NO_MASKS
     elif capture.rough_masks:
         reason = "the masks are rough"
-    elif not model.masks_show_lips:
+    elif set(LIP_LABELS).isdisjoint(told):
         reason = "the masks tell no lips"
     else:
         return None
-    return reason if any(_views(model, capture, range(len(capture.frames)))) else None
+    return reason if any(_views(model, capture, range(len(capture.frames)), reason != NO_MASKS)) else None
+
+
+def _views(
+    model: FittedHead, capture: CaptureSource, frames: Iterable[int], need_mask: bool
+) -> Iterator[tuple[int, int]]:
+    """The training views (camera, frame) of frames with a picture, and with a mask if they need one."""
+    for frame, camera in product(frames, model.training_cameras):
+        if capture.has_image(camera, frame) and (not need_mask or capture.has_mask(camera, frame)):
+            yield camera, frame
 
 
 def masks_are_rough(model: FittedHead, capture: CaptureSource, frames: Iterable[int]) -> bool:
@@ -66,7 +80,7 @@ def masks_are_rough(model: FittedHead, capture: CaptureSource, frames: Iterable[
     of the masks do, in most of some views of `frames`. All views share the head, so what agrees with it better errs
     less, though the head was fitted to the masks. False where masks tell no lips, or too few views show some."""
     lips = [value for value, name in capture.label_names.items() if name in LIP_LABELS]
-    every, cameras = list(_views(model, capture, frames)), model.corrected_cameras()
+    every, cameras = list(_views(model, capture, frames, need_mask=True)), model.corrected_cameras()
     better = []
     for camera, frame in [every[i] for i in evenly_spaced(len(every), JUDGED_VIEWS)] if lips else []:
         image, given = read_or_none(capture.image, camera, frame), read_or_none(capture.mask, camera, frame)
@@ -87,33 +101,37 @@ def _overlap(one: Bool, other: Bool) -> float:
     return float((one & other).sum() / (one | other).sum())
 
 
-def _views(model: FittedHead, capture: CaptureSource, frames: Iterable[int]) -> Iterator[tuple[int, int]]:
-    """The training views (camera, frame) of frames whose masks are made: those with a picture, and with a mask unless
-    the capture has none at all."""
-    needs_mask = has_masks(capture)
-    for frame, camera in product(frames, model.training_cameras):
-        if capture.has_image(camera, frame) and (capture.has_mask(camera, frame) or not needs_mask):
-            yield camera, frame
-
-
 def make_masks(
-    model: FittedHead, capture: CaptureSource, frames: Sequence[int], run: Path, most: int = MAX_VIEWS
+    model: FittedHead,
+    capture: CaptureSource,
+    frames: Sequence[int],
+    run: Path,
+    *,
+    most: int = MAX_VIEWS,
+    need_given: bool = True,
 ) -> tuple[int, bool]:
-    """Write the masks of the training views of some frames, or of the `most` of them, as the head shows them now: of
-    those that have one, or of all where the capture has none.
+    """Write masks of the training views of some frames as the head shows them now.
+
+    Args:
+        model: the fitted head.
+        capture: with the masks that were given.
+        frames: indices of the frames.
+        run: the run folder.
+        most: number of views at most, evenly spaced ones.
+        need_given: only of views that have a mask.
 
     Returns:
         The number of masks, and whether any shows hair. Raises HeadfitError where a mask cannot be written.
     """
     cameras, threads = model.corrected_cameras(), min(torch.get_num_threads(), MAX_THREADS)
-    every, none_given = list(_views(model, capture, frames)), not has_masks(capture)
+    every = list(_views(model, capture, frames, need_given))
     views = [every[i] for i in evenly_spaced(len(every), most)]
     count, has_hair = 0, False
     with ThreadPoolExecutor(threads) as pool:
         pending: deque[Future[bool]] = deque()
         for camera, frame in tqdm(views, desc="masks", unit="view", leave=False, disable=None, file=sys.stderr):
             image, given = read_or_none(capture.image, camera, frame), read_or_none(capture.mask, camera, frame)
-            if image is None or (given is None and not none_given):
+            if image is None or (given is None and need_given):
                 continue
             known = None if given is None else known_parts(given, capture.label_names)
             shown = shown_in(model, cameras[camera], frame)

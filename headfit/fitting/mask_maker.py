@@ -11,7 +11,6 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 from tqdm import tqdm
 
-from headfit.capture.source import has_masks
 from headfit.capture.summary import CaptureSummary
 from headfit.errors import HeadfitError
 from headfit.fitting.callbacks import fit_of
@@ -19,6 +18,7 @@ from headfit.fitting.fit_masks import (
     FOLDER,
     MAX_VIEWS,
     MAX_VIEWS_TRACKED,
+    NO_MASKS,
     FitMasks,
     given_capture,
     make_masks,
@@ -30,6 +30,9 @@ from headfit.fitting.module import HeadFit
 from headfit.fitting.windows import INDEPENDENT
 from headfit.segmentation.labels import labels_by_fit
 
+#: A reason to make masks, which only the fit finds out.
+ROUGHER = "the masks are rough: lips by the colours agree better with the head"
+
 
 class MaskMaker(Callback):
     """Makes the masks of frames before a stage that asks for it, each window of it; the fit uses them from then on.
@@ -40,6 +43,7 @@ class MaskMaker(Callback):
 
     def __init__(self, run: Path) -> None:
         self.run = run
+        self._found: list[str | None] = []  # why masks are made: every window asks, and to find out takes a while
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         fit = fit_of(pl_module)
@@ -58,28 +62,31 @@ class MaskMaker(Callback):
         fitted = model.visited_frames if chunk.known is None else set(chunk.frames).difference(chunk.new)
         frames = sorted(fitted.intersection(chunk.frames))
         tracked = fit.stage.frames in ("windows", *INDEPENDENT)
-        known, reason = model.capture.made_masks, None
-        if not known:
-            reason = reason_to_make_masks(model, capture)
-            # The windows of tracked frames, which any process may fit, must come to the same answer.
-            if not (reason or tracked) and masks_are_rough(model, capture, frames):
-                reason = "the masks are rough: lips by the colours agree better with the head"
-        if not (known or reason):
+        known = model.capture.made_masks
+        self._found = self._found or [reason_to_make_masks(model, capture)]
+        (reason,) = self._found
+        # Of key frames only: tracked ones, which several processes may share, gain too little by it.
+        if not (reason or known or tracked):
+            rough = trainer.is_global_zero and masks_are_rough(model, capture, frames)
+            reason = ROUGHER if trainer.strategy.broadcast(rough) else None
+        if not reason:
             return
-        most = MAX_VIEWS_TRACKED * len(frames) if tracked else MAX_VIEWS
-        made = make_masks(model, capture, frames, self.run, most) if trainer.is_global_zero else (0, False)
+        made = (0, False)
+        if trainer.is_global_zero:
+            most, need_given = MAX_VIEWS_TRACKED * len(frames) if tracked else MAX_VIEWS, reason != NO_MASKS
+            made = make_masks(model, capture, frames, self.run, most=most, need_given=need_given)
         count, shows_hair = trainer.strategy.broadcast(made)  # the other processes wait here
-        if reason and count and trainer.is_global_zero:
-            tqdm.write(f"headfit: {reason}: made {count} by the fit, in {self.run / FOLDER}", file=sys.stderr)
-        if count and known:
-            _use(fit, model.capture.label_names, self.run)
-        elif count:
+        if known:
+            fit.data.replace(fit.data.capture, model.classes)  # without what it remembers of views
+            return
+        if count:
             # Which of a take's frames this process sees must not matter.
-            has_hair = bool(model.hair_started) and has_masks(capture) if tracked else shows_hair
+            has_hair = bool(model.hair_started) and reason != NO_MASKS if tracked else shows_hair
             _use(fit, labels_by_fit(capture.label_names, has_hair), self.run)
-        if not known:
-            _leave_out_hair_without_masks(fit)
-            trainer.fit_loop.max_epochs = len(fit.plan.chunks)
+            if trainer.is_global_zero:
+                tqdm.write(f"headfit: {reason}: made {count} by the fit, in {self.run / FOLDER}", file=sys.stderr)
+        _leave_out_hair_without_masks(fit)
+        trainer.fit_loop.max_epochs = len(fit.plan.chunks)
 
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]

@@ -311,10 +311,10 @@ def test_each_window_has_masks_of_its_own_before_its_stage(matte, making, tmp_pa
         def on_train_batch_start(self, trainer, module, *_):
             counted[module.chunk.stage] = getattr(module.data.capture, "made_frames", None)
 
-    def spied(model, capture, frames, run, most):
-        assert not isinstance(capture, FitMasks), "masks are made of the given ones"
+    def spied(model, capture, frames, run, most, need_given):
+        assert not isinstance(capture, FitMasks) and need_given, "masks are made of the given ones"
         made.append((frames, most))
-        return make_masks(model, capture, frames, run, most)
+        return make_masks(model, capture, frames, run, most=most)
 
     monkeypatch.setattr("headfit.fitting.mask_maker.make_masks", spied)
     config = load_config(making, ["stages.rigid.frames=key", "stages.refine.frames=key", "key_frames=1"])
