@@ -16,6 +16,7 @@ from itertools import product
 from pathlib import Path
 from typing import cast
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -42,6 +43,8 @@ MAX_VIEWS, MAX_VIEWS_TRACKED = 512, 16
 #: neither. Of the views of exact masks none to a seventh have lips that overlap more by colours, by up to .01; of those
 #: of masks whose borders wander by 1.5 pixels all, by .02 to .28.
 JUDGED_VIEWS, MIN_LIPS, MIN_JUDGED, MARGIN = 16, 200, 4, 0.02
+#: Longest side of the head, in pixels, from which on pictures are reduced for it: borders are not cut in finer ones.
+MAX_ACROSS = 1200
 #: Each thread holds a picture and its masks.
 MAX_THREADS = 8
 
@@ -80,14 +83,14 @@ def masks_are_rough(model: FittedHead, capture: CaptureSource, frames: Iterable[
     of the masks do, in most of some views of `frames`. All views share the head, so what agrees with it better errs
     less, though the head was fitted to the masks. False where masks tell no lips, or too few views show some."""
     lips = [value for value, name in capture.label_names.items() if name in LIP_LABELS]
-    every, cameras = list(_views(model, capture, frames, need_mask=True)), model.corrected_cameras()
+    every, cameras = list(_views(model, capture, frames, need_mask=True)), _reduced_cameras(model)
     better = []
     for camera, frame in [every[i] for i in evenly_spaced(len(every), JUDGED_VIEWS)] if lips else []:
         image, given = read_or_none(capture.image, camera, frame), read_or_none(capture.mask, camera, frame)
         if image is None or given is None:
             continue
         shown = shown_in(model, cameras[camera], frame)
-        made = segmented_face(image, shown)
+        made, given = segmented_face(_like(shown, image, cv2.INTER_AREA), shown), _like(shown, given)
         by_head, by_colours, by_mask = (
             region & (made != UNKNOWN) for region in (shown.of(*LIP_LABELS), made == LIPS, np.isin(given, lips))
         )
@@ -109,6 +112,7 @@ def make_masks(
     *,
     most: int = MAX_VIEWS,
     need_given: bool = True,
+    cut_outline: bool = True,
 ) -> tuple[int, bool]:
     """Write masks of the training views of some frames as the head shows them now.
 
@@ -119,11 +123,12 @@ def make_masks(
         run: the run folder.
         most: number of views at most, evenly spaced ones.
         need_given: only of views that have a mask.
+        cut_outline: see `segmented`.
 
     Returns:
         The number of masks, and whether any shows hair. Raises HeadfitError where a mask cannot be written.
     """
-    cameras, threads = model.corrected_cameras(), min(torch.get_num_threads(), MAX_THREADS)
+    cameras, threads = _reduced_cameras(model), min(torch.get_num_threads(), MAX_THREADS)
     every = list(_views(model, capture, frames, need_given))
     views = [every[i] for i in evenly_spaced(len(every), most)]
     count, has_hair = 0, False
@@ -135,7 +140,8 @@ def make_masks(
                 continue
             known = None if given is None else known_parts(given, capture.label_names)
             shown = shown_in(model, cameras[camera], frame)
-            pending.append(pool.submit(_make, mask_file(run, capture, camera, frame), image, known, shown))
+            file = mask_file(run, capture, camera, frame)
+            pending.append(pool.submit(_make, file, image, known, shown, cut_outline))
             count += 1
             if len(pending) > threads:
                 has_hair |= pending.popleft().result()
@@ -143,11 +149,29 @@ def make_masks(
     return count, has_hair
 
 
-def _make(file: Path, image: NDArray[np.uint8], known: NDArray[np.uint8] | None, shown: Shown) -> bool:
-    """Write a mask; returns whether it has hair."""
-    mask = segmented_face(image, shown) if known is None else segmented(image, known, shown)
-    write_mask(file, mask)
+def _make(
+    file: Path, image: NDArray[np.uint8], known: NDArray[np.uint8] | None, shown: Shown, cut_outline: bool
+) -> bool:
+    """Write the mask of a picture, which may be larger than what is `shown`; returns whether it has hair."""
+    small = _like(shown, image, cv2.INTER_AREA)
+    told = None if known is None else _like(shown, known)
+    mask = segmented_face(small, shown) if told is None else segmented(small, told, shown, cut_outline)
+    write_mask(file, cv2.resize(mask, image.shape[1::-1], interpolation=cv2.INTER_NEAREST).astype(np.uint8))
     return bool((mask == HAIR).any())
+
+
+def _reduced_cameras(model: FittedHead) -> list[Camera]:
+    """The corrected cameras, with pictures in which the head is `MAX_ACROSS` pixels long at most."""
+    windows = model.head_windows
+    return [
+        camera.scaled(min(1.0, MAX_ACROSS / window.head_size))
+        for camera, window in zip(model.corrected_cameras(), windows, strict=True)
+    ]
+
+
+def _like(shown: Shown, pixels: NDArray[np.uint8], interpolation: int = cv2.INTER_NEAREST) -> NDArray[np.uint8]:
+    """A picture or mask of a camera in the size of what is `shown` of it."""
+    return cv2.resize(pixels, shown.label.shape[::-1], interpolation=interpolation).astype(np.uint8)
 
 
 def shown_in(model: FittedHead, camera: Camera, frame: int) -> Shown:

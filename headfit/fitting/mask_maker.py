@@ -73,8 +73,9 @@ class MaskMaker(Callback):
             return
         made = (0, False)
         if trainer.is_global_zero:
-            most, need_given = MAX_VIEWS_TRACKED * len(frames) if tracked else MAX_VIEWS, reason != NO_MASKS
-            made = make_masks(model, capture, frames, self.run, most=most, need_given=need_given)
+            most = MAX_VIEWS_TRACKED * len(frames) if tracked else MAX_VIEWS
+            need = reason != NO_MASKS
+            made = make_masks(model, capture, frames, self.run, most=most, need_given=need, cut_outline=not tracked)
         count, shows_hair = trainer.strategy.broadcast(made)  # the other processes wait here
         if known:
             fit.data.replace(fit.data.capture, model.classes)  # without what it remembers of views

@@ -76,7 +76,9 @@ class Shown:
         return np.isin(self.label, [index for index, name in enumerate(self.names) if name in names])
 
 
-def segmented(image: NDArray[np.uint8], mask: NDArray[np.uint8], shown: Shown) -> NDArray[np.uint8]:
+def segmented(
+    image: NDArray[np.uint8], mask: NDArray[np.uint8], shown: Shown, cut_outline: bool = True
+) -> NDArray[np.uint8]:
     """A mask `[H,W]` of values of `LABELS_WITH_INSIDE`.
 
     Args:
@@ -84,6 +86,8 @@ def segmented(image: NDArray[np.uint8], mask: NDArray[np.uint8], shown: Shown) -
         mask: `[H,W]` in the same values: what is known so far, see `labels.known_parts`. Its background, its clothes,
             what it ignores and the inside of its mouth stay; so does its hair where the head model has none.
         shown: the fitted head in the picture.
+        cut_outline: whether the person and the hair end where the colours say; else where the mask does, which is
+            enough for a head whose shape is known, and takes half the time.
     """
     result = np.where(mask == BACKGROUND, BACKGROUND, UNKNOWN).astype(np.uint8)
     if shown.extent < MIN_EXTENT:
@@ -91,14 +95,18 @@ def segmented(image: NDArray[np.uint8], mask: NDArray[np.uint8], shown: Shown) -
     ignored = mask == IGNORE
     mask = np.where(ignored, UNKNOWN, mask)
     told = _told(mask, shown)
-    person = _person(image, mask, shown, told)
+    person = _person(image, mask, shown, told) if cut_outline else None
     if person is not None:
         result[told & ~person] = BACKGROUND
         result[person] = CLOTHES
     may_be_head = result != BACKGROUND
-    hair = _hair(image, may_be_head, shown) if "hair" in shown.names else mask == HAIR
-    beside = (_apart(shown.head) < BESIDE * shown.extent) & may_be_head
-    result[(beside if person is not None else shown.head & may_be_head) & (mask != CLOTHES)] = SKIN
+    if "hair" in shown.names and cut_outline:
+        hair = _hair(image, may_be_head, shown)
+    else:
+        hair = mask == HAIR if (mask == HAIR).any() or "hair" not in shown.names else None
+    ends_at_background = person is not None or (not cut_outline and not may_be_head.all())
+    head = _apart(shown.head) < BESIDE * shown.extent if ends_at_background else shown.head
+    result[head & may_be_head & (mask != CLOTHES)] = SKIN
     if hair is None:
         result[shown.of("hair") & may_be_head] = IGNORE
     else:

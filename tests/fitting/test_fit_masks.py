@@ -20,12 +20,10 @@ from headfit.fitting.fit_masks import (
     FOLDER,
     FitMasks,
     make_masks,
-    masks_are_rough,
     reason_to_make_masks,
     with_fit_masks,
 )
 from headfit.fitting.guard import Guard
-from headfit.fitting.model import FittedHead
 from headfit.fitting.run import _begin, build, fit
 from headfit.fitting.run_folder import load_run
 from headfit.fitting.schedule import Plan
@@ -43,7 +41,6 @@ from headfit.segmentation.labels import (
     write_mask,
 )
 from tests.support.flat_mouth import FlatMouth
-from tests.support.made_run import made_model
 from tests.support.relabelled import INSIDE, relabelled
 
 MATTE = {"background": "background"}
@@ -172,105 +169,6 @@ def test_a_view_without_a_made_mask_has_its_teeth_by_colours(tmp_path):
         assert (found[region] == value).all()
 
 
-class Painted:
-    """What the cameras of a model see, each part in a colour of its own; masks know the background."""
-
-    def __init__(self, model: FittedHead) -> None:
-        self.label_names = {0: "background", 1: "unknown"}
-        self.frames, self.cameras = model.capture.frames, model.capture.cameras
-        self._labels = [model.render(camera, 0)["label"] for camera in self.cameras]
-        rng = np.random.default_rng(0)
-        self._colours = rng.integers(60, 255, (len(model.head.label_names) + 1, 3)).astype(np.uint8)
-        self._colours[-1] = 0
-
-    def has_mask(self, camera: int, frame: int) -> bool:
-        return (camera, frame) != (1, 0)
-
-    def has_image(self, camera: int, frame: int) -> bool:
-        return (camera, frame) != (2, 1)
-
-    def image(self, camera: int, frame: int):
-        return None if (camera, frame) == (2, 1) else self._colours[self._labels[camera]]
-
-    def mask(self, camera: int, frame: int):
-        return (self._labels[camera] >= 0).astype(np.uint8)
-
-
-@pytest.mark.slow
-def test_made_masks_end_where_the_colours_change(tmp_path, monkeypatch):
-    """The head is 2 mm beside what the pictures show: the masks show what the pictures show."""
-    model = made_model(2)
-    capture = Painted(model)
-    with torch.no_grad():
-        model.geometry.translation[:, 0] += 0.002
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
-    assert make_masks(model, capture, [0, 1], tmp_path) == (4, True), "one view has no picture, and one no mask"
-    made = FitMasks(capture, tmp_path, LABELS_BY_FIT)
-    names = model.head.label_names
-    is_lip = [index for index, name in enumerate(names) if "lip" in name]
-    for camera in (0, 1):
-        mask = made.mask(camera, 1)
-        lips, shown = mask == LIPS, np.isin(capture._labels[camera], is_lip)
-        drawn = np.isin(model.render(capture.cameras[camera], 1)["label"], is_lip)
-
-        def overlap(mine, theirs):
-            return (mine & theirs).sum() / (mine | theirs).sum()
-
-        assert overlap(lips, shown) > overlap(drawn, shown) + 0.05
-        assert {BACKGROUND, SKIN, HAIR} <= set(np.unique(mask))
-    np.testing.assert_array_equal(made.mask(0, 0), made.mask(0, 1), "whatever the thread")
-
-
-class Parsed(Painted):
-    """As a parser sees it: lips are `shift` pixels off, to another side in each view."""
-
-    def __init__(self, model: FittedHead, shift: int) -> None:
-        super().__init__(model)
-        self.label_names, self._shift = {0: "background", 1: "skin", 2: "lips"}, shift
-        self._is_lip = [index for index, name in enumerate(model.head.label_names) if "lip" in name]
-
-    def has_mask(self, camera: int, frame: int) -> bool:
-        return True
-
-    def has_image(self, camera: int, frame: int) -> bool:
-        return True
-
-    def image(self, camera: int, frame: int):
-        return self._colours[self._labels[camera]]
-
-    def mask(self, camera: int, frame: int):
-        away = (-1) ** (camera + frame) * self._shift
-        lips = np.roll(np.isin(self._labels[camera], self._is_lip), away, axis=(camera + frame) % 2)
-        return np.where(lips, 2, self._labels[camera] >= 0).astype(np.uint8)
-
-
-@pytest.mark.slow
-def test_masks_are_rough_where_lips_by_the_colours_agree_better_with_the_head(monkeypatch):
-    model = made_model(2)
-    assert not masks_are_rough(model, Parsed(model, 2), range(2)), "lips of some 30 pixels tell nothing"
-    monkeypatch.setattr("headfit.fitting.fit_masks.MIN_LIPS", 20)
-    frames = range(len(model.capture.frames))
-    assert masks_are_rough(model, Parsed(model, 2), frames)
-    assert not masks_are_rough(model, Parsed(model, 0), frames)
-    few = Parsed(model, 2)
-    few.has_image = lambda camera, frame: (camera, frame) == (0, 0)
-    assert not masks_are_rough(model, few, frames), "one view tells too little"
-    lipless = Parsed(model, 2)
-    lipless.label_names = {0: "background", 1: "skin"}
-    assert not masks_are_rough(model, lipless, frames)
-
-
-@pytest.mark.slow
-def test_a_scalp_that_looks_like_skin_is_no_hair(tmp_path):
-    """The scalp has the colour of the skin."""
-    model = made_model(1)
-    capture = Painted(model)
-    names = model.head.label_names
-    like_skin = [names.index(name) for name in ("hair", "brows", "ears", "nose", "neck")]
-    capture._colours[like_skin] = capture._colours[names.index("skin")]
-    assert make_masks(model, capture, [0], tmp_path) == (2, False)
-
-
 @pytest.mark.slow
 def test_a_fit_goes_on_with_the_masks_that_it_made(made, matte):
     run = load_run(made)
@@ -311,17 +209,20 @@ def test_each_window_has_masks_of_its_own_before_its_stage(matte, making, tmp_pa
         def on_train_batch_start(self, trainer, module, *_):
             counted[module.chunk.stage] = getattr(module.data.capture, "made_frames", None)
 
-    def spied(model, capture, frames, run, most, need_given):
-        assert not isinstance(capture, FitMasks) and need_given, "masks are made of the given ones"
-        made.append((frames, most))
-        return make_masks(model, capture, frames, run, most=most)
+    def spied(model, capture, frames, run, **options):
+        assert not isinstance(capture, FitMasks), "masks are made of the given ones"
+        made.append((frames, options))
+        return make_masks(model, capture, frames, run, **options)
 
     monkeypatch.setattr("headfit.fitting.mask_maker.make_masks", spied)
     config = load_config(making, ["stages.rigid.frames=key", "stages.refine.frames=key", "key_frames=1"])
     (key,) = Plan(config.stages, 2, 2, 1).key
     write_mask(out / FOLDER / "cam00" / "000001.png", np.zeros((80, 60), np.uint8))
     fit(config, RunArgs(capture=str(matte), out=str(out)), callbacks=[Counted()])
-    assert made == [([key], 512), ([1 - key], 16)]
+    assert made == [
+        ([key], {"most": 512, "need_given": True, "cut_outline": True}),
+        ([1 - key], {"most": 16, "need_given": True, "cut_outline": False}),
+    ]
     assert counted == {"rigid": None, "photo": None, "refine": {key}, "hair": {key}, "finish": {0, 1}}
 
 

@@ -278,3 +278,23 @@ def test_without_a_mask_nothing_is_told_of_what_is_far_from_lips_and_eyes_or_nea
 def test_without_a_mask_a_head_of_some_pixels_tells_nothing() -> None:
     label = np.where(ellipse(310, 200, 8, 8), 0, -1)
     assert (segmented_face(picture(head()), Shown(label, NAMES)) == UNKNOWN).all()
+
+
+def test_an_outline_that_is_not_cut_is_that_of_the_mask() -> None:
+    """And hair that no mask tells may be skin, which nothing but the parts of the face is cut from."""
+    label = head()
+    known = np.where(person(label) == BACKGROUND, BACKGROUND, UNKNOWN).astype(np.uint8)
+    shown = Shown(head(2.0), NAMES)
+    mask = segmented(picture(label), known, shown, cut_outline=False)
+    assert ((mask == BACKGROUND) == (known == BACKGROUND)).all() and not np.isin(mask, (HAIR, CLOTHES)).any()
+    assert (mask[shown.of("hair") & (known != BACKGROUND)] == IGNORE).all()
+    beside = ~shown.head & (known != BACKGROUND) & ellipse(160, 180, 103, 133) & (np.mgrid[:400, :320][0] > 120)
+    assert beside.sum() > 100 and (mask[beside] == SKIN).all(), "the head may be larger than what is shown"
+    for name in ("upper_lip", "left_eye", "mouth_cavity"):
+        true = label == NAMES.index(name)
+        assert ((mask == VALUE[name]) ^ true).sum() < 0.35 * (shown.of(name) ^ true).sum(), name
+    whole = np.where(known == BACKGROUND, UNKNOWN, SKIN).astype(np.uint8)
+    mask = segmented(picture(label), whole, shown, cut_outline=False)
+    assert (mask[~shown.head] == UNKNOWN).all(), "nothing tells of a background"
+    known[label == NAMES.index("hair")] = HAIR
+    assert (segmented(picture(label), known, shown, cut_outline=False)[label == NAMES.index("hair")] == HAIR).all()
