@@ -116,7 +116,8 @@ def _compare(model: FittedHead, batch: ViewBatch) -> tuple[NDArray, ...]:
 
 
 def _head_iou(o: Observation, rendered: Tensor) -> Tensor:
-    """IoU `[B]` of the heads of class images `[B,H,W,C]` and masks; NaN without a mask, or without any head.
+    """IoU `[B]` of the heads of class images `[B,H,W,C]` and masks; NaN without a mask, without any head, or where the
+    mask shows no background, and so no outline.
 
     What lies below the model's neck is left out, unless it covers most of the mask's head: then the model is too high.
     A mask that does not know is taken to show what the model does: of a matte, the share of the model inside it counts.
@@ -128,7 +129,8 @@ def _head_iou(o: Observation, rendered: Tensor) -> Tensor:
     mine, theirs = mine * (o.mask_known | o.batch.label_unknown), masked * known + mine * o.batch.label_unknown
     union = torch.maximum(mine, theirs).sum((1, 2))
     iou = torch.minimum(mine, theirs).sum((1, 2)) / union.clamp_min(1)
-    return iou.where(o.has_mask.flatten() & (union >= 1), torch.nan)
+    shows_background = (o.target[..., 0] * (o.batch.label_weight > 0)).flatten(1).any(1)
+    return iou.where(shows_background & (union >= 1), torch.nan)
 
 
 def _landmark_error(model: FittedHead, o: Observation) -> Tensor:

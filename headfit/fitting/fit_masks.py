@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cached_property
 from itertools import product
 from pathlib import Path
 from typing import cast
@@ -36,12 +37,12 @@ from headfit.types import Bool
 FOLDER = "masks"
 #: A reason to make masks.
 NO_MASKS = "there are no masks"
-#: Most views of all key frames, and of a tracked frame, whose masks are made, evenly spaced ones: one of 384x512 pixels
-#: takes 0.3 to 0.7 s of one core.
-MAX_VIEWS, MAX_VIEWS_TRACKED = 512, 16
-#: Views of which is judged whether masks are rough; those with fewer pixels of lips tell nothing, and fewer views
-#: neither. Of the views of exact masks none to a seventh have lips that overlap more by colours, by up to .01; of those
-#: of masks whose borders wander by 1.5 pixels all, by .02 to .28.
+#: Most views of key frames whose masks are made: one of 384x512 pixels takes 0.8 s of one core, 0.4 s where only the
+#: face is looked at.
+MAX_VIEWS = 512
+#: Number of views by which it is judged whether masks are rough, and least pixels of lips in one of them; fewer than
+#: `MIN_JUDGED` such views tell nothing. With exact masks, lips by colours overlap more with the head in 0 to 14 % of
+#: the views, by .01 at most; with borders that wander by 1.5 pixels in all of them, by .02 to .28.
 JUDGED_VIEWS, MIN_LIPS, MIN_JUDGED, MARGIN = 16, 200, 4, 0.02
 #: Longest side of the head, in pixels, from which on pictures are reduced for it: borders are not cut in finer ones.
 MAX_ACROSS = 1200
@@ -66,33 +67,45 @@ def reason_to_make_masks(model: FittedHead, capture: CaptureSource) -> str | Non
         reason = "the masks tell no lips"
     else:
         return None
-    return reason if any(_views(model, capture, range(len(capture.frames)), reason != NO_MASKS)) else None
+    every = product(model.training_cameras, range(len(capture.frames)))
+    return reason if any(can_be_made(capture, *view, reason != NO_MASKS) for view in every) else None
 
 
-def _views(
-    model: FittedHead, capture: CaptureSource, frames: Iterable[int], need_mask: bool
-) -> Iterator[tuple[int, int]]:
-    """The training views (camera, frame) of frames with a picture, and with a mask if they need one."""
-    for frame, camera in product(frames, model.training_cameras):
-        if capture.has_image(camera, frame) and (not need_mask or capture.has_mask(camera, frame)):
-            yield camera, frame
+def can_be_made(capture: CaptureSource, camera: int, frame: int, need_given: bool) -> bool:
+    """Whether a view has a picture, and a mask if it needs one."""
+    return capture.has_image(camera, frame) and (not need_given or capture.has_mask(camera, frame))
+
+
+def key_views(
+    model: FittedHead, capture: CaptureSource, frames: Iterable[int], need_given: bool, most: int = MAX_VIEWS
+) -> list[tuple[int, int]]:
+    """The training views (camera, frame) of frames with a picture, and with a mask if they need one; of more than
+    `most` views evenly spaced ones."""
+    every = [
+        (camera, frame)
+        for frame, camera in product(frames, model.training_cameras)
+        if can_be_made(capture, camera, frame, need_given)
+    ]
+    return [every[i] for i in evenly_spaced(len(every), most)]
 
 
 def masks_are_rough(model: FittedHead, capture: CaptureSource, frames: Iterable[int]) -> bool:
     """Whether lips by the colours of single pictures overlap with those of the fitted head by `MARGIN` more than those
     of the masks do, in most of some views of `frames`. All views share the head, so what agrees with it better errs
     less, though the head was fitted to the masks. False where masks tell no lips, or too few views show some."""
-    lips = [value for value, name in capture.label_names.items() if name in LIP_LABELS]
-    every, cameras = list(_views(model, capture, frames, need_mask=True)), _reduced_cameras(model)
-    better = []
-    for camera, frame in [every[i] for i in evenly_spaced(len(every), JUDGED_VIEWS)] if lips else []:
+    names, cameras, better = capture.label_names, _reduced_cameras(model), []
+    lips, open_ = (
+        [value for value, name in names.items() if name in which] for which in (LIP_LABELS, ("unknown", "ignore"))
+    )
+    for camera, frame in key_views(model, capture, frames, True, JUDGED_VIEWS) if lips else ():
         image, given = read_or_none(capture.image, camera, frame), read_or_none(capture.mask, camera, frame)
         if image is None or given is None:
             continue
         shown = shown_in(model, cameras[camera], frame)
         made, given = segmented_face(_like(shown, image, cv2.INTER_AREA), shown), _like(shown, given)
+        told = (made != UNKNOWN) & np.isin(given, [*names]) & ~np.isin(given, open_)
         by_head, by_colours, by_mask = (
-            region & (made != UNKNOWN) for region in (shown.of(*LIP_LABELS), made == LIPS, np.isin(given, lips))
+            region & told for region in (shown.of(*LIP_LABELS), made == LIPS, np.isin(given, lips))
         )
         if min(by_head.sum(), by_colours.sum()) >= MIN_LIPS:
             better.append(_overlap(by_colours, by_head) > _overlap(by_mask, by_head) + MARGIN)
@@ -105,38 +118,27 @@ def _overlap(one: Bool, other: Bool) -> float:
 
 
 def make_masks(
-    model: FittedHead,
-    capture: CaptureSource,
-    frames: Sequence[int],
-    run: Path,
-    *,
-    most: int = MAX_VIEWS,
-    need_given: bool = True,
-    cut_outline: bool = True,
+    model: FittedHead, capture: CaptureSource, views: Iterable[tuple[int, int]], run: Path, cut_outline: bool = True
 ) -> tuple[int, bool]:
-    """Write masks of the training views of some frames as the head shows them now.
+    """Write masks of some views (camera, frame) as the head shows them now; but not where picture or mask is damaged.
 
     Args:
         model: the fitted head.
         capture: with the masks that were given.
-        frames: indices of the frames.
+        views: those whose masks are made; without a given mask, of the face only.
         run: the run folder.
-        most: number of views at most, evenly spaced ones.
-        need_given: only of views that have a mask.
         cut_outline: see `segmented`.
 
     Returns:
         The number of masks, and whether any shows hair. Raises HeadfitError where a mask cannot be written.
     """
     cameras, threads = _reduced_cameras(model), min(torch.get_num_threads(), MAX_THREADS)
-    every = list(_views(model, capture, frames, need_given))
-    views = [every[i] for i in evenly_spaced(len(every), most)]
     count, has_hair = 0, False
     with ThreadPoolExecutor(threads) as pool:
         pending: deque[Future[bool]] = deque()
         for camera, frame in tqdm(views, desc="masks", unit="view", leave=False, disable=None, file=sys.stderr):
             image, given = read_or_none(capture.image, camera, frame), read_or_none(capture.mask, camera, frame)
-            if image is None or (given is None and need_given):
+            if image is None or (given is None and capture.has_mask(camera, frame)):
                 continue
             known = None if given is None else known_parts(given, capture.label_names)
             shown = shown_in(model, cameras[camera], frame)
@@ -202,12 +204,16 @@ class FitMasks(OtherMasks):
 
     def __init__(self, capture: CaptureSource, run: Path, label_names: Mapping[int, str]) -> None:
         super().__init__(with_teeth(capture), label_names)
-        self._run, self._none_given = run, not has_masks(capture)
+        self._run = run
         self.made_frames: Container[int] = range(len(capture.frames))
 
     def has_mask(self, camera: int, frame: int) -> bool:
         """As `CaptureSource.has_mask`, of the capture; True where it has none at all: then nothing is missing."""
-        return self._none_given or self.capture.has_mask(camera, frame)
+        return not self._some_given or self.capture.has_mask(camera, frame)
+
+    @cached_property
+    def _some_given(self) -> bool:
+        return has_masks(self.capture)
 
     def mask(self, camera: int, frame: int) -> NDArray[np.uint8] | None:
         """As `CaptureSource.mask`."""

@@ -12,10 +12,10 @@ from tqdm import tqdm
 
 from headfit.fitting.callbacks import fit_of, writer_of
 from headfit.fitting.face_evidence import FaceEvidence
-from headfit.fitting.harm import Harm, worst_change
+from headfit.fitting.harm import IOU, Harm, worst_change
 from headfit.fitting.module import HeadFit
 from headfit.fitting.rows import copy_of
-from headfit.fitting.windows import INDEPENDENT
+from headfit.fitting.windows import INDEPENDENT, TRACKED
 
 #: Entry of a checkpoint.
 KEY = "guard"
@@ -103,6 +103,9 @@ class Guard(Callback):
         if self._evidence is None:
             self._evidence = FaceEvidence(fit.model, fit.data, fit.plan)
         figures = self._evidence.measure()
+        if fit.model.capture.made_masks and fit.stage.make_masks and fit.stage.frames in TRACKED:
+            # Each window gets masks when it begins: what they show before and after the stage does not compare.
+            figures = {name: value for name, value in figures.items() if not name.endswith(IOU)}
         if trainer.is_global_zero:
             for name, value in figures.items():
                 writer_of(trainer).add_scalar(f"face/{name}", value, max(0, trainer.global_step - 1))

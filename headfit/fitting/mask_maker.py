@@ -11,23 +11,25 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 from tqdm import tqdm
 
+from headfit.capture.source import CaptureSource
 from headfit.capture.summary import CaptureSummary
 from headfit.errors import HeadfitError
 from headfit.fitting.callbacks import fit_of
 from headfit.fitting.fit_masks import (
     FOLDER,
-    MAX_VIEWS,
-    MAX_VIEWS_TRACKED,
     NO_MASKS,
     FitMasks,
+    can_be_made,
     given_capture,
+    key_views,
     make_masks,
     masks_are_rough,
     reason_to_make_masks,
     with_fit_masks,
 )
+from headfit.fitting.model import FittedHead
 from headfit.fitting.module import HeadFit
-from headfit.fitting.windows import INDEPENDENT
+from headfit.fitting.windows import TRACKED
 from headfit.segmentation.labels import labels_by_fit
 
 #: A reason to make masks, which only the fit finds out.
@@ -35,7 +37,8 @@ ROUGHER = "the masks are rough: lips by the colours agree better with the head"
 
 
 class MaskMaker(Callback):
-    """Makes the masks of frames before a stage that asks for it, each window of it; the fit uses them from then on.
+    """Makes the masks of frames before a stage that asks for it, of tracked frames before each window of it; the fit
+    uses them from then on.
 
     They are files of the run folder, which a resumed fit reads. Must stand before the guard, which measures a stage
     against the masks that it is given.
@@ -43,51 +46,73 @@ class MaskMaker(Callback):
 
     def __init__(self, run: Path) -> None:
         self.run = run
-        self._found: list[str | None] = []  # why masks are made: every window asks, and to find out takes a while
+        self._windows_have: tuple[str | None] | None = None
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         fit = fit_of(pl_module)
-        chunk = fit.chunk
+        chunk, stages = fit.chunk, fit.plan.stages
         if fit.stage.make_masks and not chunk.repeat and chunk.first == chunk.window_first:
-            self._make(trainer, fit)
+            if fit.stage.frames in TRACKED:
+                self._make_of_window(trainer, fit)
+            elif not fit.model.capture.made_masks:
+                self._make_of_person(trainer, fit)
         if isinstance(fit.data.capture, FitMasks):
-            so_far = fit.plan.chunks[: trainer.current_epoch + 1]
-            windows = (made.frames for made in so_far if fit.plan.stages[made.stage].make_masks)
-            fit.data.capture.made_frames = set(fit.plan.key).union(*windows)
+            so_far = [
+                made.frames for made in fit.plan.chunks[: trainer.current_epoch + 1] if stages[made.stage].make_masks
+            ]
+            by_person = any(stage.make_masks and stage.frames not in TRACKED for stage in stages.values())
+            fit.data.capture.made_frames = set(fit.plan.key if by_person else ()).union(*so_far)
 
-    def _make(self, trainer: pl.Trainer, fit: HeadFit) -> None:
-        """Make the masks of the frames of the current chunk, if the fit makes any."""
-        model, capture, chunk = fit.model, given_capture(fit.data.capture), fit.chunk
-        # What an independent window knows of itself, `visited` says later.
-        fitted = model.visited_frames if chunk.known is None else set(chunk.frames).difference(chunk.new)
-        frames = sorted(fitted.intersection(chunk.frames))
-        tracked = fit.stage.frames in ("windows", *INDEPENDENT)
-        known = model.capture.made_masks
-        self._found = self._found or [reason_to_make_masks(model, capture)]
-        (reason,) = self._found
-        # Of key frames only: tracked ones, which several processes may share, gain too little by it.
-        if not (reason or known or tracked):
+    def _make_of_person(self, trainer: pl.Trainer, fit: HeadFit) -> None:
+        """Make the masks of the frames that the person is fitted to, if the given ones are worse."""
+        model, capture = fit.model, fit.data.capture
+        frames = sorted(model.visited_frames.intersection(fit.chunk.frames))
+        reason = reason_to_make_masks(model, capture)
+        if not reason:
             rough = trainer.is_global_zero and masks_are_rough(model, capture, frames)
             reason = ROUGHER if trainer.strategy.broadcast(rough) else None
         if not reason:
             return
         made = (0, False)
         if trainer.is_global_zero:
-            most = MAX_VIEWS_TRACKED * len(frames) if tracked else MAX_VIEWS
-            need = reason != NO_MASKS
-            made = make_masks(model, capture, frames, self.run, most=most, need_given=need, cut_outline=not tracked)
+            views = key_views(model, capture, frames, need_given=reason != NO_MASKS)
+            made = make_masks(model, capture, views, self.run)
         count, shows_hair = trainer.strategy.broadcast(made)  # the other processes wait here
-        if known:
-            fit.data.replace(fit.data.capture, model.classes)  # without what it remembers of views
-            return
         if count:
-            # Which of a take's frames this process sees must not matter.
-            has_hair = bool(model.hair_started) and reason != NO_MASKS if tracked else shows_hair
+            # A plan that knew of hair only now would have no stage for it.
+            has_hair = shows_hair and (reason != ROUGHER or model.has_hair)
             _use(fit, labels_by_fit(capture.label_names, has_hair), self.run)
             if trainer.is_global_zero:
                 tqdm.write(f"headfit: {reason}: made {count} by the fit, in {self.run / FOLDER}", file=sys.stderr)
         _leave_out_hair_without_masks(fit)
         trainer.fit_loop.max_epochs = len(fit.plan.chunks)
+
+    def _make_of_window(self, trainer: pl.Trainer, fit: HeadFit) -> None:
+        """Make the masks of the views that the steps of a window draw, where the given ones show no lips or are called
+        rough. Nothing here depends on which of a take's windows this process fits."""
+        model, capture, chunk = fit.model, given_capture(fit.data.capture), fit.chunk
+        reason = self._reason_of_windows(model, capture)
+        if not reason:
+            return
+        if not model.capture.made_masks:
+            _use(fit, labels_by_fit(capture.label_names, bool(model.hair_started) and reason != NO_MASKS), self.run)
+            if trainer.is_global_zero:
+                tqdm.write(f"headfit: {reason}: the fit makes some, in {self.run / FOLDER}", file=sys.stderr)
+        if trainer.is_global_zero:
+            steps = range(chunk.draw_number(chunk.first), chunk.draw_number(chunk.first + chunk.window_steps))
+            sizes, sample = (fit.stage.frames_per_step, fit.stage.views_per_frame), fit.data.sampler.sample_views
+            drawn = {view for step in steps for view in sample(step, *sizes, chunk.frames)}
+            views = [(camera, frame) for frame, camera in sorted(drawn)]
+            views = [view for view in views if can_be_made(capture, *view, need_given=reason != NO_MASKS)]
+            make_masks(model, capture, views, self.run, cut_outline=False)
+        trainer.strategy.barrier()
+        fit.data.replace(fit.data.capture, model.classes)  # without what it remembers of views
+
+    def _reason_of_windows(self, model: FittedHead, capture: CaptureSource) -> str | None:
+        """`reason_to_make_masks`, found out once: that takes a while, and every window asks."""
+        if self._windows_have is None:
+            self._windows_have = (reason_to_make_masks(model, capture),)
+        return self._windows_have[0]
 
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]

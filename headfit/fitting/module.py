@@ -82,7 +82,8 @@ class HeadFit(pl.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         model, optimizer = self.model, self.fit_optimizer
-        if self.chunk.starts_stage and self.stage.weights.get("mask"):
+        # In independent windows, what is judged would depend on which of them this process fits.
+        if self.chunk.starts_stage and self.chunk.known is None and self.stage.weights.get("mask"):
             self._judge_masks()
         if self.chunk.known is not None:
             model.visited.zero_()[list(self.chunk.known)] = True

@@ -50,6 +50,7 @@ from headfit.fitting.settings import CONFIG, load_run_settings, save_settings
 from headfit.fitting.terms import TERMS, Term
 from headfit.fitting.validation import device_type, process_count, trainer_devices, validate_args, validate_config
 from headfit.fitting.warm_start import inherit_settings, load_person
+from headfit.fitting.windows import TRACKED
 from headfit.interruption import Interrupted
 from headfit.segmentation.teeth import with_teeth
 
@@ -202,7 +203,7 @@ def build(
         cache_bytes=int(args.cache_gib * 2**30) // process_count(args),
         dense=model.dense_numbers,
     )
-    asked = any(stage.make_masks for stage in config.stages.values())
+    asked = any(stage.make_masks and stage.frames not in TRACKED for stage in config.stages.values())
     makes_masks = asked and reason_to_make_masks(model, capture) is not None
     has_hair = model.has_hair or (makes_masks and model.hair.exists)
     stages = {name: stage for name, stage in config.stages.items() if has_hair or not stage.moves_only("hair")}

@@ -16,6 +16,8 @@ from headfit.fitting.config import Stage
 
 #: Kinds of stages whose windows are independent of each other; see `Stage.frames`.
 INDEPENDENT = ("apart", "seams")
+#: Choices of `frames` whose windows are of frames that are tracked, after a person is known.
+TRACKED = ("windows", *INDEPENDENT)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from headfit.capture.labels import LIP_LABELS, TEETH_LABELS, native_name
-from headfit.files import failures_named, make_folder
+from headfit.files import failures_named, flush_to_disk, make_folder
 
 #: Masks of `headfit prepare`.
 LABELS = {0: "background", 1: "skin", 2: "lips", 3: "inner_mouth", 4: "left_eye", 5: "right_eye", 255: "unknown"}
@@ -78,6 +78,7 @@ def write_mask(file: Path, mask: NDArray[np.uint8]) -> None:
     with failures_named(file):
         try:
             Image.fromarray(mask).save(fresh, format="PNG")
+            flush_to_disk(fresh)
             os.replace(fresh, file)
         except OSError:
             with suppress(OSError):  # what is reported is the error that came first

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from headfit.capture import CaptureSource, open_capture
 from headfit.capture.framing import Framing
@@ -141,6 +142,12 @@ def test_masks_are_not_made_unless_a_stage_asks_for_it(matte, settings, tmp_path
     path.write_text(settings.read_text() + text)
     module, _ = module_of(matte, path, tmp_path)
     assert "hair" not in {chunk.stage for chunk in module.plan.chunks}, "the matte tells no hair"
+    late = (
+        "  finish:\n    frames: windows\n    make_masks: true\n    rates: {expression: 0.01}\n    weights: {mask: 1}\n"
+    )
+    path.write_text(settings.read_text() + text + late)
+    module, _ = module_of(matte, path, tmp_path)
+    assert "hair" not in {chunk.stage for chunk in module.plan.chunks}, "masks of tracked frames come too late for it"
 
 
 def test_a_view_without_a_made_mask_keeps_what_its_own_tells(matte, tmp_path):
@@ -198,37 +205,44 @@ def test_a_fit_without_masks_makes_those_of_lips_and_eyes(capture_path, making, 
     assert source.mask(1, 0) is None and source.has_mask(1, 0)
     told = set(np.unique([source.mask(camera, frame) for camera in (0, 2) for frame in (0, 1)]))
     assert {SKIN, LIPS, UNKNOWN} <= told and not told & {BACKGROUND, HAIR, CLOTHES}
+    health, views = examine(run, open_capture(bare))
+    assert health.floor.head_iou is None and np.isnan(views.head_iou).all(), "no outline is known"
 
 
 @pytest.mark.slow
 def test_each_window_has_masks_of_its_own_before_its_stage(matte, making, tmp_path, monkeypatch):
     """Those of a window that comes later, or that another process has made, do not count yet."""
-    made, counted, out = [], {}, tmp_path / "run"
+    made, counted, seen, out = [], {}, {}, tmp_path / "run"
 
     class Counted(pl.Callback):
-        def on_train_batch_start(self, trainer, module, *_):
+        def on_train_batch_start(self, trainer, module, batch, *_):
+            seen.setdefault(module.chunk.stage, set()).update((camera, frame) for frame, camera in batch.pairs)
             counted[module.chunk.stage] = getattr(module.data.capture, "made_frames", None)
 
-    def spied(model, capture, frames, run, **options):
+    def spied(model, capture, views, run, cut_outline=True):
         assert not isinstance(capture, FitMasks), "masks are made of the given ones"
-        made.append((frames, options))
-        return make_masks(model, capture, frames, run, **options)
+        made.append((sorted(views), cut_outline))
+        return make_masks(model, capture, views, run, cut_outline)
 
     monkeypatch.setattr("headfit.fitting.mask_maker.make_masks", spied)
     config = load_config(making, ["stages.rigid.frames=key", "stages.refine.frames=key", "key_frames=1"])
+    config.stages["finish"].views_per_frame, config.stages["finish"].steps = 1, 2
     (key,) = Plan(config.stages, 2, 2, 1).key
     write_mask(out / FOLDER / "cam00" / "000001.png", np.zeros((80, 60), np.uint8))
     fit(config, RunArgs(capture=str(matte), out=str(out)), callbacks=[Counted()])
-    assert made == [
-        ([key], {"most": 512, "need_given": True, "cut_outline": True}),
-        ([1 - key], {"most": 16, "need_given": True, "cut_outline": False}),
-    ]
+    (of_key, cut), (of_window, cut_again) = made
+    assert cut and of_key == [(camera, key) for camera in range(3)] and not cut_again
+    assert of_window == sorted(seen["finish"]) and len(of_window) == 2, "those that are looked at, of three"
     assert counted == {"rigid": None, "photo": None, "refine": {key}, "hair": {key}, "finish": {0, 1}}
 
 
 @pytest.mark.slow
 def test_a_stage_is_judged_by_the_masks_that_it_has(made, starts):
     assert starts.made_masks == {"rigid": False, "photo": False, "refine": True, "hair": True, "finish": True}
+    events = EventAccumulator(str(made / "tensorboard"))
+    events.Reload()
+    # Before refine, after it and after hair; not after finish, whose windows get other masks in its course.
+    assert [event.step for event in events.Scalars("face/head_iou")] == [4 + 6 - 1, 4 + 6 + 4 - 1, 4 + 6 + 4 + 2 - 1]
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from headfit.fitting.fit_masks import FitMasks, make_masks, masks_are_rough
+from headfit.fitting.fit_masks import FitMasks, key_views, make_masks, masks_are_rough
 from headfit.fitting.model import FittedHead
 from headfit.segmentation.labels import BACKGROUND, HAIR, LABELS_BY_FIT, LIPS, SKIN
 from tests.support.made_run import made_model
@@ -42,7 +42,10 @@ def test_made_masks_end_where_the_colours_change(tmp_path, monkeypatch):
     with torch.no_grad():
         model.geometry.translation[:, 0] += 0.002
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
-    assert make_masks(model, capture, [0, 1], tmp_path) == (4, True), "one view has no picture, and one no mask"
+    views = key_views(model, capture, [0, 1], need_given=True)
+    assert views == [(0, 0), (2, 0), (0, 1), (1, 1)], "one view has no picture, and one no mask"
+    assert len(key_views(model, capture, [0, 1], need_given=False)) == 5
+    assert make_masks(model, capture, views, tmp_path) == (4, True)
     made = FitMasks(capture, tmp_path, LABELS_BY_FIT)
     names = model.head.label_names
     is_lip = [index for index, name in enumerate(names) if "lip" in name]
@@ -65,7 +68,7 @@ def test_large_pictures_are_reduced_for_it(tmp_path, monkeypatch):
     capture, names = Painted(model), ("whole", "reduced")
     for name, across in zip(names, (1200, 55), strict=True):
         monkeypatch.setattr("headfit.fitting.fit_masks.MAX_ACROSS", across)
-        make_masks(model, capture, [0], tmp_path / name)
+        make_masks(model, capture, [(0, 0)], tmp_path / name)
     whole, reduced = (FitMasks(capture, tmp_path / name, LABELS_BY_FIT).mask(0, 0) for name in names)
     assert whole.shape == reduced.shape == (80, 60)
     assert 0.8 < (whole == reduced).mean() < 1 and (reduced == LIPS).any()
@@ -120,4 +123,4 @@ def test_a_scalp_that_looks_like_skin_is_no_hair(tmp_path):
     names = model.head.label_names
     like_skin = [names.index(name) for name in ("hair", "brows", "ears", "nose", "neck")]
     capture._colours[like_skin] = capture._colours[names.index("skin")]
-    assert make_masks(model, capture, [0], tmp_path) == (2, False)
+    assert make_masks(model, capture, [(0, 0), (2, 0)], tmp_path) == (2, False)
