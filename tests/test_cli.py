@@ -129,11 +129,11 @@ def test_a_fit_without_masks_has_its_own_configuration(monkeypatch, capsys, tmp_
     monkeypatch.setattr("headfit.fitting.run.fit", lambda *given: seen.append(given))
     monkeypatch.setattr("headfit.commands.fit._judge", lambda run: None)
     monkeypatch.setattr("headfit.capture.open_capture", lambda path, selection: selection)
-    monkeypatch.setattr("headfit.capture.source.has_masks", lambda capture: masks)
+    monkeypatch.setattr("headfit.capture.source.shows_outline", lambda capture: masks)
     code, out, err = run(capsys, "fit", "--capture", "in", "--out", str(tmp_path / "run"))
     assert code == 0, err
     assert seen[0][0].stages["photo"].weights["identity"] == identity
-    assert ("no masks; using configs/no-masks.yaml" in out) == (not masks)
+    assert ("no masks of the background; using configs/no-masks.yaml" in out) == (not masks)
 
 
 def test_fit_names_an_override_that_does_not_exist(monkeypatch, capsys):

@@ -157,3 +157,8 @@ def has_masks(capture: CaptureSource) -> bool:
     """Whether any view has a mask."""
     views = ((camera, frame) for frame in range(len(capture.frames)) for camera in range(len(capture.cameras)))
     return bool(capture.label_names) and any(capture.has_mask(camera, frame) for camera, frame in views)
+
+
+def shows_outline(capture: CaptureSource) -> bool:
+    """Whether masks tell where the head ends: some view has one, and they name a background."""
+    return "background" in capture.label_names.values() and has_masks(capture)

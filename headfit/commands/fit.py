@@ -108,15 +108,15 @@ def _packaged(args: argparse.Namespace) -> str:
     """The packaged configuration that suits the arguments."""
     from headfit.capture import open_capture
     from headfit.capture.selection import Selection
-    from headfit.capture.source import has_masks
+    from headfit.capture.source import shows_outline
 
     if args.workers:
         return "configs/take-known.yaml" if args.init_from else "configs/take.yaml"
     if args.init_from:
         return "configs/track.yaml"
-    if has_masks(open_capture(args.capture, Selection(args.frames, args.cameras))):
+    if shows_outline(open_capture(args.capture, Selection(args.frames, args.cameras))):
         return "configs/fit.yaml"
-    print(f"{args.capture}: no masks; using configs/no-masks.yaml")
+    print(f"{args.capture}: no masks of the background; using configs/no-masks.yaml")
     return "configs/no-masks.yaml"
 
 

@@ -58,10 +58,10 @@ class Stage:
     normalised per view and by the head's area, so weights carry over between rigs. A prior of a parameter group
     that does not move is skipped."""
     make_masks: bool = False
-    """Whether the fit makes masks itself before the stage, or before each of its windows, where the capture has none or
-    its own tell no lips or are rough: the head says about where each part is, the colours of the pictures where
-    it ends. So for the training views of the frames fitted so far, of key frames 512 at most, of others 16 of each, and
-    with a mask unless the capture has none; see `masks` in the run folder."""
+    """Whether the fit makes masks itself before the stage, where the capture has none or its own tell no lips or are
+    rough: the head says about where each part is, the colours of the pictures where it ends. So for the training views
+    of the frames fitted so far, 512 at most; with frames: windows or apart, before each window, for the views that its
+    steps draw, but not where only the fit finds that masks are rough. See `masks` in the run folder."""
     warm_up: float = 0.0
     """Share of the steps, at the start of the stage (or window), over which the learning rates rise linearly: the first
     steps of Adam have the full length whatever they know."""

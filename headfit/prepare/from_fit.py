@@ -12,13 +12,13 @@ from tqdm import tqdm
 
 from headfit.capture.native import NativeCapture
 from headfit.capture.pattern import Numbering
-from headfit.capture.source import read_or_none
+from headfit.capture.source import has_masks, read_or_none
 from headfit.errors import HeadfitError
 from headfit.fitting.fit_masks import shown_in
 from headfit.fitting.run_folder import Run
 from headfit.prepare.draft import Draft
 from headfit.prepare.masks import mask_pointer
-from headfit.segmentation.by_fit import Shown, segmented
+from headfit.segmentation.by_fit import Shown, segmented, segmented_face
 from headfit.segmentation.labels import HAIR, UNKNOWN, known_parts, labels_by_fit, write_mask
 
 MASK_FOLDER = "fit_masks"
@@ -39,7 +39,7 @@ def masks_from_fit(path: Path, run: Run, say: Callable[[str], None] = print) -> 
     capture = draft.open()
     seen = _Fitted(run, capture)
     folder = next(name for name in _folder_names() if not (path / name).exists())
-    has_hair = False
+    none_given, found = not has_masks(capture), set[int]()
     views = [(view, frame) for view in range(len(capture.cameras)) for frame in range(len(capture.frames))]
     for view, frame in tqdm(views, unit="view", desc="masks", leave=False):
         # Masks are counted as the reader counts those of a late camera.
@@ -48,10 +48,16 @@ def masks_from_fit(path: Path, run: Run, say: Callable[[str], None] = print) -> 
         image = read_or_none(capture.image, view, frame)
         if image is None or name is None:
             continue
-        mask = segmented(image, _known(capture, view, frame, image.shape[:2]), seen.in_view(view, frame))
-        has_hair |= bool((mask == HAIR).any())
+        shown = seen.in_view(view, frame)
+        if none_given:
+            mask = segmented_face(image, shown)
+        else:
+            mask = segmented(image, _known(capture, view, frame, image.shape[:2]), shown)
+        found.update(np.unique(mask).tolist())
         write_mask(path / folder / capture.cameras[view].id / f"{name}.png", mask)
-    labels = labels_by_fit(capture.label_names, has_hair)
+    labels = labels_by_fit(capture.label_names, HAIR in found)
+    if none_given:  # a label that no mask has would promise an outline
+        labels = {value: label for value, label in labels.items() if value in found}
     draft.point("masks", mask_pointer(folder, labels))
     draft.content["prepared"] = draft.content.get("prepared", {}) | {"masks": f"colours, by the fit {run.path}"}
     kept = draft.write()

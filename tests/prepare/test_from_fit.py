@@ -1,6 +1,7 @@
 """`headfit prepare CAPTURE --from-fit RUN`."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from PIL import Image
 
 from headfit.capture import open_capture
 from headfit.capture.manifest import camera_entry
+from headfit.capture.source import has_masks, shows_outline
 from headfit.cli import main
 from headfit.errors import HeadfitError
 from headfit.fitting.config import RunArgs
@@ -73,6 +75,16 @@ def test_masks_are_those_of_the_moment_that_a_picture_shows(folder: Path, run: R
     lips = np.isin(shown, [names.index("upper_lip"), names.index("lower_lip")])
     by_mask = np.array([capture.label_names.get(value) == "lips" for value in range(256)])[mask]
     assert (lips & by_mask).sum() > 0.7 * (lips | by_mask).sum() > 0
+
+
+@pytest.mark.slow
+def test_without_given_masks_the_new_ones_tell_of_the_face_only(folder: Path, run: Run) -> None:
+    assert shows_outline(open_capture(folder))
+    shutil.rmtree(folder / "masks")
+    masks_from_fit(folder, run, lambda line: None)
+    capture = open_capture(folder)
+    assert set(capture.label_names.values()) == {"skin", "lips", "left_eye", "right_eye", "unknown"}
+    assert has_masks(capture) and not shows_outline(capture), "the next fit must not look for an outline either"
 
 
 @pytest.mark.slow
