@@ -114,9 +114,17 @@ def write_text(path: Path, text: str) -> None:
 def write_atomically(path: Path, text: str) -> None:
     """Write `text` like `write_text`: a process that dies leaves the old file or the new one, never a part of it."""
     fresh = path.with_name(path.name + ".writing")
+    with replaced_by(fresh, path):
+        fresh.write_text(text, encoding="utf-8", newline="\n")
+
+
+@contextmanager
+def replaced_by(fresh: Path, path: Path) -> Iterator[None]:
+    """Put the file `fresh`, beside `path`, in its place once the code inside has written it: readers never see a part.
+    Raises HeadfitError where that fails; then `path` is as it was."""
     with failures_named(path):
         try:
-            fresh.write_text(text, encoding="utf-8", newline="\n")
+            yield
             flush_to_disk(fresh)
             os.replace(fresh, path)
         except OSError:

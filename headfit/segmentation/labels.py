@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -13,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from headfit.capture.labels import LIP_LABELS, TEETH_LABELS, native_name
-from headfit.files import failures_named, flush_to_disk, make_folder
+from headfit.files import make_folder, replaced_by
 
 #: Masks of `headfit prepare`.
 LABELS = {0: "background", 1: "skin", 2: "lips", 3: "inner_mouth", 4: "left_eye", 5: "right_eye", 255: "unknown"}
@@ -75,12 +73,5 @@ def write_mask(file: Path, mask: NDArray[np.uint8]) -> None:
     it."""
     make_folder(file.parent)
     fresh = file.with_name(f"{file.name}.{uuid4().hex}.writing")
-    with failures_named(file):
-        try:
-            Image.fromarray(mask).save(fresh, format="PNG")
-            flush_to_disk(fresh)
-            os.replace(fresh, file)
-        except OSError:
-            with suppress(OSError):  # what is reported is the error that came first
-                fresh.unlink(missing_ok=True)
-            raise
+    with replaced_by(fresh, file):
+        Image.fromarray(mask).save(fresh, format="PNG")
