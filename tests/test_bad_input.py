@@ -37,7 +37,7 @@ CASES = [
     (without_width, [], ["capture.json", "cam01", "width"]),
     (with_odd_label, [], ["capture.json", "tounge", "tongue"]),
     (lambda manifest: None, ["--hold-out", "cam77"], ["cam77", "cam00, cam01"]),
-    (lambda manifest: None, ["stages.rigid.stepz=3"], ["stepz"]),
+    (lambda manifest: None, ["stages.photo.stepz=3"], ["stepz"]),
     (lambda manifest: None, ["--config", "nowhere.yaml"], ["nowhere.yaml"]),
 ]
 

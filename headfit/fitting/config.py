@@ -33,10 +33,11 @@ class Stage:
     solver: str = "adam"
     """How a step finds its way.
     adam: first-order steps of every parameter group, along the gradient of the loss.
-    gauss_newton: second-order steps of rotation, translation, expression, joints and detail of frames whose person is
-    known: a few steps settle them. They look for the same minimum, of the terms mask, photometric, landmark,
-    dense_landmark, temporal, expression, joints and detail; other terms are not computed. A step solves for each of its
-    frames from the frame's views together, so it should draw all cameras, or eight of them."""
+    gauss_newton: second-order steps of rotation, translation, expression, joints and detail of frames: a few steps
+    settle them. Where scale or identity moves in place of detail, all frames of a step are solved for together. They
+    look for the same minimum, of the terms mask, photometric, landmark, dense_landmark and temporal, and of the priors
+    of what moves; other terms are not computed. A step solves for a frame from its views together, so it should draw
+    all cameras, or eight of them."""
     steps: int = 50
     """Optimiser steps of the stage; with frames: windows, of each window; with frames: each, and with frames: key where
     solver is gauss_newton, how often each frame is drawn."""

@@ -166,7 +166,9 @@ class HeadFit(pl.LightningModule):
         costs = self.solver.step(batch, stage, self.chunk.draw_number(self.global_step))
         total = torch.stack([stage.weights[name] * cost for name, cost in costs.items()]).sum()
         self._log(total, costs)
-        smallest = min((p for p in self.model.geometry.parameters() if p.requires_grad), key=torch.Tensor.numel)
+        smallest = min(
+            (p for p in self.model.geometry.parameters() if p.requires_grad and p.numel()), key=torch.Tensor.numel
+        )
         return 0.0 * smallest.sum()
 
     def _shares(self, o: Observation, stage: Stage) -> dict[str, Tensor]:

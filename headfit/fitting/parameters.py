@@ -168,13 +168,15 @@ class FitParameters(nn.Module):
                     rows[frame] = rows[nearest]
 
     def range(self, name: str) -> tuple[Tensor, Tensor]:
-        """Lowest and highest values of a frame's row of the parameter `name`, for which the head model is defined."""
-        row = getattr(self, name)[0].detach()
+        """Lowest and highest values of the parameter `name`, for which the head model is defined; of the shape of its
+        values for a frame or for the person, or of one that broadcasts to it."""
         if name == "expression":
-            return self.head.expression_lowest - MAX_BELOW_RANGE, torch.full_like(row, MAX_EXPRESSION)
+            lowest = self.head.expression_lowest - MAX_BELOW_RANGE
+            return lowest, torch.full_like(lowest, MAX_EXPRESSION)
         if name == "joints_scaled":
             return self.head.joint_lowest / self.joint_units, self.head.joint_highest / self.joint_units
-        return torch.full_like(row, -torch.inf), torch.full_like(row, torch.inf)
+        infinite = self.rotation.new_full((), torch.inf)
+        return -infinite, infinite
 
     @torch.no_grad()
     def clamp(self) -> None:

@@ -23,7 +23,7 @@ CONFIG, RUN_ARGS = "config.yaml", "run.yaml"
 def load_settings(
     path: str | Path, overrides: Sequence[str] = (), resumed: Path | None = None
 ) -> tuple[FitConfig, RunArgs]:
-    """Read a YAML file and apply overrides such as `stages.rigid.steps=20`.
+    """Read a YAML file and apply overrides such as `stages.photo.steps=20`.
 
     Besides the fields of `FitConfig` and `RunArgs` the file may hold
         extends: another file, relative to this one, whose settings are the defaults. If this file lists `stages`, then

@@ -15,7 +15,7 @@ from headfit.capture.labels import ALIASES, LABELS
 from headfit.errors import HeadfitError
 from headfit.fitting.config import FRAME_CHOICES, SOLVERS, FitConfig, RunArgs, Stage
 from headfit.fitting.groups import GROUPS, STATE
-from headfit.fitting.second_order import SOLVED
+from headfit.fitting.second_order import OF_PERSON, SOLVED
 from headfit.fitting.terms import TERMS
 from headfit.fitting.windows import INDEPENDENT
 from headfit.raster.backend import DEVICES
@@ -132,6 +132,12 @@ def _validate_stage(stage: Stage, use_landmarks: bool, where: str) -> None:
         raise HeadfitError(f"{where}: nothing moves; give one of its rates a value, such as rates.translation=0.001")
     if stage.solver == "gauss_newton":
         _require_known(moved, SOLVED, f"{where}: rates: solver gauss_newton does not move")
+        of_person = [group for group in moved if group in OF_PERSON]
+        if of_person and "detail" in moved:
+            raise HeadfitError(
+                f"{where}: rates: solver gauss_newton moves either detail or what frames share "
+                f"({', '.join(of_person)}), not both in one stage"
+            )
     terms = [TERMS[name] for name, weight in stage.weights.items() if weight > 0]
     if not any(
         t.regularises in ("", *moved) and (use_landmarks or not (t.needs_landmarks or t.needs_dense_landmarks))

@@ -30,8 +30,8 @@ from headfit.fitting.terms.term import mean_share_of_head
 from headfit.raster import loss_of_pixels
 from headfit.render import COLOUR_LOSS, Fragments, HeadRenderer
 
-STAGES = ("rigid", "shape", "fine", "photo", "refine", "polish")
-SHORT = {"shape": 40, "fine": 60, "photo": 60, "refine": 40, "polish": 1, "hair": 20}
+STAGES = ("shape", "fine", "photo", "refine", "polish")
+SHORT = {"fine": 60, "photo": 60, "refine": 40, "polish": 1, "hair": 20}
 REGULARISERS = ("identity", "expression", "joints", "placement", "offsets", "detail", "appearance", "contact")
 INNER = ("teeth", "upper_teeth", "lower_teeth", "mouth", "tongue")
 

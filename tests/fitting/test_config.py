@@ -22,23 +22,23 @@ def test_every_shipped_configuration_loads(path):
 
 
 def test_dotted_overrides_reach_stages():
-    config = load_config(CONFIGS[0], ["stages.rigid.steps=7", "seed=3"])
-    assert config.stages["rigid"].steps == 7 and config.seed == 3
+    config = load_config(CONFIGS[0], ["stages.photo.steps=7", "seed=3"])
+    assert config.stages["photo"].steps == 7 and config.seed == 3
 
 
 @pytest.mark.parametrize(
     ("override", "expected"),
     [
         ("sed=3", "sed"),
-        ("stages.rigid.steps=many", "many"),
-        ("stages.rigid.rates.nose=1", "unknown parameter group 'nose'"),
-        ("stages.rigid.rates.identities=1", "Did you mean identity?"),
-        ("stages.rigid.weights.masks=1", "unknown loss term 'masks'.*Did you mean mask?"),
+        ("stages.photo.steps=many", "many"),
+        ("stages.photo.rates.nose=1", "unknown parameter group 'nose'"),
+        ("stages.photo.rates.identities=1", "Did you mean identity?"),
+        ("stages.photo.weights.masks=1", "unknown loss term 'masks'.*Did you mean mask?"),
         ("texture_size=1000", "power of two"),
-        ("stages.rigid.steps=0", "steps must be between 1"),
-        ("stages.rigid.solver=newton", "solver must be one of adam, gauss_newton, not 'newton'"),
-        ("stages.rigid.solver=gauss_newton", "solver gauss_newton does not move 'scale'; known: rotation"),
-        ("stages.rigid.frames=some", "frames must be one of all, key, windows, each, apart, seams, not 'some'"),
+        ("stages.photo.steps=0", "steps must be between 1"),
+        ("stages.photo.solver=newton", "solver must be one of adam, gauss_newton, not 'newton'"),
+        ("stages.photo.solver=gauss_newton", "solver gauss_newton does not move 'placement'; known: rotation"),
+        ("stages.photo.frames=some", "frames must be one of all, key, windows, each, apart, seams, not 'some'"),
         ("key_frames=0", "key_frames"),
     ],
 )

@@ -52,7 +52,7 @@ def total(fit: HeadFit, batch: ViewBatch, stage: Stage) -> Tensor:
 def test_every_loss_is_computed_with_tensors_that_are_all_on_the_gpu_and_have_no_values(fit):
     batch = batch_of(fit)
     with fake_tensors("cuda:0"), torch.no_grad(), faked(fit.model, "cuda:0", requires_grad=False), visited(fit.model):
-        for name in ("rigid", "polish", "hair"):  # with all terms; the other stages have some of these
+        for name in ("fine", "polish", "hair"):  # with all terms; the other stages have some of these
             assert total(fit, batch, fit.plan.stages[name]).device == torch.device("cuda:0"), name
 
 

@@ -35,6 +35,10 @@ def losses(out: Path) -> dict[str, list[float]]:
 SETTLE = """
 stages:
   rigid: {}
+  shape:
+    {solver: gauss_newton, steps: 2, frames_per_step: 2, views_per_frame: 3, decay: 1.0, resolution: 80,
+     rates: {translation: 0.02, expression: 0.3, scale: 0.05, identity: 0.5},
+     weights: {landmark: 1000, expression: 1.0e-3, identity: 2.0e-3}}
   photo: {}
   settle:
     {solver: gauss_newton, steps: 2, frames_per_step: 2, views_per_frame: 3, decay: 1.0, resolution: 80,
@@ -44,8 +48,8 @@ stages:
 
 
 def test_two_processes_make_the_steps_of_one(capture_path, settings, tmp_path):
-    """The first stage has two frames of two views; the second has one frame of three views, shared unevenly; in the
-    third, each process has the views of one of the frames, and solves for both."""
+    """The first stage has two frames of two views; `photo` has one frame of three views, shared unevenly; in the
+    second-order stages, each process has the views of one of the frames, and solves for both, and for the person."""
     own, settings = settings, tmp_path / "settle.yaml"
     settings.write_text(f"extends: {own}\n{SETTLE}")
     overrides = ["head=default", "stages.photo.frames_per_step=1", "stages.photo.views_per_frame=3"]

@@ -44,7 +44,7 @@ def test_second_order_stages_have_charts_of_what_they_log_only():
     plan = Plan(config.stages, config.steps_per_checkpoint, frame_count=30, key_frames=10)
     layout = chart_layout(plan, TERMS)
     assert {stage for stage, charts in layout.items() if "priors" in charts} == {
-        stage for stage, settings in config.stages.items() if settings.solver == "adam" and stage != "rigid"
+        stage for stage, settings in config.stages.items() if settings.solver == "adam"
     }
     assert set(layout["settle"]) == set(DATA_TERMS) and set(layout["express"]) == {"mask", "landmark", "dense_landmark"}
 

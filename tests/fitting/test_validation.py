@@ -52,7 +52,7 @@ DEMO = Path(__file__).parents[2] / "configs/demo.yaml"
         ("texture_size=65536", "8192 or less"),
         (
             "stages.foto.steps=3",
-            r"stages\.foto: no such stage; there are rigid, shape, photo, hair\. Did you mean photo\?",
+            r"stages\.foto: no such stage; there are shape, photo, hair\. Did you mean photo\?",
         ),
         ("stages.photo.weigths.mask=1", "weigths"),
         ("stages=3", "stages must hold settings by name"),
@@ -79,9 +79,9 @@ def config() -> FitConfig:
 
 
 def test_a_stage_in_which_nothing_moves_or_nothing_counts(config):
-    rigid = config.stages["rigid"]
-    still = replace(config, stages={"rigid": replace(rigid, rates={"scale": 0.0})})
-    with pytest.raises(HeadfitError, match="here: stage rigid: nothing moves"):
+    photo = replace(config.stages["photo"], rates={"scale": 0.1})
+    still = replace(config, stages={"photo": replace(photo, rates={"scale": 0.0})})
+    with pytest.raises(HeadfitError, match="here: stage photo: nothing moves"):
         validate_config(still, "here")
     for weights, landmarks in (
         ({}, True),
@@ -89,10 +89,19 @@ def test_a_stage_in_which_nothing_moves_or_nothing_counts(config):
         ({"identity": 1.0}, True),
         ({"landmark": 1.0, "dense_landmark": 1.0}, False),
     ):
-        aimless = replace(config, use_landmarks=landmarks, stages={"rigid": replace(rigid, weights=weights)})
-        with pytest.raises(HeadfitError, match="stage rigid: no loss term has a weight"):
+        aimless = replace(config, use_landmarks=landmarks, stages={"photo": replace(photo, weights=weights)})
+        with pytest.raises(HeadfitError, match="stage photo: no loss term has a weight"):
             validate_config(aimless, "here")
-    validate_config(replace(config, stages={"rigid": replace(rigid, weights={"landmark": 1.0})}), "here")
+    validate_config(replace(config, stages={"photo": replace(photo, weights={"landmark": 1.0})}), "here")
+
+
+def test_second_order_steps_move_detail_or_the_person(config):
+    shape = config.stages["shape"]
+    rates = {"expression": 0.1, "scale": 0.1, "identity": 0.1, "detail": 0.5}
+    expected = r"here: stage shape: rates: .* either detail or what frames share \(scale, identity\), not both"
+    with pytest.raises(HeadfitError, match=expected):
+        validate_config(replace(config, stages={"shape": replace(shape, rates=rates)}), "here")
+    validate_config(replace(config, stages={"shape": replace(shape, rates=rates | {"detail": 0})}), "here")
 
 
 def test_a_texture_beyond_this_machine(config, monkeypatch):

@@ -53,15 +53,15 @@ class FrameMotion:
 
 
 class VertexMotion:
-    """Derivatives of world vertices by the unknowns of a frame, exact at their present values; but those by the detail
-    take the joints' motion as constant around a vertex.
+    """Derivatives of world vertices by the unknowns of a frame and of the person, exact at their present values; but
+    those by the detail take the joints' motion as constant around a vertex.
 
-    Before the joints move it, the cage is linear in the units; then each of its vertices goes through an affine map,
-    the blend of few joints. So the derivatives are products of small matrices with constant bases.
+    Before the joints move it, the cage is linear in units and identity; then each of its vertices goes through an
+    affine map, the blend of few joints. So the derivatives are products of small matrices with constant bases.
 
     Args:
-        geometry: the unknowns of all frames.
-        columns: those of a frame that move.
+        geometry: the unknowns of all frames; those of the person do not change between two frames.
+        columns: those of a frame, and of the person, that move.
     """
 
     def __init__(self, geometry: FitParameters, columns: Columns) -> None:
@@ -71,6 +71,7 @@ class VertexMotion:
         self._pivots_follow = bool(head.pivot_expression_basis.any())
         moves = "detail_mm" in columns.parameter and geometry.frame_detail.control_point_count
         self._detail = DetailBasis.of(geometry) if moves else None
+        self._rest_by_identity = identity_moves(geometry) if "identity" in columns.parameter else None
 
     @torch.no_grad()
     def __call__(self, frame: Tensor) -> FrameMotion:
@@ -84,17 +85,26 @@ class VertexMotion:
         blend = self._blended(head.joint_motions(pivots, g.joints[row])[0])
         linear = turn @ (blend[..., :3] + torch.eye(3).to(turn))  # [Vc,3,3]
         parts = {"translation": torch.eye(3).to(turn).expand(head.cage_count, 3, 3)}
+        v_head = cage + (blend[..., :3] @ cage[..., None])[..., 0] + blend[..., 3]
         if "rotation" in self.columns.parameter:
-            v_head = cage + (blend[..., :3] @ cage[..., None])[..., 0] + blend[..., 3]
             by_rotation = g.log_scale.exp() * jacobian(axis_angle_to_matrix, g.rotation[frame])
             parts["rotation"] = torch.einsum("ijp,vj->vip", by_rotation, v_head @ g.start_rotation[frame].T)
         through_cage = linear @ self._basis
         units = len(head.expression_basis) + len(head.combination_basis)
         parts["expression"] = self._by_expression(frame, through_cage[..., :units], cage, pivots, turn)
         parts["joints_scaled"] = self._by_joints(frame, through_cage[..., units:], cage, pivots, turn)
-        moved = torch.cat([linear, *(parts[name] for name in self.columns.parameter if name in parts)], dim=2)
-        fine = head.subdivided(moved.flatten(1)).view(head.vertex_count, *moved.shape[1:])
-        return FrameMotion(fine[..., 3:].contiguous(), fine[..., :3].contiguous(), self._detail)
+        parts["log_scale"] = (v_head @ turn.T)[..., None]
+        if self._rest_by_identity is not None:
+            by_pivots = self._by_pivots(frame, head.pivot_basis, cage, pivots, turn)
+            parts["identity"] = linear @ self._rest_by_identity + by_pivots
+        chosen = [parts[name] for name in self.columns.parameter if name in parts]
+        by_unknown = torch.cat(chosen, dim=2) if chosen else linear[..., :0]
+        return FrameMotion(self._subdivided(by_unknown), self._subdivided(linear), self._detail)
+
+    def _subdivided(self, of_cage: Tensor) -> Tensor:
+        """Values `[V,3,P]` of the fine mesh from those `[Vc,3,P]` of the cage."""
+        fine = self.geometry.head.subdivided(of_cage.flatten(1))
+        return fine.view(len(fine), *of_cage.shape[1:])
 
     def _blended(self, motions: Tensor) -> Tensor:
         """Each cage vertex's blend `[Vc,3,4]` of the joints' motions `[J,3,4]`."""
@@ -120,11 +130,14 @@ class VertexMotion:
             by_units = jacobian(lambda e: e[:, head.combination_units].prod(-1), expression)
             total = total + through_cage[..., units:] @ by_units
         if self._pivots_follow:
-            joints = g.joints[frame]
-            motions = jacobian(lambda p: head.joint_motions(p, joints.expand(len(p), -1, -1)), pivots[0])
-            by_units = torch.einsum("jrcks,eks->jrce", motions, head.pivot_expression_basis)
-            total = total + self._moved_by(by_units, cage, turn)
+            total = total + self._by_pivots(frame, head.pivot_expression_basis, cage, pivots, turn)
         return total
+
+    def _by_pivots(self, frame: Tensor, basis: Tensor, cage: Tensor, pivots: Tensor, turn: Tensor) -> Tensor:
+        """Derivatives `[Vc,3,P]` by what moves the joints' pivots by `basis [P,J,3]`."""
+        joints = self.geometry.joints[frame]
+        motions = jacobian(lambda p: self.geometry.head.joint_motions(p, joints.expand(len(p), -1, -1)), pivots[0])
+        return self._moved_by(torch.einsum("jrcks,pks->jrcp", motions, basis), cage, turn)
 
     def _by_joints(self, frame: Tensor, through_cage: Tensor, cage: Tensor, pivots: Tensor, turn: Tensor) -> Tensor:
         """Derivatives `[Vc,3,6J]` by the joints: of their motions, and of the pose correctives."""
@@ -138,6 +151,16 @@ class VertexMotion:
             weights = jacobian(lambda r: head.corrective_weights(r * g.joint_units), row).flatten(1)
             total = total + through_cage @ weights
         return total
+
+
+@torch.no_grad()
+def identity_moves(geometry: FitParameters) -> Tensor:
+    """Derivatives `[Vc,3,I]` of the cage, before expression and joints move it, by the identity: it is affine in it."""
+    head, count = geometry.head, len(geometry.identity)
+    identities = torch.cat([torch.zeros(1, count), torch.eye(count)]).to(geometry.identity)
+    at_rest = geometry.expression.new_zeros(1 + count, geometry.expression.shape[1])
+    cages = head.unposed(identities, at_rest, placement=geometry.placement)[0]
+    return (cages[1:] - cages[0]).permute(1, 2, 0).contiguous()
 
 
 @torch.enable_grad()

@@ -11,18 +11,20 @@ from headfit.fitting.config import Stage
 from headfit.fitting.model import FittedHead
 from headfit.fitting.observation import Observation
 from headfit.fitting.second_order import colours
+from headfit.fitting.second_order.frame_steps import add_priors
 from headfit.fitting.second_order.motion import VertexMotion
 from headfit.fitting.second_order.normal_equations import NormalEquations
+from headfit.fitting.second_order.person import identity_prior_derivatives
 from headfit.fitting.second_order.points import dense_landmark_residuals, landmark_residuals, temporal_residuals
 from headfit.fitting.second_order.residuals import pull_back
-from headfit.fitting.second_order.solver import add_priors
-from headfit.fitting.second_order.unknowns import SOLVED, Columns
+from headfit.fitting.second_order.unknowns import OF_FRAME, Columns
 from headfit.fitting.terms import TERMS
 from headfit.fitting.terms.dense_landmark import dense_landmark_weights
+from headfit.fitting.terms.identity import identity_prior
 from headfit.fitting.terms.landmark import landmark_weights
 from headfit.render import COLOUR_LOSS
 
-STAGE = Stage(rates=dict.fromkeys(SOLVED, 0.1), weights={"expression": 0.3, "joints": 0.7, "detail": 0.2})
+STAGE = Stage(rates=dict.fromkeys(OF_FRAME, 0.1), weights={"expression": 0.3, "joints": 0.7, "detail": 0.2})
 
 
 def gradient_of_term(model, views, name: str, columns: Columns, loss=None) -> torch.Tensor:
@@ -118,6 +120,14 @@ def test_priors(true_module, views, name):
     columns.store(model.geometry, frame, before)
     torch.testing.assert_close(equations.gradient, expected, atol=1e-5, rtol=1e-4)
     assert (equations.matrix.diagonal()[expected != 0] > 0).all()
+
+
+def test_prior_of_the_identity():
+    identity = torch.linspace(-9, 9, 40, dtype=torch.float64).requires_grad_(True)
+    curvature, gradient = identity_prior_derivatives(identity.detach())
+    torch.testing.assert_close(gradient, torch.autograd.grad(identity_prior(identity), identity)[0])
+    ends = identity.detach() - gradient / curvature  # a step of this cost alone ends where it is least
+    torch.testing.assert_close(ends, torch.zeros_like(ends))
 
 
 def test_an_eye_turns_more_freely_than_the_jaw_and_moves_as_little(true_module):

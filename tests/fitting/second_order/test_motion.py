@@ -7,16 +7,15 @@ import torch
 from headfit.fitting.parameters import FitParameters
 from headfit.fitting.second_order.motion import FrameMotion, VertexMotion, jacobian
 from headfit.fitting.second_order.residuals import PointResiduals
-from headfit.fitting.second_order.unknowns import SOLVED, Columns
+from headfit.fitting.second_order.unknowns import OF_FRAME, OF_PERSON, Columns
 from headfit.head import load
 from headfit.head.rotation import axis_angle_to_matrix
 from headfit.head.sparse import SparseMatrix
 
-RATES = dict.fromkeys(SOLVED, 0.1)
-
 
 @pytest.mark.slow
-def test_derivatives_of_all_vertices_agree_with_finite_differences():
+@pytest.mark.parametrize("groups", [OF_FRAME, OF_PERSON], ids=["frame", "person"])
+def test_derivatives_of_all_vertices_agree_with_finite_differences(groups):
     """Of a posed, expressive head with free offsets and detail, whose pivots follow the units."""
     torch.manual_seed(0)
     head = load("default")
@@ -25,15 +24,15 @@ def test_derivatives_of_all_vertices_agree_with_finite_differences():
     vertices = torch.arange(0, head.vertex_count, 3)
     for parameter, size in ((geometry.identity, 0.5), (geometry.offset_field, 5e-4), (geometry.log_scale, 0.1)):
         parameter.data.normal_(0, size)
-    for name in SOLVED.values():
+    for name in (*OF_FRAME.values(), "placement_scaled"):
         getattr(geometry, name).data.normal_(0, 0.1)
-    columns, frame = Columns.of(geometry, RATES), torch.tensor(1)
+    columns, frame = Columns.of(geometry, dict.fromkeys(groups, 0.1)), torch.tensor(1)
     rows = all_rows(VertexMotion(geometry, columns)(frame), coordinates_of(vertices))
     at = columns.values(geometry, frame)
     for name, of_group in columns.parameter.items():
         step = torch.zeros_like(at)
         step[of_group] = torch.randn_like(step[of_group])
-        length = 1.0 if name == "detail_mm" else 1e-3  # vertices are linear in the detail
+        length = 1.0 if name in ("detail_mm", "identity") else 1e-3  # vertices are linear in these
         ends = []
         for sign in (1, -1):
             columns.store(geometry, frame, at + sign * length * step)
@@ -53,6 +52,8 @@ def test_derivatives_of_all_vertices_agree_with_finite_differences():
 def all_rows(motion: FrameMotion, residuals: PointResiduals) -> torch.Tensor:
     """Derivatives `[N,P]` of residuals by all unknowns, the detail's put together from its groups."""
     own, detail = motion.rows(residuals), motion.detail
+    if detail is None:
+        return own
     by_coefficient = own.new_zeros(len(own), 3 * len(detail.by_detail))
     number = detail.group_of_vertex[residuals.corners[:, 0]]
     for index, group in enumerate(detail.groups):
@@ -85,6 +86,6 @@ def test_wide_tables_are_multiplied_like_others():
 def test_groups_without_a_rate_have_no_columns(true_module):
     geometry = true_module.model.geometry
     columns = Columns.of(geometry, {"translation": 0.1, "expression": 0.2, "rotation": 0.0})
-    assert list(columns.parameter) == ["translation", "expression"]
+    assert list(columns.parameter) == ["translation", "expression"] and not columns.moves_person
     assert len(columns) == 3 + geometry.expression.shape[1]
     assert columns.longest.tolist() == pytest.approx([0.1] * 3 + [0.2] * (len(columns) - 3))

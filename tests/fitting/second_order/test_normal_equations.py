@@ -8,6 +8,7 @@ import torch
 from headfit.fitting.second_order.detail_basis import DetailBasis, FunctionGroup
 from headfit.fitting.second_order.motion import FrameMotion
 from headfit.fitting.second_order.normal_equations import NormalEquations
+from headfit.fitting.second_order.person import sum_of
 from headfit.fitting.second_order.residuals import PointResiduals
 from headfit.fitting.second_order.sampling import sample_per_view
 
@@ -27,6 +28,20 @@ def test_steps_are_those_of_bounded_least_squares(bound):
     found = equations_of(rows, right).solve(torch.from_numpy(-limit), torch.from_numpy(limit)).numpy()
     assert (np.abs(found) <= limit * (1 + 1e-9)).all()
     np.testing.assert_allclose(found / limit, expected / limit, atol=1e-3 * np.abs(expected / limit).max())
+
+
+def test_frames_are_solved_for_together_with_what_they_share():
+    """Three frames of two unknowns, and two of all; like least squares of all unknowns at once."""
+    rng = np.random.default_rng(0)
+    rows, right = rng.normal(size=(3, 20, 4)), rng.normal(size=(3, 20))
+    whole = np.zeros((60, 8))
+    for frame in range(3):
+        whole[20 * frame : 20 * frame + 20, 2 * frame : 2 * frame + 2] = rows[frame, :, :2]
+        whole[20 * frame : 20 * frame + 20, 6:] = rows[frame, :, 2:]
+    expected = np.linalg.lstsq(whole, right.ravel(), rcond=None)[0]
+    far = torch.full((8,), torch.inf).double()
+    found = sum_of([equations_of(*of_frame) for of_frame in zip(rows, right, strict=True)], 2).solve(-far, far)
+    np.testing.assert_allclose(found.numpy(), expected, atol=1e-3)
 
 
 def test_unknowns_that_nothing_determines_stay_put():

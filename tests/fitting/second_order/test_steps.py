@@ -9,9 +9,9 @@ import torch
 from headfit.capture.framing import framings_at
 from headfit.errors import HeadfitError
 from headfit.fitting.config import Stage
-from headfit.fitting.second_order import frame_threads, solver
+from headfit.fitting.second_order import frame_steps, frame_threads, solver
 from headfit.fitting.second_order.colours import SurfacePoints, brightness_by_normal, brightness_errors, colours_of
-from headfit.fitting.second_order.unknowns import SOLVED
+from headfit.fitting.second_order.unknowns import OF_FRAME
 
 WEIGHTS = {"mask": 1.0, "photometric": 3.0, "landmark": 50.0, "expression": 1e-3, "joints": 1e-2, "temporal": 0.1}
 RATES = {"rotation": 0.2, "translation": 0.05, "expression": 0.5, "joints": 0.3}
@@ -136,10 +136,37 @@ def test_steps_lead_back_to_the_truth_and_repeat_to_the_bit(true_module, views):
             costs = steps.step(views, stage, number)
         assert set(costs) == {"mask", "photometric", "landmark", "temporal"}
         after = (geometry(torch.arange(2))[0] - vertices).norm(dim=-1).mean()
-        found.append({name: getattr(geometry, name).clone() for name in SOLVED.values()})
+        found.append({name: getattr(geometry, name).clone() for name in OF_FRAME.values()})
     model.load_state_dict(truth)
     assert after < 0.25 * before, f"{before * 1e3:.2f} mm, then {after * 1e3:.2f} mm"
     assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
+
+
+@pytest.mark.slow
+def test_steps_of_a_person_and_all_its_frames_lead_back_to_the_truth(true_module, views):
+    """On one thread and on two to the same bits: the frames' equations are added up in one order."""
+    model, threads = true_module.model, torch.get_num_threads()
+    geometry, truth = model.geometry, {k: v.clone() for k, v in model.state_dict().items()}
+    vertices, rates = geometry(torch.arange(2))[0], RATES | {"scale": 0.1, "identity": 1.0}
+    found = []
+    for count in (1, 2):
+        torch.set_num_threads(count)
+        model.load_state_dict(truth)
+        generator = torch.Generator().manual_seed(1)
+        geometry.log_scale += 0.05
+        geometry.identity += 0.7 * torch.randn(geometry.identity.shape, generator=generator)
+        geometry.translation += 0.004 * torch.randn(geometry.translation.shape, generator=generator)
+        before = (geometry(torch.arange(2))[0] - vertices).norm(dim=-1).mean()
+        for number in range(6):
+            weights = {**WEIGHTS, "photometric": 0, "identity": 2e-3}
+            stage = Stage(solver="gauss_newton", rates=rates, weights=weights, blur=4.0 if number < 2 else 0.0)
+            solver.GaussNewton(model, seed=0).step(views, stage, number)
+        after = (geometry(torch.arange(2))[0] - vertices).norm(dim=-1).mean()
+        found.append([getattr(geometry, name).clone() for name in ("log_scale", "identity", "expression")])
+    torch.set_num_threads(threads)
+    model.load_state_dict(truth)
+    assert after < 0.5 * before, f"{before * 1e3:.2f} mm, then {after * 1e3:.2f} mm"
+    assert all(torch.equal(one, two) for one, two in zip(*found, strict=True))
 
 
 @pytest.fixture
@@ -167,7 +194,7 @@ def test_frames_on_threads_end_where_they_end_one_after_the_other(moved_model, v
         moved_model.load_state_dict(start)
         torch.set_num_threads(count)
         costs = solver.GaussNewton(moved_model, seed=2**32 - 1).step(views, stage, 3)
-        found.append([*costs.values(), *(getattr(moved_model.geometry, name).clone() for name in SOLVED.values())])
+        found.append([*costs.values(), *(getattr(moved_model.geometry, name).clone() for name in OF_FRAME.values())])
     assert all(torch.equal(one, two) for one, two in zip(*found, strict=True))
 
 
@@ -184,7 +211,7 @@ def test_masks_that_are_not_trusted_pull_less(true_module, moved_model, seen):
     weights = []
     for trust in (1.0, 0.1):
         model.mask_trust[0, 1] = trust
-        residuals = solver.GaussNewton(model, seed=0)._borders(seen, 0.0, torch.Generator().manual_seed(0))
+        residuals = frame_steps.mask_residuals(seen, model, 0.0, torch.Generator().manual_seed(0))
         weights.append(residuals.weight.unflatten(0, (3, -1)))
     assert (weights[0].sum(1) > 0).all()
     torch.testing.assert_close(weights[1], weights[0] * torch.tensor([1.0, 0.1, 1.0])[:, None])
