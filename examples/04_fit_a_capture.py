@@ -47,7 +47,9 @@ def main(folder: Path) -> float:
 
 def short(config: FitConfig) -> FitConfig:
     """`config` with few steps in each stage, and a coarse texture."""
-    stages = {name: replace(stage, steps=STEPS) for name, stage in config.stages.items() if stage.steps}
+    stages = {
+        name: replace(stage, steps=min(stage.steps, STEPS)) for name, stage in config.stages.items() if stage.steps
+    }
     return replace(config, stages=stages, texture_size=256)
 
 

@@ -34,10 +34,10 @@ class Stage:
     """How a step finds its way.
     adam: first-order steps of every parameter group, along the gradient of the loss.
     gauss_newton: second-order steps of rotation, translation, expression, joints and detail of frames: a few steps
-    settle them. Where scale or identity moves in place of detail, all frames of a step are solved for together. They
-    look for the same minimum, of the terms mask, photometric, landmark, dense_landmark and temporal, and of the priors
-    of what moves; other terms are not computed. A step solves for a frame from its views together, so it should draw
-    all cameras, or eight of them."""
+    settle them. Where scale or identity moves, all frames of a step are solved for together, each frame's landmarks
+    count as much as another's, and detail and the term temporal must not take part. They look for the same minimum, of
+    the terms mask, photometric, landmark, dense_landmark and temporal, and of the priors of what moves; other terms are
+    not computed. A step solves for a frame from its views together, so it should draw all cameras, or eight of them."""
     steps: int = 50
     """Optimiser steps of the stage; with frames: windows, of each window; with frames: each, and with frames: key where
     solver is gauss_newton, how often each frame is drawn."""

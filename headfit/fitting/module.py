@@ -161,14 +161,12 @@ class HeadFit(pl.LightningModule):
         }
 
     def _second_order_step(self, batch: ViewBatch, stage: Stage) -> Tensor:
-        """Take a step of the frames' own unknowns. The gradient of the loss that is returned is zero, and of one
-        parameter only: `FitAdam` leaves those without one alone."""
+        """Take a step of frames, and of the person where the stage moves it. The gradient of the loss that is returned
+        is zero, and of one parameter only: `FitAdam` leaves those without one alone."""
         costs = self.solver.step(batch, stage, self.chunk.draw_number(self.global_step))
         total = torch.stack([stage.weights[name] * cost for name, cost in costs.items()]).sum()
         self._log(total, costs)
-        smallest = min(
-            (p for p in self.model.geometry.parameters() if p.requires_grad and p.numel()), key=torch.Tensor.numel
-        )
+        smallest = min((p for p in self.model.geometry.parameters() if p.requires_grad), key=torch.Tensor.numel)
         return 0.0 * smallest.sum()
 
     def _shares(self, o: Observation, stage: Stage) -> dict[str, Tensor]:

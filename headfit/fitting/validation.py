@@ -132,12 +132,7 @@ def _validate_stage(stage: Stage, use_landmarks: bool, where: str) -> None:
         raise HeadfitError(f"{where}: nothing moves; give one of its rates a value, such as rates.translation=0.001")
     if stage.solver == "gauss_newton":
         _require_known(moved, SOLVED, f"{where}: rates: solver gauss_newton does not move")
-        of_person = [group for group in moved if group in OF_PERSON]
-        if of_person and "detail" in moved:
-            raise HeadfitError(
-                f"{where}: rates: solver gauss_newton moves either detail or what frames share "
-                f"({', '.join(of_person)}), not both in one stage"
-            )
+        _require_person_apart(stage, moved, where)
     terms = [TERMS[name] for name, weight in stage.weights.items() if weight > 0]
     if not any(
         t.regularises in ("", *moved) and (use_landmarks or not (t.needs_landmarks or t.needs_dense_landmarks))
@@ -146,6 +141,20 @@ def _validate_stage(stage: Stage, use_landmarks: bool, where: str) -> None:
         raise HeadfitError(
             f"{where}: no loss term has a weight, such as weights.mask=1 (priors of what does not move, and terms of "
             "landmarks without landmarks, do not count)"
+        )
+
+
+def _require_person_apart(stage: Stage, moved: list[str], where: str) -> None:
+    of_person = ", ".join(group for group in moved if group in OF_PERSON)
+    if of_person and "detail" in moved:
+        raise HeadfitError(
+            f"{where}: rates: solver gauss_newton moves either detail or what frames share ({of_person}), not both in "
+            "one stage"
+        )
+    if of_person and stage.weights.get("temporal"):
+        raise HeadfitError(
+            f"{where}: weights.temporal: solver gauss_newton does not tie frames that it solves for together; set it "
+            f"to 0, or move what frames share ({of_person}) in another stage"
         )
 
 

@@ -307,6 +307,8 @@ class HeadModel(nn.Module):
     def joint_motions(self, pivots: Tensor, joints: Tensor) -> Tensor:
         """R - I and t `[B,J,3,4]` of every joint in the head frame: its motion relative to the fixed skull, so that
         blends need no transform of the skull; for joints `[B,J,6]` about pivots `[B,J,3]`."""
+        if not self.joint_parents:
+            return pivots.new_zeros(len(pivots), 0, 3, 4)
         rotations = axis_angle_to_matrix(joints[..., :3])
         shifts = pivots - (rotations @ pivots[..., None])[..., 0] + joints[..., 3:]
         world_rotations: list[Tensor] = []

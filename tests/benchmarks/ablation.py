@@ -31,7 +31,17 @@ from headfit.raster import loss_of_pixels
 from headfit.render import COLOUR_LOSS, Fragments, HeadRenderer
 
 STAGES = ("shape", "fine", "photo", "refine", "polish")
-SHORT = {"fine": 60, "photo": 60, "refine": 40, "polish": 1, "hair": 20}
+SHORT = {"shape": 70, "fine": 60, "photo": 60, "refine": 40, "polish": 1, "hair": 20}
+#: First-order steps in place of second-order ones, which know nothing of the variants.
+SHAPE = (
+    "solver=adam",
+    "frames_per_step=12",
+    "views_per_frame=2",
+    "blur=2.0",
+    "decay=0.2",
+    "decay_share=0.4",
+    "rates={rotation: 0.01, translation: 0.001, scale: 0.002, identity: 0.08, expression: 0.03, joints: 0.02}",
+)
 REGULARISERS = ("identity", "expression", "joints", "placement", "offsets", "detail", "appearance", "contact")
 INNER = ("teeth", "upper_teeth", "lower_teeth", "mouth", "tongue")
 
@@ -86,8 +96,9 @@ def run_one(name: str, capture: str, seed: int, out: Path) -> None:
     variant = VARIANTS[name]
     path, _, camera = capture.partition(":")
     short = [f"stages.{stage}.steps={steps}" for stage, steps in SHORT.items()]
+    short += [f"stages.shape.{setting}" for setting in SHAPE]
     config = load_config("configs/fit.yaml", [*short, *variant.settings, f"hold_out=[{camera}]", f"seed={seed}"])
-    del config.stages["settle"]  # its second-order steps know nothing of the variants
+    del config.stages["settle"]  # it cannot be done by first-order steps
     leave_out(variant.without)
     with tempfile.TemporaryDirectory() as folder:
         content = json.loads((Path(path) / "capture.json").read_text())

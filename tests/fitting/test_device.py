@@ -60,6 +60,10 @@ stages:
      rates: {translation: 0.0002, identity: 0.03, expression: 0.01, joints: 0.01, placement: 0.005, offsets: 0.0002,
              texture: 0.01, light: 0.005, gloss: 0.005, gain: 0.002},
      weights: {mask: 1, photometric: 0.5, identity: 2.0e-3, expression: 1.0e-3, offsets: 1.0e+3}}
+  shape:
+    {frames: key, solver: gauss_newton, steps: 1, resolution: 80, views_per_frame: 2,
+     rates: {rotation: 0.1, translation: 0.01, scale: 0.01, identity: 0.1, expression: 0.1, joints: 0.1},
+     weights: {mask: 1, landmark: 1000, identity: 2.0e-3, expression: 1.0e-3, joints: 1.0e-3}}
   settle:
     {frames: key, solver: gauss_newton, steps: 2, resolution: 80, views_per_frame: 2,
      rates: {rotation: 0.1, translation: 0.01, expression: 0.1, joints: 0.1, detail: 0.3},
@@ -209,7 +213,7 @@ def test_pictures_drawn_during_the_fit_are_those_of_the_cpu(on_cpu, on_gpu, fold
 def test_no_step_waits_for_the_gpu_but_to_read_the_losses(on_gpu):
     assert places(on_gpu.others) <= READ_ONCE
     # Second-order steps wait for each frame: there are few of them.
-    first_order = {stage: waits for stage, waits in on_gpu.of_stage.items() if stage != "settle"}
+    first_order = {stage: waits for stage, waits in on_gpu.of_stage.items() if stage not in ("shape", "settle")}
     for stage, waits in first_order.items():
         assert {"fitting/module.py _log"} <= places(waits) <= {"fitting/module.py _log", *READ_ONCE}, stage
 

@@ -2,6 +2,7 @@
 
 import functools
 import sys
+from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
@@ -52,8 +53,9 @@ def total(fit: HeadFit, batch: ViewBatch, stage: Stage) -> Tensor:
 def test_every_loss_is_computed_with_tensors_that_are_all_on_the_gpu_and_have_no_values(fit):
     batch = batch_of(fit)
     with fake_tensors("cuda:0"), torch.no_grad(), faked(fit.model, "cuda:0", requires_grad=False), visited(fit.model):
-        for name in ("fine", "polish", "hair"):  # with all terms; the other stages have some of these
-            assert total(fit, batch, fit.plan.stages[name]).device == torch.device("cuda:0"), name
+        stages = [fit.plan.stages[name] for name in ("fine", "polish", "hair")]  # with all terms
+        for stage in (*stages, replace(stages[0], blur=2.0)):
+            assert total(fit, batch, stage).device == torch.device("cuda:0"), stage
 
 
 def test_no_size_depends_on_values_in_the_gradient_and_the_update_either(fit):

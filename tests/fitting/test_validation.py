@@ -101,7 +101,11 @@ def test_second_order_steps_move_detail_or_the_person(config):
     expected = r"here: stage shape: rates: .* either detail or what frames share \(scale, identity\), not both"
     with pytest.raises(HeadfitError, match=expected):
         validate_config(replace(config, stages={"shape": replace(shape, rates=rates)}), "here")
-    validate_config(replace(config, stages={"shape": replace(shape, rates=rates | {"detail": 0})}), "here")
+    together = replace(shape, rates=rates | {"detail": 0})
+    validate_config(replace(config, stages={"shape": together}), "here")
+    tied = replace(together, weights=together.weights | {"temporal": 0.1})
+    with pytest.raises(HeadfitError, match=r"here: stage shape: weights\.temporal: .* does not tie frames"):
+        validate_config(replace(config, stages={"shape": tied}), "here")
 
 
 def test_a_texture_beyond_this_machine(config, monkeypatch):

@@ -1,4 +1,4 @@
-"""A step of single frames: residuals, normal equations, and the move."""
+"""Frames in a step: their residuals and normal equations, and the move of those that move alone."""
 
 from __future__ import annotations
 

@@ -28,8 +28,8 @@ def one_by_one(work: Callable[[int], Found], frames: Sequence[int]) -> list[Foun
 
 
 def on_threads(work: Callable[[int], Found], frames: Sequence[int]) -> list[Found]:
-    """The same, with several frames at the same time. A step of a frame sees where the frames before and after it are,
-    so it waits for those of them that come earlier in the order: the outcome is that of one frame after the other.
+    """What `one_by_one` returns, with several frames at the same time. A step of a frame sees where the frames before
+    and after it are, so it waits for those of them that come earlier in the order: the outcome is the same.
 
     As many frames at once as torch has threads. A frame's operations are many and small: two threads in each of them
     save a quarter of the time, not half. Where there are fewer frames, they share the threads.

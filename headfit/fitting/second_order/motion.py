@@ -169,6 +169,8 @@ def jacobian(function: Callable[[Tensor], Tensor], at: Tensor) -> Tensor:
     for each output."""
     with torch.no_grad():
         shape = function(at[None]).shape[1:]
+    if not shape.numel() * at.numel():  # a head without joints
+        return at.new_zeros(*shape, *at.shape)
     copies = at.detach().expand(shape.numel(), *at.shape).clone().requires_grad_()
     outputs = function(copies).flatten(1).diagonal().sum()
     return torch.autograd.grad(outputs, copies)[0].view(*shape, *at.shape)

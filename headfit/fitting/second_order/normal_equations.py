@@ -19,7 +19,7 @@ ROUNDS = 4
 
 @dataclass(frozen=True)
 class NormalEquations:
-    """Matrix `[P,P]` and gradient `[P]` (float64) of a quadratic cost x A x / 2 + g x of a frame's step x."""
+    """Matrix `[P,P]` and gradient `[P]` (float64) of a quadratic cost x A x / 2 + g x of a step x."""
 
     matrix: Tensor
     gradient: Tensor

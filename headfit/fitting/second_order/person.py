@@ -17,13 +17,13 @@ from headfit.fitting.terms.identity import LINEAR_FROM
 def move_together(
     geometry: FitParameters, columns: Columns, frames: Sequence[int], of_frame: Sequence[NormalEquations], stage: Stage
 ) -> None:
-    """Move frames and the person to the minimum of the sum of the frames' costs, and of the person's prior as often.
+    """Move frames and the person to the minimum of the frames' costs plus the person's prior once for each frame.
 
     Args:
         geometry: changed in place.
         columns: the unknowns of a frame and of the person.
         frames: N of them, with the equations `of_frame` of each, its own priors included.
-        stage: its weight of the person's prior.
+        stage: gives the weight of the person's prior.
     """
     indices = [torch.tensor(frame, device=geometry.rotation.device) for frame in frames]
     values = torch.stack([columns.values(geometry, index) for index in indices])

@@ -70,6 +70,24 @@ def coordinates_of(vertices: torch.Tensor) -> PointResiduals:
     return PointResiduals(corners, axes, torch.zeros(len(axes)), torch.ones(len(axes)))
 
 
+def test_a_head_without_joints_units_and_identity_still_moves_as_a_whole():
+    head = load("default")
+    for name in ("identity_basis", "expression_basis", "combination_basis", "pose_correctives", "pivots"):
+        setattr(head, name, getattr(head, name)[:0])
+    head.pivot_basis, head.pivot_expression_basis = head.pivot_basis[:0, :0], head.pivot_expression_basis[:0, :0]
+    head.part_centre_basis, head.combination_units = head.part_centre_basis[:0], head.combination_units[:0]
+    head.skinning_weights, head.corrective_entries = head.skinning_weights[:, :1], head.corrective_entries[:0]
+    head.expression_lowest, head.joint_lowest = head.expression_lowest[:0], head.joint_lowest[:0]
+    head.joint_highest = head.joint_highest[:0]
+    head.joint_parents = head.joint_names = head.expression_names = ()
+    geometry = FitParameters(head, frame_count=1, smoothness=30.0)
+    columns = Columns.of(geometry, dict.fromkeys(("translation", "expression", "joints", "scale", "identity"), 0.1))
+    vertices = torch.arange(0, head.vertex_count, 100)
+    rows = all_rows(VertexMotion(geometry, columns)(torch.tensor(0)), coordinates_of(vertices))
+    expected = torch.cat([torch.eye(3).repeat(len(vertices), 1), head.rest()[vertices].reshape(-1, 1)], dim=1)
+    torch.testing.assert_close(rows, expected, atol=1e-6, rtol=0)
+
+
 def test_jacobian_of_a_batched_function_is_that_of_autograd():
     at = torch.tensor([0.3, -0.2, 0.9])
     expected = torch.autograd.functional.jacobian(lambda x: axis_angle_to_matrix(x), at)

@@ -3,7 +3,9 @@
 import itertools
 from dataclasses import replace
 
+import numpy as np
 import pytest
+import scipy.optimize
 import torch
 
 from headfit.capture.framing import framings_at
@@ -11,7 +13,9 @@ from headfit.errors import HeadfitError
 from headfit.fitting.config import Stage
 from headfit.fitting.second_order import frame_steps, frame_threads, solver
 from headfit.fitting.second_order.colours import SurfacePoints, brightness_by_normal, brightness_errors, colours_of
-from headfit.fitting.second_order.unknowns import OF_FRAME
+from headfit.fitting.second_order.normal_equations import NormalEquations
+from headfit.fitting.second_order.person import identity_prior_derivatives, move_together
+from headfit.fitting.second_order.unknowns import OF_FRAME, Columns
 
 WEIGHTS = {"mask": 1.0, "photometric": 3.0, "landmark": 50.0, "expression": 1e-3, "joints": 1e-2, "temporal": 0.1}
 RATES = {"rotation": 0.2, "translation": 0.05, "expression": 0.5, "joints": 0.3}
@@ -142,33 +146,6 @@ def test_steps_lead_back_to_the_truth_and_repeat_to_the_bit(true_module, views):
     assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
 
 
-@pytest.mark.slow
-def test_steps_of_a_person_and_all_its_frames_lead_back_to_the_truth(true_module, views):
-    """On one thread and on two to the same bits: the frames' equations are added up in one order."""
-    model, threads = true_module.model, torch.get_num_threads()
-    geometry, truth = model.geometry, {k: v.clone() for k, v in model.state_dict().items()}
-    vertices, rates = geometry(torch.arange(2))[0], RATES | {"scale": 0.1, "identity": 1.0}
-    found = []
-    for count in (1, 2):
-        torch.set_num_threads(count)
-        model.load_state_dict(truth)
-        generator = torch.Generator().manual_seed(1)
-        geometry.log_scale += 0.05
-        geometry.identity += 0.7 * torch.randn(geometry.identity.shape, generator=generator)
-        geometry.translation += 0.004 * torch.randn(geometry.translation.shape, generator=generator)
-        before = (geometry(torch.arange(2))[0] - vertices).norm(dim=-1).mean()
-        for number in range(6):
-            weights = {**WEIGHTS, "photometric": 0, "identity": 2e-3}
-            stage = Stage(solver="gauss_newton", rates=rates, weights=weights, blur=4.0 if number < 2 else 0.0)
-            solver.GaussNewton(model, seed=0).step(views, stage, number)
-        after = (geometry(torch.arange(2))[0] - vertices).norm(dim=-1).mean()
-        found.append([getattr(geometry, name).clone() for name in ("log_scale", "identity", "expression")])
-    torch.set_num_threads(threads)
-    model.load_state_dict(truth)
-    assert after < 0.5 * before, f"{before * 1e3:.2f} mm, then {after * 1e3:.2f} mm"
-    assert all(torch.equal(one, two) for one, two in zip(*found, strict=True))
-
-
 @pytest.fixture
 def moved_model(true_module):
     """The model somewhere else; it gets its state back."""
@@ -178,6 +155,62 @@ def moved_model(true_module):
     yield model
     torch.set_num_threads(threads)
     model.load_state_dict(truth)
+
+
+@pytest.mark.slow
+def test_steps_of_a_person_and_all_its_frames_lead_back_to_the_truth(moved_model, views):
+    geometry, rates = moved_model.geometry, RATES | {"scale": 0.1, "identity": 1.0}
+    weights = {"mask": 1.0, "landmark": 50.0, "expression": 1e-3, "joints": 1e-2, "identity": 2e-3}
+    geometry.translation -= 0.003
+    posed, scale = geometry(torch.arange(2))[0], float(geometry.log_scale)
+    rest = geometry.log_scale.exp() * geometry.rest()
+    generator = torch.Generator().manual_seed(1)
+    geometry.log_scale += 0.05
+    geometry.identity += 0.7 * torch.randn(geometry.identity.shape, generator=generator)
+    geometry.translation += 0.004 * torch.randn(geometry.translation.shape, generator=generator)
+
+    def off() -> tuple[float, float]:
+        ends = (geometry(torch.arange(2))[0] - posed, geometry.log_scale.exp() * geometry.rest() - rest)
+        return tuple(1e3 * float(end.norm(dim=-1).mean()) for end in ends)
+
+    before = off()
+    for number in range(6):
+        stage = Stage(solver="gauss_newton", rates=rates, weights=weights, blur=4.0 if number < 2 else 0.0)
+        solver.GaussNewton(moved_model, seed=0).step(views, stage, number)
+    after = off()
+    assert after[0] < 0.5 * before[0] and after[1] < 0.5 * before[1], f"{before} mm, then {after} mm"
+    assert abs(float(geometry.log_scale) - scale) < 0.02
+
+
+@pytest.mark.parametrize("scale_rate", [1e3, 1e-4])
+def test_a_step_of_person_and_frames_is_that_of_bounded_least_squares(moved_model, scale_rate):
+    """The identity's prior counts once for each frame, and frames make up for a scale that is held at its bound."""
+    geometry, weight = moved_model.geometry, 0.3
+    columns = Columns.of(geometry, {"translation": 1e3, "scale": scale_rate, "identity": 1e3})
+    geometry.identity.normal_(0, 2, generator=DRAWN.manual_seed(0))
+    count, own, shared = 2, columns.of_frame, len(columns) - columns.of_frame
+    rng = np.random.default_rng(0)
+    rows, right = rng.normal(size=(count, 300, own + shared)), rng.normal(size=(count, 300))
+    whole = np.zeros((300 * count + shared - 1, own * count + shared))
+    for frame in range(count):
+        whole[300 * frame : 300 * frame + 300, own * frame : own * frame + own] = rows[frame, :, :own]
+        whole[300 * frame : 300 * frame + 300, own * count :] = rows[frame, :, own:]
+    root = np.sqrt(count * weight * identity_prior_derivatives(geometry.identity)[0].double().numpy())
+    whole[300 * count :, own * count + 1 :] = np.diag(root)
+    target = np.concatenate([right.ravel(), -root * geometry.identity.numpy()])
+    limit = np.full(whole.shape[1], 1e3)
+    limit[own * count] = scale_rate
+    expected = scipy.optimize.lsq_linear(whole, target, (-limit, limit)).x
+    before = [columns.values(geometry, torch.tensor(frame)) for frame in range(count)]
+    equations = [
+        NormalEquations(torch.from_numpy(r.T @ r), torch.from_numpy(-r.T @ b)) for r, b in zip(rows, right, strict=True)
+    ]
+    move_together(geometry, columns, range(count), equations, Stage(weights={"identity": weight}))
+    for frame in range(count):
+        moved = (columns.values(geometry, torch.tensor(frame)) - before[frame]).numpy()
+        place = np.r_[own * frame : own * frame + own, own * count : own * count + shared]
+        np.testing.assert_allclose(moved, expected[place], atol=2e-4)
+    assert abs(expected[own * count]) == pytest.approx(1e-4) if scale_rate < 1 else abs(expected[own * count]) > 1e-3
 
 
 @pytest.mark.parametrize("neighbours_wait", [True, False])
