@@ -98,7 +98,8 @@ def run_one(name: str, capture: str, seed: int, out: Path) -> None:
     short = [f"stages.{stage}.steps={steps}" for stage, steps in SHORT.items()]
     short += [f"stages.shape.{setting}" for setting in SHAPE]
     config = load_config("configs/fit.yaml", [*short, *variant.settings, f"hold_out=[{camera}]", f"seed={seed}"])
-    del config.stages["settle"]  # it cannot be done by first-order steps
+    for stage in ("pose", "settle"):  # they cannot be done by first-order steps
+        del config.stages[stage]
     leave_out(variant.without)
     with tempfile.TemporaryDirectory() as folder:
         content = json.loads((Path(path) / "capture.json").read_text())
