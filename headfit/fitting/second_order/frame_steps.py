@@ -88,13 +88,13 @@ class FrameSteps:
         return Linearised(torch.stack(costs), equations)
 
     @torch.no_grad()
-    def moved(self, frame: int) -> Linearised:
-        """Move a frame to the minimum of its equations; returns it where it was."""
+    def move(self, frame: int) -> Tensor:
+        """Move a frame to the minimum of its equations; returns the costs `[T]` of its data terms before."""
         was, index = self.linearised(frame), torch.tensor(frame, device=self.views.device)
         values = self.columns.values(self.model.geometry, index)
         step = was.equations.solve(*self.columns.bounds(values))
         self.columns.store(self.model.geometry, index, values + step.to(values))
-        return was
+        return was.costs
 
     def _residuals(self, o: Observation | None, views: Tensor, generator: torch.Generator) -> list[PointResiduals]:
         """The residuals of some data terms, weighted so that their costs add up to the frame's loss.

@@ -103,8 +103,10 @@ class VertexMotion:
 
     def _subdivided(self, of_cage: Tensor) -> Tensor:
         """Values `[V,3,P]` of the fine mesh from those `[Vc,3,P]` of the cage."""
-        fine = self.geometry.head.subdivided(of_cage.flatten(1))
-        return fine.view(len(fine), *of_cage.shape[1:])
+        head = self.geometry.head
+        if not of_cage.shape[2]:  # embedding_bag fails on several threads for tables without columns
+            return of_cage.new_zeros(head.vertex_count, 3, 0)
+        return head.subdivided(of_cage.flatten(1)).view(head.vertex_count, *of_cage.shape[1:])
 
     def _blended(self, motions: Tensor) -> Tensor:
         """Each cage vertex's blend `[Vc,3,4]` of the joints' motions `[J,3,4]`."""

@@ -67,7 +67,7 @@ class GaussNewton:
             found = each(of_frames.linearised, frames)
             equations = [of_frame.equations for of_frame in found]
             move_together(self.model.geometry, columns, frames, equations, stage)
+            costs = [of_frame.costs for of_frame in found]
         else:
-            found = each(of_frames.moved, frames)
-        costs = torch.stack([of_frame.costs for of_frame in found]).mean(0)
-        return dict(zip(names, costs, strict=True))
+            costs = each(of_frames.move, frames)
+        return dict(zip(names, torch.stack(costs).mean(0), strict=True))
