@@ -192,6 +192,12 @@ def _lens(node: JsonValue) -> Lens:
 
 def _label_names(node: JsonValue | None) -> dict[int, str]:
     names = {}
+    if node and isinstance(node.value, str):
+        raise node.error(
+            "expected an object; the name of a label map belongs to the masks, as "
+            f'{{"path": ..., "labels": "{node.value}"}}',
+            shown=False,
+        )
     for key, value in node.items() if node else []:
         if not (key.isascii() and key.isdigit() and len(key) <= 3 and int(key) <= 255):
             raise value.error("the key must be a mask value 0 to 255", shown=False)

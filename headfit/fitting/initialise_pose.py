@@ -86,7 +86,9 @@ def _head_window(camera: Camera, points: Float) -> tuple[float, ...] | None:
     if not len(pixels):
         return None
     low, high = pixels.min(1), pixels.max(1)
-    head_size = float(np.median((high - low).max(1)))
+    # Of pixels that are not square, their longer side counts: else the picture would lose detail along it.
+    focal = np.diag(camera.K)[:2]
+    head_size = float(np.median(((high - low) * (focal.min() / focal)).max(1)))
     full = np.array([camera.width, camera.height])
     start = np.floor(low.min(0) - WINDOW_MARGIN * head_size).clip(0, full - 1)
     stop = np.ceil(high.max(0) + WINDOW_MARGIN * head_size).clip(start + 1, full)

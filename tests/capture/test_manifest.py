@@ -89,6 +89,11 @@ FAULTS: dict[str, tuple[Change, str]] = {
     "an empty range": (top("frames", {"start": 5, "stop": 5}), "frames: expected 0 <= start < stop"),
     "an endless range": (top("frames", {"stop": 10**15}), "frames: expected 0 <= start < stop"),
     "unknown class": (top("classes", {"0": "background", "3": "lipz"}), "classes.3: unknown label name 'lipz'"),
+    "a label map as classes": (
+        top("classes", "matte"),
+        "classes: expected an object; the name of a label map belongs to the masks, as "
+        '{"path": ..., "labels": "matte"}',
+    ),
     "class value too large": (top("classes", {"300": "skin"}), "classes.300: the key must be a mask value"),
     "unknown placeholder": (
         top("images", "{cam}/{frame}.png"),

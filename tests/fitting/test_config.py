@@ -21,6 +21,13 @@ def test_every_shipped_configuration_loads(path):
     assert load_config(path).stages
 
 
+def test_scripts_of_version_0_1_shorten_the_demo():
+    """Its stages keep their names: a script that sets a stage that is gone is refused."""
+    short = ["stages.rigid.steps=20", "stages.shape.steps=40", "stages.photo.steps=20", "stages.photo.resolution=128"]
+    stages = load_config("configs/demo.yaml", short).stages
+    assert [stages[name].steps for name in ("rigid", "shape", "photo")] == [20, 40, 20]
+
+
 def test_dotted_overrides_reach_stages():
     config = load_config(CONFIGS[0], ["stages.photo.steps=7", "seed=3"])
     assert config.stages["photo"].steps == 7 and config.seed == 3

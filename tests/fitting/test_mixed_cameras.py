@@ -64,6 +64,22 @@ def test_a_witness_camera_of_many_pixels_changes_next_to_nothing(capture_path, m
     assert (after - before).norm(dim=-1).max() < 0.002
 
 
+def test_pixels_that_are_not_square_lose_no_detail(capture_path, config, args, tmp_path):
+    """Of pictures twice as high, a framing keeps as many columns, though the head's longest side is longer."""
+
+    def picture(image: Picture) -> Picture:
+        return cv2.resize(image, None, fx=1, fy=2, interpolation=cv2.INTER_NEAREST)
+
+    sizes = []
+    for path in (capture_path, changed(capture_path, tmp_path / "high", picture, np.diag([1.0, 2.0, 1.0]))):
+        capture = open_capture(path)
+        module = build(config, args, capture)
+        initialise_pose(module.model, capture)
+        framing = module.model.head_windows[0].framing(40)
+        sizes.append((framing.out_width, framing.out_height))
+    assert sizes[1] == pytest.approx((sizes[0][0], 2 * sizes[0][1]), abs=1)
+
+
 def test_what_is_far_from_the_head_is_not_decoded(far_away, config, args):
     capture = open_capture(far_away)
     module = build(config, args, capture)

@@ -1,18 +1,26 @@
 """Results that do not depend on the number of threads."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
 
-def assert_same_bits(run: Callable[[], tuple[Tensor, ...]], threads: int) -> None:
-    """Fails unless `run` gives the same bits on one thread and on `threads`."""
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """torch computes on so many threads inside; the workers of a parallel test run have one each."""
     before = torch.get_num_threads()
+    torch.set_num_threads(count)
     try:
-        torch.set_num_threads(1)
-        one = run()
-        torch.set_num_threads(threads)
-        assert all(torch.equal(a, b) for a, b in zip(one, run(), strict=True))
+        yield
     finally:
         torch.set_num_threads(before)
+
+
+def assert_same_bits(run: Callable[[], tuple[Tensor, ...]], count: int) -> None:
+    """Fails unless `run` gives the same bits on one thread and on `count`."""
+    with threads(1):
+        one = run()
+    with threads(count):
+        assert all(torch.equal(a, b) for a, b in zip(one, run(), strict=True))

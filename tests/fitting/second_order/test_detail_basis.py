@@ -10,6 +10,7 @@ from headfit.fitting.second_order.normal_equations import NormalEquations
 from headfit.fitting.second_order.residuals import PointResiduals
 from headfit.fitting.second_order.unknowns import Columns
 from headfit.head import load
+from tests.support.threads import threads
 
 
 @pytest.fixture
@@ -64,14 +65,17 @@ def test_groups_are_made_once_and_leave_out_what_is_rigid(true_module):
     assert unmoved.any() and (basis.group_of_vertex[unmoved] == len(basis.groups)).all()
 
 
-def test_a_vertex_without_a_triangle_has_its_own_derivatives(few_points):
-    """The temporal term compares every few vertices, whatever they belong to."""
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_vertex_without_a_triangle_has_its_own_derivatives(few_points, count):
+    """The temporal term compares every few vertices, whatever they belong to. Nothing but the detail moves: torch takes
+    other ways through a table without columns on several threads."""
     geometry = few_points(40)
     head, size = geometry.head, footprints(geometry)
     vertex = int(size.abs().sum(1).argmax())
     head.faces = head.faces[~(head.faces == vertex).any(1)]
     alone = PointResiduals(torch.full((1, 3), vertex), torch.eye(3)[None] * torch.eye(3)[:, :1], *torch.ones(2, 1))
-    motion = VertexMotion(geometry, Columns.of(geometry, {"detail": 1.0}))(torch.tensor(0))
+    with threads(count):
+        motion = VertexMotion(geometry, Columns.of(geometry, {"detail": 1.0}))(torch.tensor(0))
     found = NormalEquations.of(alone, motion).gradient.view(-1, 3)[:, 0].float()
     torch.testing.assert_close(found, motion.linear[vertex, 0, 0] * size[vertex])
 
