@@ -72,7 +72,8 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         "--workers",
         type=int,
         metavar="N",
-        help="share a long take between N processes; the default configuration is then configs/take.yaml (default: 0)",
+        help="share a long take between N processes; the default configuration is then configs/take.yaml, with "
+        "--init-from configs/take-known.yaml (default: 0)",
     )
     parser.add_argument("--cluster", choices=["slurm"], help="where the workers run (default: on this machine)")
     parser.add_argument("--resume", action="store_true", help="continue from the last checkpoint in RUN (default: off)")

@@ -67,10 +67,10 @@ class Stage:
     """Share of the steps, at the start of the stage (or window), over which the learning rates rise linearly: the first
     steps of Adam have the full length whatever they know."""
     decay: float = 0.2
-    """Factor that the learning rates have fallen to at the end of the stage (or window); with solver: gauss_newton,
-    blur too."""
+    """Factor that the learning rates have fallen to at the end of the stage (or window); with solver: gauss_newton, the
+    factor of blur."""
     decay_share: float = 0.4
-    """Share of the steps, at the end of the stage (or window), over which the learning rates fall geometrically."""
+    """Share of the steps, at the end of the stage (or window), over which they (or blur) fall geometrically."""
 
     def moves_only(self, group: str) -> bool:
         """Whether no other parameter group moves."""

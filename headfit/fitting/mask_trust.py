@@ -22,8 +22,8 @@ from headfit.types import Float
 
 #: Pixels across the head; views that are rendered at once; most views that are judged, evenly spaced ones.
 RESOLUTION, BATCH_VIEWS, MAX_VIEWS = 128, 16, 512
-#: Multiple of what is usual up to which a mask counts in full (right masks: at most 2.7 while the mean head has only
-#: found its pose, 2.0 later, 1.5 in the end). Beyond, it counts by the ratio to this power.
+#: Multiple of what is usual up to which a mask counts in full (right masks: at most 2.7 for a mean head that has
+#: only found its pose, 2.0 later, 1.5 in the end). Beyond, it counts by the ratio to this power.
 FULL_TRUST, POWER = 3.0, -4.0
 #: Below it, a trust in float32 would divide by nothing.
 LEAST_TRUST = 1e-6

@@ -184,7 +184,7 @@ class HeadFit(pl.LightningModule):
         for, they are checked only then, and so before every checkpoint."""
         self._unread.append(all_reduce_sum(torch.stack([total, *values.values()]).detach()))
         chunk, step = self.chunk, self.global_step
-        is_entry = (step + 1) % STEPS_PER_ENTRY == 0 or step + 1 == chunk.first + chunk.steps
+        is_entry = step + 1 in (chunk.first + 1, chunk.first + chunk.steps) or (step + 1) % STEPS_PER_ENTRY == 0
         if not is_entry and backend.is_asynchronous(total.device):
             return
         rows = torch.stack(self._unread).tolist()

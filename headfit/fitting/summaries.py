@@ -35,8 +35,8 @@ FIGURES = (
 def chart_layout(plan: Plan, terms: Mapping[str, Term]) -> dict[str, dict[str, list[Any]]]:
     """The layout of TensorBoard's page "Custom scalars", as `SummaryWriter.add_custom_scalars` takes it.
 
-    A category for each stage of the plan, with a chart for each term that compares with the capture and one of all
-    priors, and one for the whole fit.
+    A category for each stage of the plan, with a chart for each term that compares with the capture and, in first-order
+    stages, one of all priors; and one for the whole fit.
     """
 
     def chart(tags: Iterable[str]) -> list[Any]:

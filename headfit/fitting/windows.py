@@ -31,8 +31,8 @@ class Shard:
 def windows_of(stage: Stage, rest: Sequence[int]) -> list[list[int]]:
     """The windows of an independent stage over the frames `rest`, which are all but the key frames.
 
-    apart: `stage.frames_per_step` frames at most, of nearly equal numbers. seams: a quarter of as many on each side of
-    each border; the half between two seams stands still.
+    apart: `stage.frames_per_step` frames at most, of nearly equal numbers. seams: a quarter of as many (rounded down)
+    on each side of each border; what is between two seams stands still.
     """
     if not rest:
         return []

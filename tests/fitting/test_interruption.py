@@ -30,8 +30,8 @@ from tests.support.slow_fit import FROM, SLOW_FIT
 
 #: The progress bar, before its first step and later.
 PROGRESS = re.compile(r"^(fit: \w+: +|health: +|) *\d+%\|.*\| \d+/\d+ \[.*\] *$")
-#: The steps whose losses are logged in a run of ten steps in chunks of two: the last of each.
-ENTRIES = [1, 3, 5, 7, 9]
+#: The steps whose losses are logged in a run of ten steps in chunks of two: the first and the last of each.
+ENTRIES = [*range(10)]
 
 
 def logged_steps(run: Path) -> list[int]:

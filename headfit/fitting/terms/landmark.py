@@ -31,9 +31,9 @@ def landmark_loss(o: Observation, model: FittedHead, stage: Stage) -> Tensor:
 
 
 def landmark_weights(o: Observation, model: FittedHead, stage: Stage) -> Tensor:
-    """The detector's confidence where the triangulation trusts it, `[B,68]`, less for the jaw line; from the first
-    stage with sharp masks on, the mouth's points yield to the lips that the view's mask shows. In a stage that weighs
-    dense landmarks, those of a view are compared instead: its 68 are made of them, and are not to count twice."""
+    """The detector's confidence where the triangulation trusts it, `[B,68]`, less for the jaw line; in stages that
+    compare masks sharply, the mouth's points yield to the lips that the view's mask shows. In a stage that weighs dense
+    landmarks, those of a view are compared instead: its 68 are made of them, and are not to count twice."""
     weights = o.batch.landmark_weight * model.landmark_trust[o.batch.frame, o.batch.camera]
     weights = torch.cat([weights[:, :CONTOUR_COUNT] * OUTLINE_SHARE, weights[:, CONTOUR_COUNT:]], dim=1)
     if stage.weights.get("dense_landmark"):
