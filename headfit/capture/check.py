@@ -18,6 +18,7 @@ from headfit.capture.native import open_capture
 from headfit.capture.rig import Rig, describe_rig, rig_warnings
 from headfit.capture.selection import ALL, Selection
 from headfit.capture.source import CaptureSource, read_or_none
+from headfit.capture.spelling import misspelt_keys
 from headfit.errors import some_of
 from headfit.sampling import evenly_spaced
 from headfit.types import Int
@@ -121,6 +122,7 @@ def check(path: Path | str, selection: Selection = ALL) -> CheckReport:
         if capture.label_names and 0 < len(camera.masks.missing) < len(capture.frames):
             report.warnings.append(f"camera {camera.id}: masks missing in frames {some_of(camera.masks.missing)}")
         report.warnings += _content_warnings(camera, capture.label_names)
+    report.warnings += misspelt_keys(Path(path))
     report.warnings += capture.unreferenced_files()
     report.warnings += _unstated_turns(capture)
     head_pixels = [np.median(camera.head_widths) if camera.head_widths else np.nan for camera in cameras]

@@ -22,6 +22,8 @@ from headfit.capture.views import Pair, ViewBatch, ViewReader
 from headfit.errors import HeadfitError
 
 BATCHES_AHEAD = 2
+#: So many steps without anything to compare are no accident.
+BLIND_STEPS = 10
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,21 @@ class ChunkBatches:
             )
             for step in range(chunk.first_step, chunk.first_step + chunk.steps)
         )
-        return self._data.batches(plan, chunk.framings)
+        return _while_something_shows(self._data.batches(plan, chunk.framings), self._data.capture.location)
+
+
+def _while_something_shows(batches: Iterable[ViewBatch], location: str) -> Iterator[ViewBatch]:
+    """The batches; raises HeadfitError when `BLIND_STEPS` in a row have neither a picture nor a mask: their storage is
+    gone, and the fit would go on without."""
+    blind = 0
+    for batch in batches:
+        blind = 0 if batch.image_valid.any() or (batch.label_weight > 0).any() else blind + 1
+        if blind == BLIND_STEPS:
+            raise HeadfitError(
+                f"{location}: the last {blind} steps found neither pictures nor masks; are they still there? "
+                "Bring them back, and continue with --resume"
+            )
+        yield batch
 
 
 def _computed_ahead(tasks: Iterable[Callable[[], ViewBatch]]) -> Iterator[ViewBatch]:

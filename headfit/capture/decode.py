@@ -31,6 +31,8 @@ from headfit.types import Float
 MAX_PIXELS = 200_000_000
 #: Pixels as stored: an EXIF rotation is not applied, since calibrations refer to stored pixels.
 _AS_STORED = cv2.IMREAD_IGNORE_ORIENTATION
+#: Where a PNG says what its channels are; grey and RGB with alpha.
+_PNG_COLOR_TYPE, _PNG_WITH_ALPHA = 25, (4, 6)
 _REDUCED = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
 
 
@@ -108,6 +110,16 @@ def decode_image(data: bytes, path: Path | str, tones: Tones = AS_STORED, reduct
     bgr = _decode(path, data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | _AS_STORED)
     linear = bgr.dtype.kind == "f"
     return developed(bgr[..., ::-1], 1.0 if linear else 2.0**depth - 1, tones, linear)
+
+
+def decode_alpha(data: bytes, path: Path | str) -> NDArray[np.uint8] | None:
+    """The alpha `[H,W]` of a PNG; None where it has none, or is opaque everywhere. Raises DamagedFile."""
+    _require_whole(data, path)
+    if not data.startswith(PNG_SIGNATURE) or data[_PNG_COLOR_TYPE] not in _PNG_WITH_ALPHA:
+        return None
+    alpha = _decode(path, data, cv2.IMREAD_UNCHANGED)[..., -1]
+    white = np.iinfo(alpha.dtype).max
+    return None if (alpha == white).all() else (alpha // (white // 255)).astype(np.uint8)
 
 
 def developed(pixels: NDArray[Any], white: float, tones: Tones, linear: bool = False) -> NDArray[np.uint8]:

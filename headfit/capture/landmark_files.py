@@ -15,6 +15,8 @@ from headfit.files import make_folder, one_line, read_json, write_atomically
 from headfit.types import Float
 
 LANDMARK_COUNT = 68
+#: A point further from the picture's corner, pixels, is damage.
+FARTHEST = 1e6
 #: The first points run along the jaw line. They are on the silhouette of each view and no fixed points of the skin.
 CONTOUR_COUNT = 17
 
@@ -49,6 +51,7 @@ def read_landmarks(path: Path) -> Float:
     if landmarks.shape != (LANDMARK_COUNT, 3):
         raise DamagedFile(path, f"expected {LANDMARK_COUNT} points with x, y, visible; found {landmarks.shape}")
     landmarks[~np.isfinite(landmarks).all(axis=1)] = 0
+    _require_near(path, landmarks)
     landmarks[:, 2] = landmarks[:, 2].clip(0, 1)
     return landmarks
 
@@ -99,7 +102,13 @@ def _dense(path: Path, content: dict[str, Any]) -> Float:
         )
     if not (np.isfinite(points).all() and np.isfinite(scatter).all() and (scatter >= 0).all()):
         raise DamagedFile(path, "holds numbers that are not finite, or a negative scatter")
+    _require_near(path, points)
     return np.column_stack([points, scatter])
+
+
+def _require_near(path: Path, points: Float) -> None:
+    if (np.abs(points[:, :2]) > FARTHEST).any():
+        raise DamagedFile(path, f"holds a point more than {FARTHEST:.0e} pixels from the picture")
 
 
 def _as_floats(rows: Any) -> Float:

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from headfit.capture.decode import DamagedFile, Tones, decode_image, decode_label_image, developed
+from headfit.capture.decode import DamagedFile, Tones, decode_alpha, decode_image, decode_label_image, developed
 from headfit.capture.image_bytes import EXIF_TURNS, exif_orientation
 from headfit.capture.landmark_files import read_dense_landmarks, read_landmarks, write_landmarks
 from headfit.capture.manifest import Manifest, read_manifest
@@ -196,10 +196,12 @@ class NativeCapture(CaptureSource):
         return mask
 
     def _matte(self, place: Place) -> NDArray[np.uint8]:
-        """The share of the foreground `[H,W]`: of a color picture the first channel."""
+        """The share of the foreground `[H,W]`: of a cut-out its alpha, of another color picture the first channel."""
         if place.picture is not None:
             return self._storage.video(place.path).frame(place.picture)[..., 0]
-        return decode_image(self._storage.read(place), str(place))[..., 0]
+        data = self._storage.read(place)
+        alpha = decode_alpha(data, str(place))
+        return decode_image(data, str(place))[..., 0] if alpha is None else alpha
 
     def _upright(
         self, place: Place, pixels: NDArray[np.uint8], camera: int, turn: int | None, reduction: int = 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from string import Formatter
 
@@ -32,6 +33,13 @@ class Numbering:
     offset: int = 0
     step: int = 1
 
+    @cached_property
+    def width(self) -> int:
+        """Least number of digits of a picture's number in the files: names of unequal lengths have no leading zeros."""
+        lengths = {len(name) for name in self.names}
+        padded = len(lengths) == 1 or any(name.startswith("0") for name in self.names)
+        return min(lengths) if padded else 1
+
     @classmethod
     def of(cls, names: list[str], offset: int = 0, step: int = 1) -> Numbering:
         """The numbering for these frame names."""
@@ -47,7 +55,7 @@ class Numbering:
             return self.names[frame]
         picture = self.picture(frame)
         if self.numbered:
-            return None if picture < 0 else f"{picture:0{len(self.names[frame])}d}"
+            return None if picture < 0 else f"{picture:0{self.width}d}"
         return self.names[picture] if 0 <= picture < len(self.names) else None
 
 

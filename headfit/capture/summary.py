@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from headfit.capture.camera import Camera, index_of_camera
 from headfit.capture.manifest import camera_entry, read_camera
 from headfit.capture.source import CaptureSource
 from headfit.capture.world import WorldFrame
-from headfit.errors import some_of
+from headfit.errors import HeadfitError, some_of
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,23 @@ class CaptureSummary:
         cameras = [read_camera(camera) for camera in values["cameras"]]
         return cls(**{**values, "cameras": cameras, "world": WorldFrame.from_dict(values["world"])})
 
+    def recalibrated(self, other: CaptureSummary) -> list[str]:
+        """The ids of the cameras whose picture size, intrinsics, pose or lens is another one in `other`; both captures
+        are in one frame."""
+        known = {camera.id: camera for camera in self.cameras}
+        return [c.id for c in other.cameras if c.id in known and not _same_calibration(known[c.id], c)]
+
+    def require_same_sizes(self, cameras: Sequence[Camera], run: Path) -> None:
+        """Raise HeadfitError where the pictures of one of `cameras` have another size than when `run` was fitted."""
+        sizes = {camera.id: camera.size for camera in self.cameras}
+        for camera in cameras:
+            width, height = sizes.get(camera.id, camera.size)
+            if (width, height) != camera.size:
+                raise HeadfitError(
+                    f"{run}: was fitted to pictures of {width}x{height} of camera {camera.id}, which now has "
+                    f"{camera.width}x{camera.height}; fit it again"
+                )
+
     def differences(self, other: CaptureSummary) -> list[str]:
         """What `other` lacks or has in addition, one sentence each; empty when frames and camera ids are the same."""
         found = []
@@ -68,3 +88,12 @@ class CaptureSummary:
             if not missing and not new and mine != theirs:
                 found.append(f"the {what} are in another order")
         return found
+
+
+def _same_calibration(one: Camera, other: Camera) -> bool:
+    """Up to the rounding of a change of frame."""
+    numbers = all(
+        np.allclose(getattr(one, name), getattr(other, name), rtol=1e-9, atol=1e-9) for name in ("K", "R", "t")
+    )
+    entries = ({k: v for k, v in camera_entry(c).items() if k not in ("K", "R", "t")} for c in (one, other))
+    return numbers and next(entries) == next(entries)

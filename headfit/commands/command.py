@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,17 +58,31 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def open_run(path: Path) -> Run:
+    """`load_run`; says so where the run is not finished."""
+    from headfit.fitting.run_folder import load_run
+
+    run = load_run(path)
+    if run.steps_left:
+        print(
+            f"headfit: warning: {path} is not finished: {run.steps_left} steps are left, for --resume", file=sys.stderr
+        )
+    return run
+
+
 def capture_of(run: Run, given: Path | None) -> CaptureSource:
     """The capture of a run. `given`: where it is now; None: where it was when it was fitted.
 
     Raises:
-        HeadfitError: it is not there, or cannot be read.
+        HeadfitError: it is not there, cannot be read, or has pictures of another size.
     """
     from headfit.capture import open_capture
 
     if given is None and not Path(run.args.capture).is_dir():
         raise HeadfitError(f"{run.args.capture}: the capture of {run.path} is not there any more; name it by --capture")
-    return open_capture(given or run.args.capture, run.args.selection)
+    capture = open_capture(given or run.args.capture, run.args.selection)
+    run.model.capture.require_same_sizes(capture.cameras, run.path)
+    return capture
 
 
 def size(text: str) -> tuple[int, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from headfit.commands.command import Command, add_run, capture_of
+from headfit.commands.command import Command, add_run, capture_of, open_run
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,9 +20,8 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(args: argparse.Namespace) -> None:
     from headfit.evaluate import evaluate, format_report
-    from headfit.fitting.run_folder import load_run
 
-    run = load_run(args.run)
+    run = open_run(args.run)
     print(format_report(evaluate(run, capture_of(run, args.capture), args.region)))
     print(f"\nwrote {args.run / 'metrics.json'}")
 

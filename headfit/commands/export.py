@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from headfit.commands.command import Command, add_run, capture_of
+from headfit.commands.command import Command, add_run, capture_of, open_run
 
 #: Names of the formats in headfit.export, which is imported on use.
 FRAME_FORMATS, TAKE_FORMATS = "npz, ply, obj, glb", "glb-animation, usd, usd-skeleton, pc2, mdd, curves"
@@ -49,9 +49,8 @@ def _rate(text: str) -> float:
 def _run(args: argparse.Namespace) -> None:
     from headfit.capture.summary import CaptureSummary
     from headfit.export import Take, write_take
-    from headfit.fitting.run_folder import load_run
 
-    run = load_run(args.run)
+    run = open_run(args.run)
     if args.capture:
         for change in run.model.capture.differences(CaptureSummary.of(capture_of(run, args.capture))):
             print(f"the capture differs from the fitted one: {change}")

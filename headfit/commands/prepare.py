@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from headfit.commands.command import Command
+from headfit.commands.command import Command, open_run
 from headfit.errors import HeadfitError
 
 
@@ -38,10 +38,9 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(args: argparse.Namespace) -> None:
     if args.from_fit is not None:
-        from headfit.fitting.run_folder import load_run
         from headfit.prepare.from_fit import masks_from_fit
 
-        return masks_from_fit(args.capture, load_run(args.from_fit))
+        return masks_from_fit(args.capture, open_run(args.from_fit))
 
     from headfit.prepare.run import Options, prepare
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from headfit.commands.command import Command, add_run, capture_of
+from headfit.commands.command import Command, add_run, capture_of, open_run
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,9 +19,8 @@ def _run(args: argparse.Namespace) -> None:
 
     from headfit.capture.summary import CaptureSummary
     from headfit.export import render_pictures
-    from headfit.fitting.run_folder import load_run
 
-    run = load_run(args.run)
+    run = open_run(args.run)
     capture, fitted = None, run.model.capture
     if args.capture:
         given = CaptureSummary.of(capture_of(run, args.capture), fitted.world)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from headfit.commands.command import Command, add_run, capture_of
+from headfit.commands.command import Command, add_run, capture_of, open_run
 
 #: A run of at most this many views is scored for its report, if it was not since its last checkpoint.
 MAX_SCORED_VIEWS = 2000
@@ -22,11 +22,13 @@ def _run(args: argparse.Namespace) -> None:
     from headfit.evaluate.health import HEALTH, report_health
     from headfit.evaluate.report import METRICS
     from headfit.evaluate.residuals import VIEWS
-    from headfit.fitting.run_folder import is_current, load_run
+    from headfit.fitting.run_folder import is_current
     from headfit.report import write_report
 
-    runs = [load_run(path) for path in (args.run, args.compare) if path]
-    captures = [capture_of(run, args.capture) for run in runs]
+    runs = [open_run(path) for path in (args.run, args.compare) if path]
+    # The second run may be of another capture, which --capture does not mean as long as it is where it was.
+    captures = [capture_of(runs[0], args.capture)]
+    captures += [capture_of(run, None if Path(run.args.capture).is_dir() else args.capture) for run in runs[1:]]
     for run, capture in zip(runs, captures, strict=True):
         if not all(is_current(run.path, name) for name in (HEALTH, VIEWS)):
             report_health(run, capture)

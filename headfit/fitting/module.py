@@ -15,7 +15,7 @@ from tqdm import tqdm
 from headfit.capture.data import CaptureData
 from headfit.capture.summary import CaptureSummary
 from headfit.capture.views import ViewBatch
-from headfit.errors import HeadfitError
+from headfit.errors import HeadfitError, some_of
 from headfit.fitting.config import Stage
 from headfit.fitting.groups import parameter_groups
 from headfit.fitting.initialise_appearance import collect_hair_colours, initialise_appearance
@@ -219,13 +219,16 @@ class HeadFit(pl.LightningModule):
     # ---- checkpoints -------------------------------------------------------------------------------------------
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint.update(self.model.identification())
+        checkpoint.update(self.model.identification(), planned_steps=self.plan.steps)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Raises HeadfitError where the checkpoint belongs to another head, or to a capture with other frames or
         cameras: a resumed run must continue with the same numbers."""
         self.model.require_same_head(checkpoint)
-        differences = CaptureSummary.from_dict(checkpoint["capture"]).differences(self.model.capture)
+        known = CaptureSummary.from_dict(checkpoint["capture"])
+        differences = known.differences(self.model.capture)
+        if recalibrated := known.recalibrated(self.model.capture):
+            differences.append(f"the calibration of cameras {some_of(recalibrated)} is another one")
         if differences:
             raise HeadfitError(
                 f"capture {self.model.capture.name} has changed since the run began: {'; '.join(differences)}. "

@@ -44,7 +44,16 @@ from headfit.fitting.model import FittedHead
 from headfit.fitting.module import HeadFit
 from headfit.fitting.notices import without_library_notices
 from headfit.fitting.parallel import ManualGradientSync, is_first_process
-from headfit.fitting.run_folder import ENVIRONMENT, HARMFUL, SKIPPED, TENSORBOARD, Run, environment, model_state
+from headfit.fitting.run_folder import (
+    ENVIRONMENT,
+    HARMFUL,
+    SKIPPED,
+    TENSORBOARD,
+    Run,
+    environment,
+    model_state,
+    read_skipped,
+)
 from headfit.fitting.schedule import Part, Plan
 from headfit.fitting.settings import CONFIG, load_run_settings, save_settings
 from headfit.fitting.terms import TERMS, Term
@@ -92,7 +101,9 @@ def fit(
             print(f"headfit: warning: {oddity}", file=sys.stderr)
         if with_teeth(capture) is not capture and is_first_process():
             print("headfit: the masks tell no parts inside of the mouth: colours tell the teeth", file=sys.stderr)
-    config = inherit_settings(config) if config.init_from else config
+    # The saved settings of a run have what it inherited; the person's run may have moved since.
+    inherits = config.init_from and (not args.resume or Path(config.init_from).is_dir())
+    config = inherit_settings(config) if inherits else config
     config = replace(config, texture_size=config.texture_size or texture_size_for(capture))
     if args.resume and not (run / CONFIG).exists():
         raise HeadfitError(f"{run}: nothing to resume: no {CONFIG} there; start without --resume")
@@ -151,7 +162,10 @@ def _run_stages(
         elif checkpoint is None:  # a known person, whose frames other processes fit
             keep_checkpoint(run, partial(torch.save, _first_checkpoint(module)))
     if trainer.is_global_zero:
-        write_atomically(run / SKIPPED, json.dumps(module.data.skipped, indent=1))
+        # With what earlier processes of the run could not use.
+        earlier, skipped = read_skipped(run / SKIPPED) if checkpoint else {}, module.data.skipped
+        every = {kind: sorted({*earlier.get(kind, ()), *skipped.get(kind, ())}) for kind in {**earlier, **skipped}}
+        write_atomically(run / SKIPPED, json.dumps(every, indent=1))
 
 
 def _begin(module: HeadFit, person: Path | None) -> None:
@@ -172,6 +186,8 @@ def _first_checkpoint(module: HeadFit) -> dict[str, Any]:
 
 def _how_to_continue(args: RunArgs, step: int) -> str:
     kept = f"The checkpoint of step {step} is kept; the steps after it are lost" if step else "No checkpoint yet"
+    if not (Path(args.out) / CONFIG).exists():
+        return f"{kept}: start it again"
     shared = f" --workers {args.workers}" if args.workers else ""
     again = f"headfit fit --capture {quote(args.capture)} --out {quote(args.out)} --resume{shared}"
     return f"{kept}. Continue with: {again}"

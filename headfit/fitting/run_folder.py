@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import subprocess
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -30,14 +31,15 @@ class Run:
     """A finished or interrupted fit: its folder, its settings and the fitted head.
 
     skipped: files of the capture that training could not use, by kind. harmful: the stages that made the face
-    worse, see `Guard`.
+    worse, see `Guard`. steps_left: how many steps are not done yet (of a run of an earlier version: unknown, 0).
     """
 
-    def __init__(self, path: Path, model: FittedHead, args: RunArgs) -> None:
+    def __init__(self, path: Path, model: FittedHead, args: RunArgs, steps_left: int = 0) -> None:
         self.path = path
         self.model = model.eval()
         self.args = args
-        self.skipped = _read_skipped(path / SKIPPED)
+        self.steps_left = steps_left
+        self.skipped = read_skipped(path / SKIPPED)
         self.harmful = _read_harmful(path / HARMFUL)
 
 
@@ -62,7 +64,12 @@ def load_run(path: str | Path) -> Run:
             model.load_state_dict(state)
         except RuntimeError as error:
             raise HeadfitError(f"does not fit this version of headfit; it was made by {made_by}") from error
-    return Run(path, model, args)
+    return Run(path, model, args, steps_left(checkpoint))
+
+
+def steps_left(checkpoint: Mapping[str, Any]) -> int:
+    """How many steps a run had not done when it wrote a checkpoint."""
+    return max(0, int(checkpoint.get("planned_steps", 0)) - int(checkpoint.get("global_step", 0)))
 
 
 def is_current(run: Path, name: str) -> bool:
@@ -76,7 +83,8 @@ def model_state(checkpoint: dict[str, Any]) -> dict[str, torch.Tensor]:
     return {name.removeprefix(PREFIX): value for name, value in checkpoint["state_dict"].items()}
 
 
-def _read_skipped(path: Path) -> dict[str, list[str]]:
+def read_skipped(path: Path) -> dict[str, list[str]]:
+    """Files that could not be used, by kind; none where `path` is not there."""
     if not path.exists():
         return {}
     skipped: dict[str, list[str]] = read_json(path)

@@ -11,8 +11,10 @@ import numpy as np
 
 from headfit.capture.camera import Camera
 from headfit.capture.decode import DamagedFile, read_image
+from headfit.capture.layouts.pictures import natural_order
 from headfit.capture.manifest import camera_entry, parse_manifest
 from headfit.capture.native import NativeCapture
+from headfit.capture.pattern import IMAGE_SUFFIXES
 from headfit.errors import HeadfitError
 from headfit.files import damage_named, errors_in, failures_named, read_json, write_atomically
 
@@ -90,7 +92,8 @@ class Draft:
 def _from_folders(path: Path) -> dict[str, Any]:
     """The content of a capture.json for `images/<camera>/<frame>.*`."""
     folders = sorted(folder for folder in (path / "images").glob("*") if folder.is_dir())
-    frames = sorted({file.stem for folder in folders for file in folder.iterdir() if file.is_file()})
+    pictures = (file for folder in folders for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES)
+    frames = sorted({file.stem for file in pictures if not file.name.startswith(".")}, key=natural_order)
     if not frames:
         raise HeadfitError(f"{path}: neither a capture.json nor pictures images/<camera>/<frame>.jpg are there")
     return {"name": path.resolve().name, "frames": frames, "cameras": [{"id": folder.name} for folder in folders]}

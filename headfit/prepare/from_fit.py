@@ -84,13 +84,7 @@ class _Fitted:
         for what, fitted, there in (("cameras", self.cameras, ids), ("frames", self.frames, set(capture.frames))):
             if not fitted.keys() & there:
                 raise HeadfitError(f"{run.path}: has fitted none of the {what} of {capture.name}; name the run of it")
-        for camera in capture.cameras:
-            known = self.cameras.get(camera.id, camera).size
-            if known != camera.size:
-                raise HeadfitError(
-                    f"{run.path}: was fitted to pictures of {known[0]}x{known[1]} of camera {camera.id}, which now has "
-                    f"{camera.width}x{camera.height}; fit it again"
-                )
+        run.model.capture.require_same_sizes(capture.cameras, run.path)
 
     def in_view(self, view: int, frame: int) -> Shown:
         """What a view shows of the head; nothing where it was not fitted."""

@@ -1,5 +1,6 @@
 """Landmark detection with a given detector, and with a stand-in for the face-alignment package."""
 
+import json
 import sys
 import types
 import urllib.error
@@ -9,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headfit.capture import open_capture
+from headfit.capture import DamagedFile, open_capture
+from headfit.capture.landmark_files import read_landmarks
 from headfit.capture.landmarks import detect_landmarks, face_alignment_detector
 from headfit.errors import HeadfitError
 
@@ -41,6 +43,12 @@ def test_what_the_detector_finds_is_written_and_read_back(write_capture: WriteCa
     np.testing.assert_allclose(landmarks[:, 2], np.linspace(-0.1, 1.2, 68).clip(0, 1), atol=1e-4)
     assert capture.landmarks(1, 2) is None
     assert not list(root.rglob("*.partial"))
+
+
+def test_points_a_million_pixels_away_are_damage(tmp_path: Path) -> None:
+    (tmp_path / "far.json").write_text(json.dumps([[1e30, 5.0, 1.0]] * 68))
+    with pytest.raises(DamagedFile, match=r"far\.json: holds a point more than 1e\+06 pixels from the picture"):
+        read_landmarks(tmp_path / "far.json")
 
 
 def test_landmarks_that_exist_are_kept_unless_asked(write_capture: WriteCapture) -> None:

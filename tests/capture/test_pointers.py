@@ -65,6 +65,20 @@ def test_a_late_camera_shows_the_moment_in_a_later_picture(point: Any, tmp_path:
         assert [number(capture, 1, frame) for frame in range(3)] == expected
 
 
+@pytest.mark.parametrize(
+    ("frames", "digits"),
+    [({"start": 98, "stop": 102}, 1), (["098", "099", "100", "101"], 3), (["08", "09", "10", "101"], 2)],
+)
+def test_numbers_before_the_first_frame_have_the_digits_of_the_files(
+    point: Any, tmp_path: Path, frames, digits
+) -> None:
+    for picture in range(110):
+        put(tmp_path / "data" / f"{picture:0{digits}d}.png", picture)
+    capture = point({"offset": -5}, images="../data/{frame}.png", frames=frames)
+    expected = [int(name) - 5 for name in capture.frames]
+    assert [number(capture, 1, frame) for frame in range(4)] == expected
+
+
 def test_names_that_are_no_numbers_are_counted_by_position(point: Any, tmp_path: Path) -> None:
     for position, name in enumerate("abcd"):
         put(tmp_path / "data" / f"{name}.png", position)
@@ -148,6 +162,27 @@ def test_the_first_mask_that_knows_a_pixel_decides(point: Any, tmp_path: Path) -
     assert set(capture.label_names.values()) == {"hair", "skin", "background", "lips", "unknown"}
     assert capture.has_mask(0, 0)
     assert not point(masks=sources[3:]).has_mask(0, 0)
+
+
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
+def test_the_alpha_of_a_cut_out_is_its_matte(point: Any, tmp_path: Path, depth: type) -> None:
+    white = np.iinfo(depth).max
+    picture = np.full((32, 24, 4), white // 2, depth)
+    picture[:, :12, 3], picture[:, 12:, 3] = 0, white
+    (tmp_path / "data").mkdir()
+    cv2.imwrite(str(tmp_path / "data" / "cut.png"), picture)
+    capture = point(masks={"path": "../data/cut.png", "labels": "matte"})
+    names = [capture.label_names[value] for value in capture.mask(0, 0)[5]]
+    assert names == ["background"] * 12 + ["unknown"] * 12
+
+
+def test_an_opaque_picture_is_a_matte_by_its_colour(point: Any, tmp_path: Path) -> None:
+    picture = np.full((32, 24, 4), 255, np.uint8)
+    picture[:, :12, :3] = 0
+    (tmp_path / "data").mkdir()
+    cv2.imwrite(str(tmp_path / "data" / "matte.png"), picture)
+    capture = point(masks={"path": "../data/matte.png", "labels": "matte"})
+    assert [capture.label_names[value] for value in capture.mask(0, 0)[5, ::12]] == ["background", "unknown"]
 
 
 def test_masks_may_be_called_rough(point: Any) -> None:

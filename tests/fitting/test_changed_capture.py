@@ -81,6 +81,8 @@ def test_frames_and_cameras_are_matched_by_name(moved, tmp_path, capsys):
         (lambda m: m["frames"].reverse(), "the frames are in another order"),
         (lambda m: m["cameras"].pop(0), "cameras cam00 are missing"),
         (lambda m: m["cameras"].reverse(), "the cameras are in another order"),
+        (lambda m: m["cameras"][1]["K"][0].__setitem__(0, 500.0), "the calibration of cameras cam01 is another one"),
+        (lambda m: m["cameras"][2]["dist"].__setitem__(0, 0.1), "the calibration of cameras cam02 is another one"),
     ],
 )
 def test_a_run_is_not_resumed_on_another_capture(moved, change, told):
@@ -93,8 +95,21 @@ def test_a_run_is_not_resumed_on_another_capture(moved, change, told):
 
 def test_a_run_is_resumed_on_a_capture_that_moved(moved):
     run, capture = moved
+    (run / "skipped.json").write_text(json.dumps({"damaged image": ["cam00, frame 000001"]}))
     config = load_config(run / "config.yaml")
     assert fit(config, RunArgs(capture=str(capture), out=str(run), resume=True)).path == run
+    assert load_run(run).skipped == {"damaged image": ["cam00, frame 000001"]}, "what earlier steps went without"
+
+
+def test_a_run_is_resumed_without_the_run_of_its_person(finished, capture_path, settings, tmp_path):
+    person, run = tmp_path / "person", tmp_path / "run"
+    shutil.copytree(finished, person)
+    config = replace(load_config(settings), init_from=str(person))
+    for stage in config.stages.values():
+        stage.steps, stage.rates = 1, {"translation": 1e-9}
+    fit(config, RunArgs(capture=str(capture_path), out=str(run)))
+    shutil.rmtree(person)
+    assert cli.main(["fit", "--capture", str(capture_path), "--out", str(run), "--resume"]) in (0, 3)
 
 
 def test_a_known_persons_cameras_are_found_by_name(finished, capture_path, settings, tmp_path, capsys):
@@ -109,3 +124,36 @@ def test_a_known_persons_cameras_are_found_by_name(finished, capture_path, setti
     old = load_run(finished).model
     assert torch.equal(new.appearance.log_gain.flip(0), old.appearance.log_gain)
     assert old.appearance.log_gain.any()
+
+
+@pytest.mark.parametrize("command", ["evaluate", "export", "render", "report"])
+def test_pictures_of_another_size_are_refused(moved, tmp_path, capsys, command):
+    run, capture = moved
+    edit(capture, lambda m: m["cameras"][0].update(width=30, height=40))
+    out = [] if command == "evaluate" else ["--out", str(tmp_path / "out")]
+    assert cli.main([command, str(run), "--capture", str(capture), *out]) == 2
+    assert "was fitted to pictures of 60x80 of camera cam00, which now has 30x40" in capsys.readouterr().err
+
+
+def test_the_second_run_of_a_report_keeps_its_own_capture(finished, moved, tmp_path, monkeypatch):
+    (run, capture), seen = moved, []
+    monkeypatch.setattr("headfit.commands.report.capture_of", lambda run, given: seen.append(given))
+    monkeypatch.setattr("headfit.report.write_report", lambda *_: None)
+    monkeypatch.setattr("headfit.fitting.run_folder.is_current", lambda *_: True)
+    for first, second in ((run, finished), (finished, run)):
+        words = ["report", first, "--capture", capture, "--compare", second, "--out", tmp_path / "r.html"]
+        assert cli.main([str(word) for word in words]) == 0
+    assert seen == [capture, None, capture, capture], "where it is, unless it is gone"
+
+
+def test_an_unfinished_run_is_said_to_be(finished, tmp_path, capsys):
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    words = ["export", str(run), "--out", str(tmp_path / "meshes")]
+    assert cli.main(words) == 0
+    assert "not finished" not in capsys.readouterr().err
+    file = run / "checkpoints/last.ckpt"
+    content = torch.load(file, weights_only=True)
+    torch.save(content | {"global_step": content["global_step"] - 3}, file)
+    assert cli.main(words) == 0
+    assert f"headfit: warning: {run} is not finished: 3 steps are left" in capsys.readouterr().err

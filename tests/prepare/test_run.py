@@ -13,6 +13,7 @@ from headfit.capture.landmark_files import write_landmarks
 from headfit.errors import HeadfitError
 from headfit.prepare import run
 from headfit.prepare.calibrate import Calibration
+from headfit.prepare.draft import Draft
 from headfit.prepare.face_mesh import DenseLandmarks
 from headfit.prepare.network import load_network
 from headfit.prepare.run import Options, prepare
@@ -66,6 +67,14 @@ def calibrated(monkeypatch: pytest.MonkeyPatch) -> Pretended:
     found = Calibration(pretended.rig, np.full(VIEWS, 0.3), np.full(VIEWS, 100), 200, [])
     monkeypatch.setattr(run, "calibrate", lambda *args: found)
     return pretended
+
+
+def test_frames_of_folders_are_pictures_in_their_natural_order(tmp_path: Path) -> None:
+    (tmp_path / "images/cam00").mkdir(parents=True)
+    for name in ("1.png", "2.png", "10.png", "9.JPG", "Thumbs.db", ".DS_Store", "._1.png"):
+        (tmp_path / "images/cam00" / name).touch()
+    Image.new("RGB", (4, 3)).save(tmp_path / "images/cam00/1.png")
+    assert Draft(tmp_path).content["frames"] == ["1", "2", "9", "10"]
 
 
 def test_pictures_alone_become_a_capture(folder: Path, calibrated: Pretended) -> None:

@@ -72,7 +72,7 @@ def find_pictures(
             if number < LISTED_CAMERAS or len(first) == 1:
                 frames |= _video_frames(path) if name is None else {frame for frame in found if frame is not None}
         if first:
-            names = sorted(frames, key=_natural)
+            names = sorted(frames, key=natural_order)
             chosen = [names[index] for index in options.selection.frame_indices(names)]
             return Pictures(pattern, chosen, first)
     if given:
@@ -98,7 +98,7 @@ def files_of(pattern: str) -> dict[str | None, str]:
         match = matcher.fullmatch(path)
         if match:
             found.setdefault(match["frame"] if seen else None, path)
-    return dict(sorted(found.items(), key=lambda item: _natural(item[0] or "")))
+    return dict(sorted(found.items(), key=lambda item: natural_order(item[0] or "")))
 
 
 def _candidates(parts: Sequence[str], has_suffix: bool) -> list[str]:
@@ -116,7 +116,7 @@ def _candidates(parts: Sequence[str], has_suffix: bool) -> list[str]:
     return glob.glob(text if has_suffix else text + ".*")
 
 
-def _natural(name: str) -> tuple[tuple[int, int, str], ...]:
+def natural_order(name: str) -> tuple[tuple[int, int, str], ...]:
     """Sorts 2 before 10."""
     return tuple((0, int(part), part) if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", name) if part)
 
