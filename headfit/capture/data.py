@@ -7,7 +7,7 @@ views, so a short capture is decoded once per framing.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -22,8 +22,6 @@ from headfit.capture.views import Pair, ViewBatch, ViewReader
 from headfit.errors import HeadfitError
 
 BATCHES_AHEAD = 2
-#: So many steps without anything to compare are no accident.
-BLIND_STEPS = 10
 
 
 @dataclass(frozen=True)
@@ -88,6 +86,10 @@ class CaptureData(pl.LightningDataModule):
         self.capture, self._reader = capture, self._read_by(capture, classes)
         self._reader.add_skipped(skipped)
 
+    def add_skipped(self, skipped: Mapping[str, Sequence[str]]) -> None:
+        """Remember what the steps before a checkpoint could not use."""
+        self._reader.add_skipped(skipped)
+
     @property
     def skipped(self) -> dict[str, list[str]]:
         """What could not be used so far, by kind; see `ViewReader`."""
@@ -128,21 +130,7 @@ class ChunkBatches:
             )
             for step in range(chunk.first_step, chunk.first_step + chunk.steps)
         )
-        return _while_something_shows(self._data.batches(plan, chunk.framings), self._data.capture.location)
-
-
-def _while_something_shows(batches: Iterable[ViewBatch], location: str) -> Iterator[ViewBatch]:
-    """The batches; raises HeadfitError when `BLIND_STEPS` in a row have neither a picture nor a mask: their storage is
-    gone, and the fit would go on without."""
-    blind = 0
-    for batch in batches:
-        blind = 0 if batch.image_valid.any() or (batch.label_weight > 0).any() else blind + 1
-        if blind == BLIND_STEPS:
-            raise HeadfitError(
-                f"{location}: the last {blind} steps found neither pictures nor masks; are they still there? "
-                "Bring them back, and continue with --resume"
-            )
-        yield batch
+        return self._data.batches(plan, chunk.framings)
 
 
 def _computed_ahead(tasks: Iterable[Callable[[], ViewBatch]]) -> Iterator[ViewBatch]:

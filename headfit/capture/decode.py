@@ -113,13 +113,12 @@ def decode_image(data: bytes, path: Path | str, tones: Tones = AS_STORED, reduct
 
 
 def decode_alpha(data: bytes, path: Path | str) -> NDArray[np.uint8] | None:
-    """The alpha `[H,W]` of a PNG; None where it has none, or is opaque everywhere. Raises DamagedFile."""
+    """The alpha `[H,W]` of a PNG; None where it has none, or the same everywhere. Raises DamagedFile."""
     _require_whole(data, path)
     if not data.startswith(PNG_SIGNATURE) or data[_PNG_COLOR_TYPE] not in _PNG_WITH_ALPHA:
         return None
     alpha = _decode(path, data, cv2.IMREAD_UNCHANGED)[..., -1]
-    white = np.iinfo(alpha.dtype).max
-    return None if (alpha == white).all() else (alpha // (white // 255)).astype(np.uint8)
+    return None if alpha.min() == alpha.max() else (alpha // (np.iinfo(alpha.dtype).max // 255)).astype(np.uint8)
 
 
 def developed(pixels: NDArray[Any], white: float, tones: Tones, linear: bool = False) -> NDArray[np.uint8]:

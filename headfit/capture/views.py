@@ -21,6 +21,7 @@ from headfit.capture.labels import IGNORED, LabelClasses
 from headfit.capture.landmark_files import LANDMARK_COUNT
 from headfit.capture.landmark_schemes import dense_confidence, dense_to_sparse
 from headfit.capture.source import CaptureSource, read_or_none
+from headfit.errors import HeadfitError
 from headfit.types import Float
 
 #: A view is one camera at one time: (frame index, camera index).
@@ -132,6 +133,7 @@ class ViewReader:
         self._dense = list(dense)
         self._cache = ByteBoundedCache(cache_bytes)
         self._skip_lock = threading.Lock()
+        self._witness: tuple[int, int] | None = None  # (camera, frame) of a picture that was read
 
     @property
     def skipped(self) -> dict[str, list[str]]:
@@ -175,7 +177,10 @@ class ViewReader:
         # The mask first: a capture may need the picture for it, and keep that.
         mask = self._unless_damaged("mask", capture.mask, camera, frame)
         image = self._unless_damaged("image", read, camera, frame)
+        if image is not None and self._witness is None:
+            self._witness = (camera, frame)
         if image is None and not capture.has_image(camera, frame):
+            self._require_storage()
             self._skip("missing image", where)
         if mask is None and capture.label_names and not capture.has_mask(camera, frame):
             self._skip("missing mask", where)
@@ -215,6 +220,14 @@ class ViewReader:
                 return dense_to_sparse(points, scatter), dense
         landmarks = self._unless_damaged("landmarks", capture.landmarks, camera, frame)
         return np.zeros((LANDMARK_COUNT, 3)) if landmarks is None else landmarks, np.zeros((len(self._dense), 3))
+
+    def _require_storage(self) -> None:
+        """Raise HeadfitError where the picture that was read first is gone: a fit would go on without any."""
+        if self._witness and not self._capture.has_image(*self._witness):
+            raise HeadfitError(
+                f"{self._capture.describe(*self._witness)}: its picture, which has been read, is not there any more. "
+                "Bring the pictures back, and continue with --resume"
+            )
 
     def _unless_damaged(self, kind: str, read: Callable[[int, int], T | None], camera: int, frame: int) -> T | None:
         def skip(damage: DamagedFile) -> None:

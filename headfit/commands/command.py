@@ -63,15 +63,15 @@ def open_run(path: Path) -> Run:
     from headfit.fitting.run_folder import load_run
 
     run = load_run(path)
-    if run.steps_left:
-        print(
-            f"headfit: warning: {path} is not finished: {run.steps_left} steps are left, for --resume", file=sys.stderr
-        )
+    if run.unfinished:
+        again = "headfit fit --resume continues it"
+        print(f"headfit: warning: {path} is not finished ({run.unfinished}); {again}", file=sys.stderr)
     return run
 
 
-def capture_of(run: Run, given: Path | None) -> CaptureSource:
-    """The capture of a run. `given`: where it is now; None: where it was when it was fitted.
+def capture_of(run: Run, given: Path | None, any_size: bool = False) -> CaptureSource:
+    """The capture of a run. `given`: where it is now; None: where it was when it was fitted. any_size: its pictures may
+    have another size than those that were fitted.
 
     Raises:
         HeadfitError: it is not there, cannot be read, or has pictures of another size.
@@ -81,7 +81,8 @@ def capture_of(run: Run, given: Path | None) -> CaptureSource:
     if given is None and not Path(run.args.capture).is_dir():
         raise HeadfitError(f"{run.args.capture}: the capture of {run.path} is not there any more; name it by --capture")
     capture = open_capture(given or run.args.capture, run.args.selection)
-    run.model.capture.require_same_sizes(capture.cameras, run.path)
+    if not any_size:
+        run.model.capture.require_same_sizes(capture.cameras, run.path)
     return capture
 
 

@@ -52,7 +52,8 @@ def _run(args: argparse.Namespace) -> None:
 
     run = open_run(args.run)
     if args.capture:
-        for change in run.model.capture.differences(CaptureSummary.of(capture_of(run, args.capture))):
+        given = CaptureSummary.of(capture_of(run, args.capture, any_size=True))
+        for change in run.model.capture.differences(given):
             print(f"the capture differs from the fitted one: {change}")
     take = Take.of(run.model, args.fps, lambda: capture_of(run, args.capture))
     if args.topology:

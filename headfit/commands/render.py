@@ -23,7 +23,7 @@ def _run(args: argparse.Namespace) -> None:
     run = open_run(args.run)
     capture, fitted = None, run.model.capture
     if args.capture:
-        given = CaptureSummary.of(capture_of(run, args.capture), fitted.world)
+        given = CaptureSummary.of(capture_of(run, args.capture, any_size=True), fitted.world)
         capture = replace(given, cameras=[fitted.world.local_camera(camera) for camera in given.cameras])
     for change in fitted.differences(capture) if capture else ():
         print(f"the capture differs from the fitted one: {change}")

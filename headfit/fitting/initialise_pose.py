@@ -90,7 +90,8 @@ def _head_window(camera: Camera, points: Float) -> tuple[float, ...] | None:
     focal = np.diag(camera.K)[:2]
     head_size = float(np.median(((high - low) * (focal.min() / focal)).max(1)))
     full = np.array([camera.width, camera.height])
-    start = np.floor(low.min(0) - WINDOW_MARGIN * head_size).clip(0, full - 1)
-    stop = np.ceil(high.max(0) + WINDOW_MARGIN * head_size).clip(start + 1, full)
+    margin = WINDOW_MARGIN * head_size * focal / focal.min()
+    start = np.floor(low.min(0) - margin).clip(0, full - 1)
+    stop = np.ceil(high.max(0) + margin).clip(start + 1, full)
     seen = ((low < full) & (high > 0)).all(1).any()
     return (*start, *(stop - start), head_size) if seen else None

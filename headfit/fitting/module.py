@@ -219,16 +219,17 @@ class HeadFit(pl.LightningModule):
     # ---- checkpoints -------------------------------------------------------------------------------------------
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint.update(self.model.identification(), planned_steps=self.plan.steps)
+        checkpoint.update(self.model.identification(), planned_steps=self.plan.steps, skipped=self.data.skipped)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Raises HeadfitError where the checkpoint belongs to another head, or to a capture with other frames or
-        cameras: a resumed run must continue with the same numbers."""
+        """Raises HeadfitError where the checkpoint belongs to another head, or to a capture with other frames,
+        cameras or calibrations: a resumed run must continue with the same numbers."""
         self.model.require_same_head(checkpoint)
+        self.data.add_skipped(checkpoint.get("skipped", {}))
         known = CaptureSummary.from_dict(checkpoint["capture"])
         differences = known.differences(self.model.capture)
         if recalibrated := known.recalibrated(self.model.capture):
-            differences.append(f"the calibration of cameras {some_of(recalibrated)} is another one")
+            differences.append(f"cameras {some_of(recalibrated)} have another calibration")
         if differences:
             raise HeadfitError(
                 f"capture {self.model.capture.name} has changed since the run began: {'; '.join(differences)}. "

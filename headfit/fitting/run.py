@@ -44,16 +44,7 @@ from headfit.fitting.model import FittedHead
 from headfit.fitting.module import HeadFit
 from headfit.fitting.notices import without_library_notices
 from headfit.fitting.parallel import ManualGradientSync, is_first_process
-from headfit.fitting.run_folder import (
-    ENVIRONMENT,
-    HARMFUL,
-    SKIPPED,
-    TENSORBOARD,
-    Run,
-    environment,
-    model_state,
-    read_skipped,
-)
+from headfit.fitting.run_folder import ENVIRONMENT, HARMFUL, SKIPPED, TENSORBOARD, Run, environment, model_state
 from headfit.fitting.schedule import Part, Plan
 from headfit.fitting.settings import CONFIG, load_run_settings, save_settings
 from headfit.fitting.terms import TERMS, Term
@@ -102,7 +93,7 @@ def fit(
         if with_teeth(capture) is not capture and is_first_process():
             print("headfit: the masks tell no parts inside of the mouth: colours tell the teeth", file=sys.stderr)
     # The saved settings of a run have what it inherited; the person's run may have moved since.
-    inherits = config.init_from and (not args.resume or Path(config.init_from).is_dir())
+    inherits = config.init_from and not person and (not args.resume or (Path(config.init_from) / CONFIG).exists())
     config = inherit_settings(config) if inherits else config
     config = replace(config, texture_size=config.texture_size or texture_size_for(capture))
     if args.resume and not (run / CONFIG).exists():
@@ -162,10 +153,7 @@ def _run_stages(
         elif checkpoint is None:  # a known person, whose frames other processes fit
             keep_checkpoint(run, partial(torch.save, _first_checkpoint(module)))
     if trainer.is_global_zero:
-        # With what earlier processes of the run could not use.
-        earlier, skipped = read_skipped(run / SKIPPED) if checkpoint else {}, module.data.skipped
-        every = {kind: sorted({*earlier.get(kind, ()), *skipped.get(kind, ())}) for kind in {**earlier, **skipped}}
-        write_atomically(run / SKIPPED, json.dumps(every, indent=1))
+        write_atomically(run / SKIPPED, json.dumps(module.data.skipped, indent=1))
 
 
 def _begin(module: HeadFit, person: Path | None) -> None:

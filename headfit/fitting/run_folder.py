@@ -20,6 +20,8 @@ from headfit.fitting.harm import Harm
 from headfit.fitting.model import FittedHead
 from headfit.fitting.settings import load_run_settings
 
+#: In the checkpoint of a take whose frames are there: the number of shards.
+GATHERED = "shards"
 ENVIRONMENT, SKIPPED, HARMFUL = "environment.json", "skipped.json", "harmful_stages.json"
 #: Folder of its TensorBoard events.
 TENSORBOARD = "tensorboard"
@@ -31,15 +33,15 @@ class Run:
     """A finished or interrupted fit: its folder, its settings and the fitted head.
 
     skipped: files of the capture that training could not use, by kind. harmful: the stages that made the face
-    worse, see `Guard`. steps_left: how many steps are not done yet (of a run of an earlier version: unknown, 0).
+    worse, see `Guard`. unfinished: what is not done yet; empty where nothing is left.
     """
 
-    def __init__(self, path: Path, model: FittedHead, args: RunArgs, steps_left: int = 0) -> None:
+    def __init__(self, path: Path, model: FittedHead, args: RunArgs, unfinished: str = "") -> None:
         self.path = path
         self.model = model.eval()
         self.args = args
-        self.steps_left = steps_left
-        self.skipped = read_skipped(path / SKIPPED)
+        self.unfinished = unfinished
+        self.skipped = _read_skipped(path / SKIPPED)
         self.harmful = _read_harmful(path / HARMFUL)
 
 
@@ -64,12 +66,15 @@ def load_run(path: str | Path) -> Run:
             model.load_state_dict(state)
         except RuntimeError as error:
             raise HeadfitError(f"does not fit this version of headfit; it was made by {made_by}") from error
-    return Run(path, model, args, steps_left(checkpoint))
+    return Run(path, model, args, unfinished(checkpoint, args))
 
 
-def steps_left(checkpoint: Mapping[str, Any]) -> int:
-    """How many steps a run had not done when it wrote a checkpoint."""
-    return max(0, int(checkpoint.get("planned_steps", 0)) - int(checkpoint.get("global_step", 0)))
+def unfinished(checkpoint: Mapping[str, Any], args: RunArgs) -> str:
+    """What a run had not done when it wrote a checkpoint; empty where nothing was left, or in a run of before 0.2."""
+    left = int(checkpoint.get("planned_steps", 0)) - int(checkpoint.get("global_step", 0))
+    if left > 0:
+        return f"steps left: {left}"
+    return "the frames of its workers are not gathered yet" if args.workers and GATHERED not in checkpoint else ""
 
 
 def is_current(run: Path, name: str) -> bool:
@@ -83,8 +88,7 @@ def model_state(checkpoint: dict[str, Any]) -> dict[str, torch.Tensor]:
     return {name.removeprefix(PREFIX): value for name, value in checkpoint["state_dict"].items()}
 
 
-def read_skipped(path: Path) -> dict[str, list[str]]:
-    """Files that could not be used, by kind; none where `path` is not there."""
+def _read_skipped(path: Path) -> dict[str, list[str]]:
     if not path.exists():
         return {}
     skipped: dict[str, list[str]] = read_json(path)

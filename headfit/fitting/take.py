@@ -21,15 +21,13 @@ from headfit.fitting.engines import Engine, Job, engine_of
 from headfit.fitting.groups import entry_of
 from headfit.fitting.lock import locked
 from headfit.fitting.run import fit
-from headfit.fitting.run_folder import PREFIX, Run, load_run
+from headfit.fitting.run_folder import GATHERED, PREFIX, Run, load_run
 from headfit.fitting.schedule import Plan
 from headfit.fitting.settings import load_run_settings
 from headfit.fitting.shard import PROGRESS, SHARDS, shard_folder
 from headfit.fitting.validation import validate_args
 from headfit.fitting.windows import INDEPENDENT, Shard, windows_of
 
-#: Entry of a checkpoint into which the shards have been gathered.
-GATHERED = "shards"
 #: Times that a shard is started again after it was killed; seconds between two looks at the shards.
 MAX_RESTARTS, PAUSE = 3, 0.5
 

@@ -15,8 +15,8 @@ from headfit.fitting.checkpoints import load_checkpoint
 from headfit.fitting.config import FitConfig
 from headfit.fitting.groups import entry_of
 from headfit.fitting.model import FittedHead
-from headfit.fitting.run_folder import model_state, steps_left
-from headfit.fitting.settings import CONFIG, load_config
+from headfit.fitting.run_folder import model_state, unfinished
+from headfit.fitting.settings import CONFIG, load_config, load_run_settings
 
 #: A camera is the same one when its rotation and translation agree to this (radians, and metres).
 MAX_POSE_DIFFERENCE = 1e-3
@@ -63,9 +63,10 @@ def load_person(model: FittedHead) -> str:
                 value[new] = saved[name][old]
         else:
             value.copy_(saved[name])
-    unfinished = f" (not finished: {left} steps are left)" if (left := steps_left(checkpoint)) else ""
+    left = unfinished(checkpoint, load_run_settings(path)[1])
+    known = f"{path} (not finished: {left})" if left else str(path)
     return (
-        f"known person: {path}{unfinished}; colours of {len(same)} of {len(model.capture.cameras)} cameras taken"
+        f"known person: {known}; colours of {len(same)} of {len(model.capture.cameras)} cameras taken"
         f"{'' if same else ': no camera is the same, so their gains and residual light start from zero'}"
     )
 

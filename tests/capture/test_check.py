@@ -238,7 +238,7 @@ def test_a_lens_that_folds_back_inside_the_image(write_capture: WriteCapture) ->
 def test_keys_much_like_ours_are_named(write_capture: WriteCapture) -> None:
     root = write_capture()
     content = json.loads((root / "capture.json").read_text())
-    content |= {"mask": "masks/{camera}/{frame}.png", "image_size": [24, 32], "comment": "none"}
+    content |= {"mask": "masks/{camera}/{frame}.png", "image_size": [24, 32], "frames_per_second": 12}
     for camera in content["cameras"]:
         camera |= {"distortion": [-0.3, 0.1], "yaw_deg": 3}
     (root / "capture.json").write_text(json.dumps(content))
@@ -246,4 +246,4 @@ def test_keys_much_like_ours_are_named(write_capture: WriteCapture) -> None:
         "capture.json: mask is not read; did you mean masks?",
         "capture.json: distortion of a camera is not read; did you mean dist?",
     ]
-    assert not any(word in str(check(root).warnings) for word in ("image_size", "comment", "yaw"))
+    assert not any(word in str(check(root).warnings) for word in ("image_size", "second", "yaw"))

@@ -301,16 +301,12 @@ def test_views_of_the_real_capture(real_capture: Path) -> None:
     assert abs(float(share) - (mask == 3).sum()) < 0.01 * (mask == 3).sum()
 
 
-def test_steps_that_see_nothing_end_the_fit(write_capture: WriteCapture) -> None:
+def test_pictures_that_vanish_end_the_fit(write_capture: WriteCapture) -> None:
     root = write_capture()
-    data = open_data(root)
-    data.chunk = Chunk(0, 30, at_scale(data, 1.0), 2, 2)
-    assert len(list(data.train_dataloader())) == 30
-    data = open_data(root)  # which remembers no views
-    data.chunk = Chunk(0, 30, at_scale(data, 1.0), 2, 2)
-    for folder in ("images", "masks"):
-        (root / folder).rename(root / f"{folder}.gone")
-    seen = []
-    with pytest.raises(HeadfitError, match=r"the last 10 steps found neither pictures nor masks; .*--resume"):
-        seen.extend(data.train_dataloader())
-    assert len(seen) == 9
+    data = open_data(root, cache_bytes=0)
+    view_batch(data, [(0, 0)], 1.0)
+    (root / "images" / "cam1" / "0001.png").unlink()
+    assert not view_batch(data, [(1, 1)], 1.0).image_valid.any(), "a single one is skipped"
+    (root / "images").rename(root / "gone")
+    with pytest.raises(HeadfitError, match=r"camera cam0, frame 0000: its picture, which has been read, .*--resume"):
+        view_batch(data, [(2, 1)], 1.0)

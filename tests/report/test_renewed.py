@@ -17,7 +17,7 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         (tmp_path / name).write_text("{}")
     called: list[str] = []
     capture = SimpleNamespace(frames=["a", "b"], cameras=["0", "1", "2"])
-    run = SimpleNamespace(path=tmp_path, model=SimpleNamespace(capture=capture), steps_left=0)
+    run = SimpleNamespace(path=tmp_path, model=SimpleNamespace(capture=capture), unfinished="")
     monkeypatch.setattr("headfit.fitting.run_folder.load_run", lambda path: run)
     monkeypatch.setattr("headfit.commands.report.capture_of", lambda run, given: None)
     monkeypatch.setattr("headfit.evaluate.health.report_health", lambda *_: called.append("health"))
