@@ -184,14 +184,14 @@ class HeadFit(pl.LightningModule):
         for, they are checked only then, and so before every checkpoint."""
         self._unread.append(all_reduce_sum(torch.stack([total, *values.values()]).detach()))
         chunk, step = self.chunk, self.global_step
-        is_entry = step + 1 in (chunk.first + 1, chunk.first + chunk.steps) or (step + 1) % STEPS_PER_ENTRY == 0
+        is_entry = (step + 1) % STEPS_PER_ENTRY == 0 or step + 1 == chunk.first + chunk.steps
         if not is_entry and backend.is_asynchronous(total.device):
             return
         rows = torch.stack(self._unread).tolist()
         self._unread.clear()
         for at, row in enumerate(rows, start=step + 1 - len(rows)):
             self._require_finite(at, row, list(values))
-        if not is_entry:
+        if not is_entry and step > chunk.first:  # the first step is when a stage begins
             return
         numbers = dict(zip(values, rows[-1][1:], strict=True))
         self.latest = {name: number for name, number in numbers.items() if self.terms[name].in_progress_bar}

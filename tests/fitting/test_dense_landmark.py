@@ -309,4 +309,4 @@ def test_a_fit_moves_the_head_to_them(dense_capture, config, tmp_path) -> None:
     log = EventAccumulator(str(tmp_path / "run/tensorboard"))
     log.Reload()
     values = [event.value for event in log.Scalars("loss/rigid/dense_landmark")]
-    assert 0 < values[-1] < values[0]
+    assert 0 < np.mean(values[-5:]) < 0.8 * np.mean(values[:5]), "each step draws other views"

@@ -52,7 +52,7 @@ DEMO = Path(__file__).parents[2] / "configs/demo.yaml"
         ("texture_size=65536", "8192 or less"),
         (
             "stages.foto.steps=3",
-            r"stages\.foto: no such stage; there are shape, photo, hair\. Did you mean photo\?",
+            r"stages\.foto: no such stage; there are rigid, shape, photo, hair\. Did you mean photo\?",
         ),
         ("stages.photo.weigths.mask=1", "weigths"),
         ("stages=3", "stages must hold settings by name"),
