@@ -92,8 +92,10 @@ class CaptureSummary:
 
 def _same_calibration(one: Camera, other: Camera) -> bool:
     """Up to the rounding of a change of frame."""
-    numbers = all(
-        np.allclose(getattr(one, name), getattr(other, name), rtol=1e-9, atol=1e-9) for name in ("K", "R", "t")
-    )
-    entries = ({k: v for k, v in camera_entry(c).items() if k not in ("K", "R", "t")} for c in (one, other))
-    return numbers and next(entries) == next(entries)
+    matrices = ("K", "R", "t")
+
+    def rest(camera: Camera) -> dict[str, Any]:
+        return {name: value for name, value in camera_entry(camera).items() if name not in matrices}
+
+    close = (np.allclose(getattr(one, name), getattr(other, name), rtol=1e-9, atol=1e-9) for name in matrices)
+    return all(close) and rest(one) == rest(other)

@@ -191,7 +191,7 @@ class HeadFit(pl.LightningModule):
         self._unread.clear()
         for at, row in enumerate(rows, start=step + 1 - len(rows)):
             self._require_finite(at, row, list(values))
-        if not is_entry and step > chunk.first:  # the first step is when a stage begins
+        if not is_entry and step > chunk.first:  # a chunk's first step, too: the report counts steps from it
             return
         numbers = dict(zip(values, rows[-1][1:], strict=True))
         self.latest = {name: number for name, number in numbers.items() if self.terms[name].in_progress_bar}
