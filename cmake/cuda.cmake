@@ -11,8 +11,8 @@ enable_language(CUDA)
 find_package(CUDAToolkit REQUIRED)
 
 add_library(headfit_cuda STATIC csrc/cuda/rasterize.cu csrc/cuda/rasterize_backward.cu csrc/cuda/interpolate.cu
-                                csrc/cuda/edge_grad.cu csrc/cuda/gloss.cu csrc/cuda/normals.cu csrc/cuda/shade.cu
-                                csrc/cuda/texture.cu)
+                                csrc/cuda/edge_grad.cu csrc/cuda/gloss.cu csrc/cuda/label_loss.cu csrc/cuda/normals.cu
+                                csrc/cuda/shade.cu csrc/cuda/texture.cu)
 set_target_properties(headfit_cuda PROPERTIES POSITION_INDEPENDENT_CODE ON CUDA_VISIBILITY_PRESET hidden)
 target_include_directories(headfit_cuda PUBLIC csrc)
 target_link_libraries(headfit_cuda PUBLIC CUDA::cudart_static)

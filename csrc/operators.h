@@ -17,6 +17,7 @@
 #include <string>
 
 #include "core/gloss.h"
+#include "core/labels.h"
 #include "core/normals.h"
 #include "core/pair.h"
 #include "core/shade.h"
@@ -121,6 +122,38 @@ class Operators {
         } else {
             edge_grad_backward(scene, LossByGradient<T>{data(image), data(grad), channels}, data(grad_v), call.run());
         }
+    }
+
+    using Shares = Array<const uint8_t, 4>;
+
+    static LabelView<T> label_view_of(const Shares& shares, const Array<const T, 1>& class_weight,
+                                      const Groups& class_of_face, const std::optional<Faces>& shown_as,
+                                      const Index& index_img) {
+        const Sizes sizes{int64_t(index_img.shape(0)), 0, int64_t(class_of_face.shape(0)), int(index_img.shape(1)),
+                          int(index_img.shape(2))};
+        return {sizes,          int(shares.shape(3)), data(shares), data(class_weight), data(class_of_face),
+                data(shown_as), data(index_img)};
+    }
+
+    static void label_loss_(const Shares& shares, const Array<const T, 1>& class_weight, const Groups& class_of_face,
+                            const std::optional<Faces>& shown_as, const Index& index_img, const Array<T, 3>& loss,
+                            const Bytes& workspace, uint64_t queue) {
+        const Call call(workspace, queue);
+        label_loss(label_view_of(shares, class_weight, class_of_face, shown_as, index_img), data(loss), call.run());
+    }
+
+    // grad [B,H,W]: the gradient of the loss of each pixel.
+    static void label_loss_backward_(const Array<const T, 3>& grad, const Shares& shares,
+                                     const Array<const T, 1>& class_weight, const Groups& class_of_face,
+                                     const std::optional<Faces>& shown_as, const Array<const T, 3>& v_pix,
+                                     const Faces& faces, const Faces& adjacency, const Index& index_img,
+                                     const Array<T, 3>& grad_v, const Bytes& workspace, uint64_t queue) {
+        const Call call(workspace, queue);
+        Scene<T> scene = scene_of(v_pix, faces, index_img);
+        scene.adjacency = data(adjacency);
+        scene.group = data(class_of_face);
+        const LossOfLabels<T> loss{label_view_of(shares, class_weight, class_of_face, shown_as, index_img), data(grad)};
+        edge_grad_backward(scene, loss, data(grad_v), call.run());
     }
 
     // height, width, levels: of the mip pyramid; faces: F.
@@ -240,6 +273,11 @@ class Operators {
         m.def("edge_grad_backward", &edge_grad_backward_, array("grad"), array("image"), optional("target"),
               "penalty"_a, "scale"_a, array("v_pix"), array("faces"), array("adjacency"), array("group"), array("index_img"),
               array("grad_v"), array("workspace"), "queue"_a, unlocked);
+        m.def("label_loss", &label_loss_, array("shares"), array("class_weight"), array("class_of_face"),
+              optional("shown_as"), array("index_img"), array("loss"), array("workspace"), "queue"_a, unlocked);
+        m.def("label_loss_backward", &label_loss_backward_, array("grad"), array("shares"), array("class_weight"),
+              array("class_of_face"), optional("shown_as"), array("v_pix"), array("faces"), array("adjacency"),
+              array("index_img"), array("grad_v"), array("workspace"), "queue"_a, unlocked);
         m.def("sample_texture", &sample_texture_, array("pyramid"), "height"_a, "width"_a, "levels"_a, array("uv"),
               array("index_img"), optional("group"), "faces"_a, array("image"), array("level"), array("workspace"),
               "queue"_a, unlocked);

@@ -24,6 +24,8 @@ constexpr double kSharpen = 0.125;
 template <class Stored>
 struct FourPixels {
     const Stored *outer_a, *a, *b, *outer_b;
+
+    HEADFIT_HD const Stored* operator[](int i) const { return i < 2 ? (i == 0 ? outer_a : a) : (i == 2 ? b : outer_b); }
 };
 
 // The colours e_A and e_B. An outer pixel that shows another surface is null.
@@ -134,7 +136,17 @@ HEADFIT_HD inline Real occlusion_cost(const BoundaryColours<Real, Stored>& colou
 }
 
 // G = (1/2 + c) (D_A + D_B) - c (D_A' + D_B'), each D at its pixel's target and times its pixel's weight in the loss.
-// The targets of outer pixels count whatever surface these pixels show; at the image border, where one is null, c = 0.
+// The targets of outer pixels count whatever surface these pixels show; at the image border, where one is missing, c = 0.
+// D(i): that of A', A, B, B' for i = 0 to 3.
+template <class Real, class Cost>
+HEADFIT_HD inline Real jump_loss_of_costs(bool all_inside, const Cost& D) {
+    const Real c = all_inside ? Real(kSharpen) : Real(0);
+    Real G = (Real(0.5) + c) * (D(1) + D(2));
+    if (all_inside) G -= c * (D(0) + D(3));
+    return G;
+}
+
+// target, weight: their outer pixels are null outside the image.
 template <class Real, class Stored>
 HEADFIT_HD inline Real jump_loss_of_penalty(const BoundaryColours<Real, Stored>& colours,
                                             const FourPixels<Stored>& target, const FourPixels<Stored>& weight,
@@ -143,14 +155,10 @@ HEADFIT_HD inline Real jump_loss_of_penalty(const BoundaryColours<Real, Stored>&
     if (penalty == Penalty::cross_entropy && channels > 0)
         log_z = log_sum_exp<Real>([&](int c) { return colours.a(c); }, channels) -
                 log_sum_exp<Real>([&](int c) { return colours.b(c); }, channels);
-    const auto D = [&](const Stored* t, const Stored* w) {
-        return *w != 0 ? Real(*w) * occlusion_cost(colours, t, channels, penalty, scale, log_z) : Real(0);
-    };
-    const bool sharpen = target.outer_a && target.outer_b;
-    const Real c = sharpen ? Real(kSharpen) : Real(0);
-    Real G = (Real(0.5) + c) * (D(target.a, weight.a) + D(target.b, weight.b));
-    if (sharpen) G -= c * (D(target.outer_a, weight.outer_a) + D(target.outer_b, weight.outer_b));
-    return G;
+    return jump_loss_of_costs<Real>(target.outer_a && target.outer_b, [&](int i) {
+        const Real w = Real(*weight[i]);
+        return w != 0 ? w * occlusion_cost(colours, target[i], channels, penalty, scale, log_z) : Real(0);
+    });
 }
 
 }  // namespace headfit

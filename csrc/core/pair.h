@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/jump_loss.h"
+#include "core/labels.h"
 #include "core/motion.h"
 #include "core/scene.h"
 
@@ -97,6 +98,28 @@ struct LossByPenalty {
         return jump_loss_of_penalty<Real, Stored>(
             boundary_colours(view, pair, boundary, image + first, channels, kMaxReach),
             inside(target + first, channels), inside(weight + pixels, 1), channels, penalty, Real(scale));
+    }
+};
+
+// G of a loss that is the sum over pixels of weight * the squared difference of labels and masks. weight: [B,H,W].
+// Labels are constant up to the boundary, so nothing is extrapolated.
+template <class Stored>
+struct LossOfLabels {
+    LabelView<Stored> labels;
+    const Stored* weight;
+
+    template <class Real>
+    HEADFIT_HD Real operator()(int64_t b, const RasterView<Real, Stored>& view, const PixelPair& pair,
+                               const Boundary<Real>&) const {
+        const int class_a = labels.class_of(b, view.face(pair.at_x(0), pair.at_y(0)));
+        const int class_b = labels.class_of(b, view.face(pair.at_x(1), pair.at_y(1)));
+        if (class_a == class_b) return 0;
+        return jump_loss_of_costs<Real>(pair.a_inside && pair.b_inside, [&](int i) {
+            const int64_t pixel = (b * view.height + pair.at_y(i - 1)) * view.width + pair.at_x(i - 1);
+            const uint8_t* shares = labels.shares_at(pixel);
+            return Real(weight[pixel]) * (labels.template cost_of_class<Real>(class_a, shares) -
+                                          labels.template cost_of_class<Real>(class_b, shares));
+        });
     }
 };
 

@@ -30,9 +30,13 @@ template <class T>
 void interpolate_backward(const Scene<T>& scene, const Attributes<T>& attributes, const T* bary, const T* grad_image,
                           const InterpolationGradients<T>& out, int threads);
 
-// grad_v [B,V,3]: what moving edges change in the loss. Loss: LossByGradient<T> or LossByPenalty<T>.
+// grad_v [B,V,3]: what moving edges change in the loss. Loss: LossByGradient<T>, LossByPenalty<T> or LossOfLabels<T>.
 template <class T, class Loss>
 void edge_grad_backward(const Scene<T>& scene, const Loss& loss, T* grad_v, int threads);
+
+// loss [B,H,W]: the weighted squared difference of labels and masks.
+template <class T>
+void label_loss(const LabelView<T>& view, T* loss, int threads);
 
 // image [B,H,W,C], 0 on background, from a pyramid that has all levels' texels as rows; level [B,H,W], which the
 // backward pass needs, -1 on background.

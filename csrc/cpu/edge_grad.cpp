@@ -150,7 +150,8 @@ void edge_grad_backward(const Scene<T>& scene, const Loss& loss, T* grad_v, int 
 
 #define HEADFIT_INSTANTIATE(T)                                                                      \
     template void edge_grad_backward<T>(const Scene<T>&, const LossByGradient<T>&, T*, int);        \
-    template void edge_grad_backward<T>(const Scene<T>&, const LossByPenalty<T>&, T*, int);
+    template void edge_grad_backward<T>(const Scene<T>&, const LossByPenalty<T>&, T*, int);         \
+    template void edge_grad_backward<T>(const Scene<T>&, const LossOfLabels<T>&, T*, int);
 HEADFIT_INSTANTIATE(float)
 HEADFIT_INSTANTIATE(double)
 #undef HEADFIT_INSTANTIATE

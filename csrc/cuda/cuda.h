@@ -39,6 +39,9 @@ template <class T, class Loss>
 void edge_grad_backward(const Scene<T>& scene, const Loss& loss, T* grad_v, const Queue& queue);
 
 template <class T>
+void label_loss(const LabelView<T>& view, T* loss, const Queue& queue);
+
+template <class T>
 void sample_texture(const TextureView<T>& view, const Attributes<T>& pyramid, T* image, T* level, const Queue& queue);
 
 template <class T>

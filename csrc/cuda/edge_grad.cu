@@ -75,7 +75,8 @@ void edge_grad_backward(const Scene<T>& scene, const Loss& loss, T* grad_v, cons
 
 #define HEADFIT_INSTANTIATE(T)                                                                         \
     template void edge_grad_backward<T>(const Scene<T>&, const LossByGradient<T>&, T*, const Queue&);  \
-    template void edge_grad_backward<T>(const Scene<T>&, const LossByPenalty<T>&, T*, const Queue&);
+    template void edge_grad_backward<T>(const Scene<T>&, const LossByPenalty<T>&, T*, const Queue&);   \
+    template void edge_grad_backward<T>(const Scene<T>&, const LossOfLabels<T>&, T*, const Queue&);
 HEADFIT_INSTANTIATE(float)
 HEADFIT_INSTANTIATE(double)
 #undef HEADFIT_INSTANTIATE

@@ -152,6 +152,31 @@ bool sample_and_back(Random& random, const Sizes& sizes, const std::vector<int32
     return all_finite(image) && all_finite(level) && all_finite(grad_pyramid) && all_finite(grad_uv);
 }
 
+// Compares labels with masks; classes are anything. Returns whether loss and gradient are finite.
+template <class T>
+bool labels_and_back(Random& random, const headfit::Scene<T>& scene, int threads) {
+    const Sizes& sizes = scene.sizes;
+    const int classes = random.below(5);
+    const size_t pixels = size_t(sizes.images * sizes.pixels());
+    std::vector<uint8_t> shares(pixels * classes);
+    for (uint8_t& share : shares) share = uint8_t(random.below(256));
+    std::vector<int32_t> of_face(sizes.faces), shown_as(sizes.images * classes);
+    for (int32_t& c : of_face) c = random.below(classes + 3) - 2;
+    for (int32_t& c : shown_as) c = random.below(classes + 3) - 2;
+    std::vector<T> weight(classes), loss(pixels), grad(pixels, T(1)), grad_v(3 * sizes.images * sizes.vertices);
+    for (T& w : weight) w = T(random.uniform(0, 5));
+    const headfit::LabelView<T> view{sizes,
+                                     classes,
+                                     shares.data(),
+                                     weight.data(),
+                                     of_face.data(),
+                                     random.below(2) == 0 ? shown_as.data() : nullptr,
+                                     scene.index_img};
+    headfit::label_loss(view, loss.data(), threads);
+    headfit::edge_grad_backward(scene, headfit::LossOfLabels<T>{view, grad.data()}, grad_v.data(), threads);
+    return all_finite(loss) && all_finite(grad_v);
+}
+
 // Shades pixels whose numbers are anything, some of them NaN. Returns whether what has to be is finite.
 template <class T>
 bool shade_and_back(Random& random, const Sizes& sizes, const std::vector<int32_t>& index_img, int threads) {
@@ -263,6 +288,7 @@ bool run(Random& random, Kind kind) {
     const headfit::LossByPenalty<T> by_penalty{image.data(), grad_image.data(), depth.data(), channels, penalty, 0.1};
     headfit::edge_grad_backward(scene, by_penalty, grad_v.data(), threads);
     finite = finite && all_finite(grad_v) && all_finite(image) && all_finite(grad_attributes);
+    finite = labels_and_back<T>(random, scene, threads) && finite;
     finite = sample_and_back<T>(random, sizes, index_img, group, bary, threads) && finite;
     finite = shade_and_back<T>(random, sizes, index_img, threads) && finite;
     finite = (gloss_and_back(random, mesh, threads) || kind == Kind::not_finite) && finite;

@@ -216,7 +216,6 @@ class FittedHead(nn.Module):
             v_views=v_views,
             offsets=offsets,
             fragments=fragments,
-            target=batch.label_prob.float() / 255,
             shown_classes=shown_classes,
             shown_as=self.shown_as(shown_classes),
             hair_class=self.hair_class,
@@ -268,7 +267,8 @@ class FittedHead(nn.Module):
 
     def label_loss(self, o: Observation) -> Tensor:
         """Squared difference `[B,H,W]` of the class images and those of the masks, each class by its weight."""
-        return self.renderer.label_loss(o.fragments, self.class_of_label, self.class_weight, o.target, o.shown_as)
+        shares = o.batch.label_prob
+        return self.renderer.label_loss(o.fragments, self.class_of_label, self.class_weight, shares, o.shown_as)
 
     def area_by_trust(self, o: Observation) -> Tensor:
         """By what the mask losses of views are divided, `[B]`: the head's area, the more the less their masks are

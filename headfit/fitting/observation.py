@@ -26,7 +26,6 @@ class Observation:
     frames: `[N]` indices of the distinct frames, ascending; frame_of_view `[B]`: index into them.
     v_frames `[N,V,3]`, v_views `[B,V,3]`: world vertices (metres). offsets `[Vc,3]`: the free offsets within them.
     fragments: what each pixel sees of the model.
-    target: `[B,H,W,C]` float, `batch.label_prob` in [0,1].
     shown_classes: bool `[B,C]`: the view's mask shows the class.
     shown_as: `[B,C]` class as which each class of the model is compared in each view: see `FittedHead.shown_as`.
     hair_class: index of the class of hair, if there is one. What hair hides of the head is unknown: its pixels carry no
@@ -41,7 +40,6 @@ class Observation:
     v_views: Tensor
     offsets: Tensor
     fragments: Fragments
-    target: Tensor
     shown_classes: Tensor
     shown_as: Tensor
     hair_class: int | None
@@ -58,6 +56,16 @@ class Observation:
         return self.frame_normals.index_select(0, self.frame_of_view)
 
     @cached_property
+    def shares(self) -> Tensor:
+        """`[B,H,W,C]` float, `batch.label_prob` in [0,255]."""
+        return self.batch.label_prob.float()
+
+    @property
+    def target(self) -> Tensor:
+        """`[B,H,W,C]` float, each class's share of a pixel."""
+        return self.shares / 255
+
+    @cached_property
     def labelled(self) -> Tensor:
         """Bool `[B,H,W]`: the mask says what the whole pixel shows, and the model does not end there."""
         return (self.batch.label_weight == 255) & ~self.fragments.below_neck
@@ -67,7 +75,7 @@ class Observation:
         """Bool `[B,H,W]`: the pixel shows no hair by the mask."""
         if self.hair_class is None:
             return torch.ones_like(self.batch.image_valid)
-        return self.target[..., self.hair_class] == 0
+        return self.batch.label_prob[..., self.hair_class] == 0
 
     @cached_property
     def mask_known(self) -> Tensor:
@@ -88,14 +96,14 @@ class Observation:
     def on_head(self) -> Tensor:
         """Bool `[B,H,W]`: an image pixel that shows the head by the model and, where there is a mask, neither
         background nor hair by it; what the mask ignores or does not know counts."""
-        background = self.target[..., 0]
-        by_mask = ((background < MAX_OTHER_SHARE) & self.hairless) | ~self.has_mask
+        no_background = self.batch.label_prob[..., 0] < 255 * MAX_OTHER_SHARE
+        by_mask = (no_background & self.hairless) | ~self.has_mask
         return self.fragments.head & self.batch.image_valid & by_mask
 
     def agrees(self, classes: Tensor) -> Tensor:
         """Bool `[B,H,W]`: the mask sees nothing but the classes with True in `classes [C]`; True without a mask, and
         where it does not know."""
-        alone = self.target @ classes.to(self.target) > 1 - MAX_OTHER_SHARE
+        alone = self.shares @ classes.float() > 255 * (1 - MAX_OTHER_SHARE)
         return alone | self.batch.label_unknown | ~self.has_mask
 
     @cached_property
@@ -103,7 +111,8 @@ class Observation:
         """Pixels `[B]` that show the head: by the mask where it tells, else by the model within the picture."""
         valid = self.batch.image_valid
         by_model = self.fragments.head & (valid | ~valid.flatten(1).any(1)[:, None, None])
-        shown = (1 - self.target[..., 0]).where(self.labelled, by_model.to(self.target))
+        by_mask = 1 - self.batch.label_prob[..., 0] / 255
+        shown = by_mask.where(self.labelled, by_model.to(by_mask))
         return shown.sum((1, 2)).clamp_min(MIN_AREA)
 
 

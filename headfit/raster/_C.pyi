@@ -70,6 +70,32 @@ class Kernels:
         queue: int,
     ) -> None: ...
     @staticmethod
+    def label_loss(
+        shares: Tensor,
+        class_weight: Tensor,
+        class_of_face: Tensor,
+        shown_as: Tensor | None,
+        index_img: Tensor,
+        loss: Tensor,
+        workspace: Tensor,
+        queue: int,
+    ) -> None: ...
+    @staticmethod
+    def label_loss_backward(
+        grad: Tensor,
+        shares: Tensor,
+        class_weight: Tensor,
+        class_of_face: Tensor,
+        shown_as: Tensor | None,
+        v_pix: Tensor,
+        faces: Tensor,
+        adjacency: Tensor,
+        index_img: Tensor,
+        grad_v: Tensor,
+        workspace: Tensor,
+        queue: int,
+    ) -> None: ...
+    @staticmethod
     def sample_texture(
         pyramid: Tensor,
         height: int,

@@ -16,6 +16,7 @@ from headfit.raster.api import (
     skipped_faces,
 )
 from headfit.raster.gloss import mirrored_gloss
+from headfit.raster.labels import label_loss
 from headfit.raster.lighting import SH_COUNT, sh_basis, shade_pixels, shading
 from headfit.raster.normals import OppositeEdges, vertex_normals
 from headfit.raster.texture import sample_texture
@@ -32,6 +33,7 @@ __all__ = [
     "edge_grad",
     "edges_of_loss",
     "interpolate",
+    "label_loss",
     "loss_of_pixels",
     "mirrored_gloss",
     "pixel_loss",

@@ -288,19 +288,12 @@ def _check_edges(
     image: Tensor, v_pix: Tensor, faces: Tensor, index_img: Tensor, group: Tensor | None, topology: Topology | None
 ) -> tuple[Tensor, Topology]:
     """Checks the arguments of `edge_grad`; returns group as int32, and topology, with their defaults filled in."""
-    _check_v_pix(v_pix)
-    _check_faces(faces, v_pix)
-    check_index_img(index_img)
+    check_mesh(v_pix, faces, index_img)
     if image.ndim != 4 or image.shape[:3] != index_img.shape:
         raise ValueError(f"image: expected {[*index_img.shape, 'C']}, as index_img, got {list(image.shape)}")
     if image.dtype != v_pix.dtype:
         raise ValueError(f"image: expected {v_pix.dtype}, as v_pix, got {image.dtype}")
-    if v_pix.shape[0] != index_img.shape[0]:
-        raise ValueError(f"v_pix: batch {v_pix.shape[0]}, but index_img has {index_img.shape[0]}")
-    if topology is None:
-        topology = Topology.of(faces)
-    elif topology.adjacency.shape != faces.shape:
-        raise ValueError(f"topology: of {len(topology.adjacency)} faces, but there are {len(faces)}")
+    topology = topology_of(faces, topology)
     if group is None:
         group = topology.components
     elif group.shape != (len(faces),) or group.is_floating_point():
@@ -308,6 +301,24 @@ def _check_edges(
     group = group.to(torch.int32)
     check_device(image, v_pix=v_pix, faces=faces, index_img=index_img, group=group, topology=topology.adjacency)
     return group, topology
+
+
+def topology_of(faces: Tensor, topology: Topology | None) -> Topology:
+    """The given topology, checked, or that of the faces."""
+    if topology is None:
+        return Topology.of(faces)
+    if topology.adjacency.shape != faces.shape:
+        raise ValueError(f"topology: of {len(topology.adjacency)} faces, but there are {len(faces)}")
+    return topology
+
+
+def check_mesh(v_pix: Tensor, faces: Tensor, index_img: Tensor) -> None:
+    """Checks a mesh and what is seen of it."""
+    _check_v_pix(v_pix)
+    _check_faces(faces, v_pix)
+    check_index_img(index_img)
+    if v_pix.shape[0] != index_img.shape[0]:
+        raise ValueError(f"v_pix: batch {v_pix.shape[0]}, but index_img has {index_img.shape[0]}")
 
 
 def single(x: Tensor) -> Tensor:

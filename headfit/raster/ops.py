@@ -36,7 +36,7 @@ def _raster_of(v_pix: Tensor, size: tuple[int, int, int]) -> tuple[Tensor, Tenso
 def rasterize_backward(
     v_pix: Tensor, faces: Tensor, index_img: Tensor, grad_bary: Tensor, grad_depth: Tensor
 ) -> Tensor:
-    grad_v = _grad_of(v_pix)
+    grad_v = grad_of(v_pix)
     inputs = plain(v_pix), plain(faces), plain(index_img), plain(grad_bary), plain(grad_depth)
     with backend.backend_of(v_pix) as b:
         b.kernels.rasterize_backward(*inputs, grad_v, b.sum_workspace(grad_v), b.queue)
@@ -45,7 +45,7 @@ def rasterize_backward(
 
 @rasterize_backward.register_fake
 def _(v_pix: Tensor, faces: Tensor, index_img: Tensor, grad_bary: Tensor, grad_depth: Tensor) -> Tensor:
-    return _grad_of(v_pix)
+    return grad_of(v_pix)
 
 
 def _rasterize_setup(ctx: Any, inputs: Any, output: Any) -> None:
@@ -147,7 +147,7 @@ def edge_grad_backward(
     Without a target, grad `[B,H,W,C]` is the gradient of the loss with respect to image. With one, the loss is a sum
     over pixels of penalty(image, target), one of `_C.PENALTIES`, and grad `[B,H,W]` its gradient with respect to them.
     """
-    grad_v = _grad_of(v_pix)
+    grad_v = grad_of(v_pix)
     grad = grad if target is None else grad[..., None]
     colours = plain(grad), plain(image), None if target is None else plain(target)
     scene = plain(v_pix), plain(faces), plain(adjacency), plain(group), plain(index_img)
@@ -169,7 +169,7 @@ def _(
     penalty: str = "",
     scale: float = 0.0,
 ) -> Tensor:
-    return _grad_of(v_pix)
+    return grad_of(v_pix)
 
 
 class EdgeGrad(torch.autograd.Function):
@@ -206,7 +206,8 @@ class EdgeGrad(torch.autograd.Function):
         return grad, None, None, grad_v, *[None] * (len(ctx.needs_input_grad) - 4)
 
 
-def _grad_of(v_pix: Tensor) -> Tensor:
+def grad_of(v_pix: Tensor) -> Tensor:
+    """Memory for the gradient of `v_pix`."""
     return torch.empty_like(v_pix, memory_format=torch.contiguous_format)
 
 

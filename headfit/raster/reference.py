@@ -27,6 +27,16 @@ def rasterize(v_pix: Tensor, faces: Tensor, size: tuple[int, int]) -> tuple[Tens
     return index_img, bary, depth
 
 
+def class_images(classes: int, class_of_face: Tensor, index_img: Tensor, shown_as: Tensor | None = None) -> Tensor:
+    """The one-hot images `[B,H,W,C]` float64 that `label_loss` compares with masks; where there is no class, all 0."""
+    of_face = torch.where((class_of_face >= 0) & (class_of_face < classes), class_of_face, classes).long()
+    seen = torch.cat([of_face, of_face.new_zeros(1)])[index_img.long()]  # index -1 picks the last entry: background
+    if shown_as is not None:
+        table = torch.nn.functional.pad(shown_as.long(), (0, 1), value=classes)
+        seen = torch.stack([shown[labels] for shown, labels in zip(table, seen, strict=True)])
+    return torch.nn.functional.one_hot(seen, classes + 1)[..., :classes].double()
+
+
 def _centres(size: tuple[int, int], dtype: torch.dtype) -> Tensor:
     y, x = torch.meshgrid(*(torch.arange(n, dtype=dtype) + 0.5 for n in size), indexing="ij")
     return torch.stack([x, y], -1)

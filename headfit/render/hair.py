@@ -27,7 +27,7 @@ class HairRenderer(nn.Module):
 
     faces: Tensor
     source_faces: Tensor
-    group: Tensor
+    class_of_face: Tensor
 
     def __init__(self, renderer: HeadRenderer, faces: Tensor, source_faces: Tensor) -> None:
         super().__init__()
@@ -37,8 +37,8 @@ class HairRenderer(nn.Module):
         counts = torch.tensor([len(head), len(faces), len(collar)])
         self.register_buffer("faces", torch.cat([head, faces + below, collar]), persistent=False)
         self.register_buffer("source_faces", source_faces, persistent=False)
-        group = torch.repeat_interleave(torch.tensor([1, 2, HAIR_CLASSES]), counts)
-        self.register_buffer("group", group, persistent=False)
+        classes = torch.tensor([1, 2, HAIR_CLASSES], dtype=torch.int32)  # the collar has none
+        self.register_buffer("class_of_face", classes.repeat_interleave(counts), persistent=False)
         self.topology = Topology(self.faces)
 
     def rasterize(self, v_world: Tensor, hair: Tensor, cameras: CameraBatch) -> Fragments:
@@ -51,20 +51,17 @@ class HairRenderer(nn.Module):
             v_pix, index_img, bary, depth, renderer.face_count, v_world, cameras.centres(), hair_count=count
         )
 
-    def label_loss(self, fragments: Fragments, target: Tensor) -> Tensor:
-        """Squared difference `[B,H,W]` of the images of background, head and hair from `target [B,H,W,3]`; its gradient
-        moves the hair's outline and the hairline."""
-        rows = torch.eye(HAIR_CLASSES + 1, HAIR_CLASSES, dtype=target.dtype, device=target.device)
-        of_face = torch.cat([self.group, self.group.new_zeros(1)])  # index -1 picks the last entry: background
-        image = rows[of_face[fragments.index_img.long()]]
-        return raster.pixel_loss(
-            image,
-            target,
+    def label_loss(self, fragments: Fragments, shares: Tensor) -> Tensor:
+        """Squared difference `[B,H,W]` of the images of background, head and hair from `shares [B,H,W,3]` (uint8, 255
+        for a whole pixel); its gradient moves the hair's outline and the hairline."""
+        weight = fragments.v_pix.new_ones(HAIR_CLASSES)
+        return raster.label_loss(
+            shares,
+            weight,
+            self.class_of_face,
             fragments.v_pix,
             self.faces,
             fragments.index_img,
-            kind="squared",
-            group=self.group,
             topology=self.topology,
         )
 

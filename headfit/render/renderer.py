@@ -120,23 +120,26 @@ class HeadRenderer(nn.Module):
         fragments: Fragments,
         class_of_label: Tensor,
         class_weight: Tensor,
-        target: Tensor,
+        shares: Tensor,
         shown_as: Tensor | None = None,
     ) -> Tensor:
-        """Squared difference `[B,H,W]` of `label_probabilities` and `target [B,H,W,C]`, each class weighted by
-        `class_weight [C]`: the same gradient, without a backward pass through images of all classes."""
-        root = class_weight.sqrt()
-        image, group = self.class_image(fragments, class_of_label, root.diag(), shown_as)
-        return raster.pixel_loss(
-            image,
-            target * root,
+        """Squared difference `[B,H,W]` of `label_probabilities` and `shares [B,H,W,C]` (uint8, 255 for a whole pixel),
+        each class weighted by `class_weight [C]`: the same gradient, without images of all classes."""
+        return raster.label_loss(
+            shares,
+            class_weight,
+            self.class_of_face(class_of_label, len(class_weight)),
             fragments.v_pix,
             self.faces,
             fragments.index_img,
-            kind="squared",
-            group=group,
+            shown_as=None if shown_as is None else shown_as.int(),
             topology=self.topology,
         )
+
+    def class_of_face(self, class_of_label: Tensor, classes: int) -> Tensor:
+        """The class of each face `[F]` int32; `classes`, or -1, for none."""
+        head = class_of_label[self.face_labels]
+        return torch.cat([head, head.new_full((len(self.faces) - self.face_count,), classes)]).int()
 
     def class_image(
         self, fragments: Fragments, class_of_label: Tensor, rows: Tensor, shown_as: Tensor | None = None
@@ -144,8 +147,7 @@ class HeadRenderer(nn.Module):
         """The row of `rows [C,D]` of each pixel's class, 0 where there is none, `[B,H,W,D]`; and the class of each face
         `[F]`, by which `edge_grad` groups them. Classes that a view shows as one have no border in it: no jump."""
         classes = len(rows)
-        face_class = class_of_label[self.face_labels]
-        group = torch.cat([face_class, face_class.new_full((len(self.faces) - self.face_count,), classes)])
+        group = self.class_of_face(class_of_label, classes)
         of_class = torch.cat([rows, rows.new_zeros(2, rows.shape[1])])  # rows C and -1: no class
         # Index -1 picks the last entry: background.
         row_of_face = torch.cat([group, group.new_zeros(1)]) % len(of_class)

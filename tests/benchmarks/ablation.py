@@ -165,10 +165,11 @@ def numbers(metrics: dict) -> list[float]:
     """The figures of one fit, in the order of `COLUMNS`."""
     distance, iou = metrics["distances"], metrics["iou"]
     pictures = metrics["pictures"].get("held_out", metrics["pictures"]["training"])
+    teeth = distance.get("teeth") or distance["upper_teeth"]  # the parts are those of the true mesh
     millimetres = (
         distance["face"]["median_mm"],
         distance["face"]["p95_mm"],
-        distance["teeth"]["median_mm"],
+        teeth["median_mm"],
         distance["face"].get("sliding_median_mm", float("nan")),
     )
     labels = [iou[name] for name in ("head", "lips", "teeth", "mouth", "tongue", "eyes")]

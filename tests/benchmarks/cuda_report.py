@@ -50,6 +50,8 @@ KERNELS: dict[str, tuple[int, float]] = {
     # Index once for rows and once for columns; faces, adjacency and group; at a jump four pixels of image and gradient
     # and the sums of two vertices.
     "move_jumps": (128, 2 * WORD + 2 * MESH + JUMPS * (8 * CHANNELS * WORD + 6 * ATOMIC)),
+    # Index, the shares of ten classes in, loss out.
+    "compare_labels": (256, (1 + 1) * WORD + 10),
     # uv and index of the pixel in (its neighbours' come from the cache), level out.
     "choose_level": (256, (2 + 1 + 1) * WORD),
     # uv and level in, image out, and the texels.

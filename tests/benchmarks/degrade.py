@@ -52,7 +52,13 @@ def degrade(args: argparse.Namespace) -> None:
                     images.append(writer.image(index, frame, np.clip(noisy, 0, 255).astype(np.uint8)))
                 mask = capture.mask(index, frame)
                 if mask is not None and frame not in drops and draw.random() >= args.missing_masks:
-                    writer.mask(index, frame, cv2.remap(mask, at, None, cv2.INTER_NEAREST))
+                    true = cv2.remap(mask, at, None, cv2.INTER_NEAREST)
+                    wrong = args.wrong_masks and draw.random() < args.wrong_masks
+                    other = capture.mask(index, (frame + frames // 2) % frames) if wrong else None
+                    shown = true if other is None else cv2.remap(other, at, None, cv2.INTER_NEAREST)
+                    file = writer.mask(index, frame, shown).relative_to(args.out / "masks")
+                    (args.out / "gt/masks_true" / file).parent.mkdir(parents=True, exist_ok=True)
+                    cv2.imwrite(str(args.out / "gt/masks_true" / file), true)
                 landmarks = capture.landmarks(index, frame) if args.landmarks else None
                 if landmarks is not None:
                     landmarks[:, :2] = target.to_pixels(capture.cameras[index].rays(landmarks[:, :2]))
@@ -90,6 +96,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--noise", type=float, default=3.0, help="standard deviation, grey levels")
     parser.add_argument("--calibration", type=float, default=0.0, help="error of principal points, pixels of the copy")
     parser.add_argument("--missing-masks", type=float, default=0.2, help="share of masks left out")
+    parser.add_argument("--wrong-masks", type=float, default=0.0, help="share of masks that are another frame's")
     parser.add_argument("--torn", type=int, default=3, help="images cut in half")
     parser.add_argument("--dropping-camera", type=int, default=1, help="index of a camera that drops frames; -1: none")
     parser.add_argument("--landmarks", action="store_true", help="keep the landmarks")

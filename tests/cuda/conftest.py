@@ -34,7 +34,7 @@ def shim(executor: ModuleType) -> Iterator[ModuleType]:
 @pytest.fixture
 def operators_on(monkeypatch: pytest.MonkeyPatch) -> Callable[[ModuleType], Any]:
     """The operators of headfit.raster on the given kernels: only stream and device are faked."""
-    from headfit.raster import backend, gloss, lighting, normals, ops, texture
+    from headfit.raster import backend, gloss, labels, lighting, normals, ops, texture
 
     class Operators:
         def __init__(self, kernels: ModuleType) -> None:
@@ -45,7 +45,8 @@ def operators_on(monkeypatch: pytest.MonkeyPatch) -> Callable[[ModuleType], Any]
             yield backend.Backend(self.kernels, STREAM, x.device)
 
         def __getattr__(self, name: str) -> Callable[..., Any]:
-            operator = next(getattr(m, name) for m in (ops, texture, normals, lighting, gloss) if hasattr(m, name))
+            modules = ops, texture, normals, lighting, gloss, labels
+            operator = next(getattr(m, name) for m in modules if hasattr(m, name))
 
             def run(*arguments: Any) -> Any:
                 with monkeypatch.context() as patch:

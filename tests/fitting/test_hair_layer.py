@@ -66,7 +66,7 @@ def labels_at(parts, lift: float) -> torch.Tensor:
     layer, renderer, v, normals, camera = parts
     raised = v[:, layer.vertices] + (layer.heights() + lift)[:, None] * normals[:, layer.vertices]
     seen = renderer.rasterize(v, raised.detach(), camera)
-    return torch.stack([seen.index_img < 0, seen.head, seen.hair], dim=-1).float()
+    return 255 * torch.stack([seen.index_img < 0, seen.head, seen.hair], dim=-1).byte()
 
 
 def test_a_layer_below_the_skin_is_invisible(parts):

@@ -73,8 +73,12 @@ def test_colours_move_the_shape_where_the_mask_does_not_know_and_not_where_it_ig
     _, o = photometric(module, 0)
     lit = module.model.compare_colours(o).lit
     person = o.target[..., 0] < 0.99
-    nothing = replace(o.batch, label_weight=o.batch.label_weight.masked_fill(person, 0))
-    ignored = replace(o, batch=nothing, target=o.target.masked_fill(person[..., None], 0))
+    nothing = replace(
+        o.batch,
+        label_weight=o.batch.label_weight.masked_fill(person, 0),
+        label_prob=o.batch.label_prob.masked_fill(person[..., None], 0),
+    )
+    ignored = replace(o, batch=nothing)
     matte = replace(ignored, batch=replace(nothing, label_unknown=person))
     assert lit.any() and not (module.model.compare_colours(ignored).lit & person).any()
     assert module.model.compare_colours(matte).lit[lit].all()

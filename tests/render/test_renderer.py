@@ -70,7 +70,7 @@ def test_label_loss_is_the_weighted_square_of_the_one_hot_classes(scene):
         target = image.detach().roll(1, dims=2)
         each = (image - target).square() @ class_weight
         if direct:
-            each = renderer.label_loss(seen, class_of_label, class_weight, target)
+            each = renderer.label_loss(seen, class_of_label, class_weight, (255 * target).to(torch.uint8))
         results.append((each, torch.autograd.grad(each.sum(), v)[0]))
     torch.testing.assert_close(results[1][0], results[0][0])
     # Their taps differ where a second jump is near, so single vertices may; the motions of the whole head do not.

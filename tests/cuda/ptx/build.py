@@ -20,7 +20,17 @@ MODULE = "_cuda_on_ptx"
 HERE = Path(__file__).parent
 CSRC = building.ROOT / "csrc"
 CMAKE = building.ROOT / "cmake/cuda.cmake"
-KERNELS = ("rasterize", "rasterize_backward", "interpolate", "edge_grad", "gloss", "normals", "shade", "texture")
+KERNELS = (
+    "rasterize",
+    "rasterize_backward",
+    "interpolate",
+    "edge_grad",
+    "gloss",
+    "label_loss",
+    "normals",
+    "shade",
+    "texture",
+)
 NVCC_FLAGS = ["-std=c++17", "-O3", "-gencode=arch=compute_75,code=compute_75"]
 HOST_FLAGS = "-Xcompiler=-fPIC,-fvisibility=hidden,-Wno-unknown-pragmas"
 NO_CONTRACTION = "-fmad=false"
