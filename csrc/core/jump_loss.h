@@ -135,9 +135,9 @@ HEADFIT_HD inline Real occlusion_cost(const BoundaryColours<Real, Stored>& colou
     return D;
 }
 
-// G = (1/2 + c) (D_A + D_B) - c (D_A' + D_B'), each D at its pixel's target and times its pixel's weight in the loss.
-// The targets of outer pixels count whatever surface these pixels show; at the image border, where one is missing, c = 0.
-// D(i): that of A', A, B, B' for i = 0 to 3.
+// G = (1/2 + c) (D_A + D_B) - c (D_A' + D_B'), each D at its pixel's target and times its pixel's weight in the loss:
+// D(i), of A', A, B, B' for i = 0 to 3. The targets of outer pixels count whatever surface these pixels show; at the
+// image border, where one is missing, c = 0.
 template <class Real, class Cost>
 HEADFIT_HD inline Real jump_loss_of_costs(bool all_inside, const Cost& D) {
     const Real c = all_inside ? Real(kSharpen) : Real(0);
@@ -146,7 +146,7 @@ HEADFIT_HD inline Real jump_loss_of_costs(bool all_inside, const Cost& D) {
     return G;
 }
 
-// target, weight: their outer pixels are null outside the image.
+// The same for D = weight * occlusion_cost. target, weight: their outer pixels are null outside the image.
 template <class Real, class Stored>
 HEADFIT_HD inline Real jump_loss_of_penalty(const BoundaryColours<Real, Stored>& colours,
                                             const FourPixels<Stored>& target, const FourPixels<Stored>& weight,

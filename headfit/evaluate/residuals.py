@@ -122,14 +122,15 @@ def _head_iou(o: Observation, rendered: Tensor) -> Tensor:
     What lies below the model's neck is left out, unless it covers most of the mask's head: then the model is too high.
     A mask that does not know is taken to show what the model does: of a matte, the share of the model inside it counts.
     """
-    masked = (1 - o.target[..., 0]) * (o.batch.label_weight == 255)
+    background = o.batch.label_prob[..., 0]
+    masked = (1 - background / 255) * (o.batch.label_weight == 255)
     covered = (masked * o.fragments.below_neck).sum((1, 2)) > MAX_COVERED * masked.sum((1, 2))
     known = o.mask_known | (o.fragments.below_neck & covered[:, None, None])
     mine = 1 - rendered[..., 0]
     mine, theirs = mine * (o.mask_known | o.batch.label_unknown), masked * known + mine * o.batch.label_unknown
     union = torch.maximum(mine, theirs).sum((1, 2))
     iou = torch.minimum(mine, theirs).sum((1, 2)) / union.clamp_min(1)
-    shows_background = (o.target[..., 0] * (o.batch.label_weight > 0)).flatten(1).any(1)
+    shows_background = (background * (o.batch.label_weight > 0)).flatten(1).any(1)
     return iou.where(shows_background & (union >= 1), torch.nan)
 
 

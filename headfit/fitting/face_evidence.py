@@ -74,7 +74,7 @@ class FaceEvidence:
         """IoU of each part of `MASKED`, and of the head, over all views together."""
         names = self.model.classes.names
         mine = torch.where(o.fragments.head, self.model.class_of_pixel(o), 0)
-        theirs = o.target.argmax(-1)
+        theirs = o.batch.label_prob.argmax(-1)
         found = {}
         for part, classes in {"head": names[1:], **MASKED}.items():
             member = torch.tensor([name in classes for name in names], device=mine.device)

@@ -156,7 +156,7 @@ def _sample(model: FittedHead, o: Observation) -> _Samples:
     colour = (pixels.take(o.batch.image).float() / 255) / pixels.per_view(model.appearance.gain(o.batch.camera))
     is_skin = skin_class[model.class_of_pixel(o)] & o.agrees(skin_class)
     below_neck = o.fragments.below_neck
-    background = torch.where(o.has_mask, o.target[..., 0] > 0.99, ~o.fragments.head) & ~below_neck
+    background = torch.where(o.has_mask, o.batch.label_prob[..., 0] > 0.99 * 255, ~o.fragments.head) & ~below_neck
     around = _colour_sum(o.batch.image[background & o.batch.image_valid])
     return _Samples(colour, uv, normal, facing.clamp_min(0), pixels.take(is_skin), around)
 

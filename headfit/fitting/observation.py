@@ -56,14 +56,9 @@ class Observation:
         return self.frame_normals.index_select(0, self.frame_of_view)
 
     @cached_property
-    def shares(self) -> Tensor:
-        """`[B,H,W,C]` float, `batch.label_prob` in [0,255]."""
-        return self.batch.label_prob.float()
-
-    @property
     def target(self) -> Tensor:
-        """`[B,H,W,C]` float, each class's share of a pixel."""
-        return self.shares / 255
+        """`[B,H,W,C]` float, each class's share of a pixel in [0, 1]: `batch.label_prob`, which costs less to read."""
+        return self.batch.label_prob.float() / 255
 
     @cached_property
     def labelled(self) -> Tensor:
@@ -103,7 +98,7 @@ class Observation:
     def agrees(self, classes: Tensor) -> Tensor:
         """Bool `[B,H,W]`: the mask sees nothing but the classes with True in `classes [C]`; True without a mask, and
         where it does not know."""
-        alone = self.shares @ classes.float() > 255 * (1 - MAX_OTHER_SHARE)
+        alone = self.batch.label_prob.float() @ classes.float() > 255 * (1 - MAX_OTHER_SHARE)
         return alone | self.batch.label_unknown | ~self.has_mask
 
     @cached_property

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from headfit.raster import backend
-from headfit.raster.api import check_device, check_mesh, topology_of
+from headfit.raster.api import check_device, check_mesh, single, topology_of
 from headfit.raster.backend import DEVICES
 from headfit.raster.ops import grad_of, plain
 from headfit.raster.topology import Topology
@@ -27,7 +27,8 @@ def label_loss(
     borders between classes give a gradient to the vertices that move them.
 
     The same as `pixel_loss` of kind "squared" with one-hot images of the classes, grouped by class, but without such
-    images. The result may be weighted, masked and summed freely.
+    images (and without extrapolation, since a class is constant up to its border). The result may be weighted, masked
+    and summed freely.
 
     Args:
         shares: `[B,H,W,C]` uint8, 255 times each class's share of a pixel; class 0 is background.
@@ -36,7 +37,7 @@ def label_loss(
         v_pix: `[B,V,3]` projected vertices, float32 or float64.
         faces: `[F,3]` int32, as rasterized.
         index_img: `[B,H,W]` int32, from `rasterize`.
-        shown_as: `[B,C]` int32, as which class each one is compared in each image; None: each as itself.
+        shown_as: `[B,C]` int32, as which class each one is compared in each image, likewise; None: each as itself.
         topology: of these faces. Default: `Topology.of(faces)`.
 
     Returns:
@@ -45,6 +46,7 @@ def label_loss(
     Raises:
         ValueError: shapes, types or devices do not fit, or an index is out of range.
     """
+    v_pix, class_weight = single(v_pix), single(class_weight)
     check_mesh(v_pix, faces, index_img)
     if shares.ndim != 4 or shares.shape[:3] != index_img.shape or shares.dtype != torch.uint8:
         raise ValueError(f"shares: expected uint8 {[*index_img.shape, 'C']}, got {shares.dtype} {list(shares.shape)}")

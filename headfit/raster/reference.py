@@ -32,7 +32,8 @@ def class_images(classes: int, class_of_face: Tensor, index_img: Tensor, shown_a
     of_face = torch.where((class_of_face >= 0) & (class_of_face < classes), class_of_face, classes).long()
     seen = torch.cat([of_face, of_face.new_zeros(1)])[index_img.long()]  # index -1 picks the last entry: background
     if shown_as is not None:
-        table = torch.nn.functional.pad(shown_as.long(), (0, 1), value=classes)
+        known = shown_as.where((shown_as >= 0) & (shown_as < classes), classes)
+        table = torch.nn.functional.pad(known.long(), (0, 1), value=classes)
         seen = torch.stack([shown[labels] for shown, labels in zip(table, seen, strict=True)])
     return torch.nn.functional.one_hot(seen, classes + 1)[..., :classes].double()
 

@@ -110,8 +110,7 @@ class HeadRenderer(nn.Module):
             classes: number of classes C; class 0 is background. Below-neck pixels are 0 in every class.
             shown_as: `[B,C]` as which class each one is shown in each view; None: each as itself.
         """
-        one_hot = torch.eye(classes, device=fragments.v_pix.device)
-        image, group = self.class_image(fragments, class_of_label, one_hot, shown_as)
+        image, group = self.class_image(fragments, class_of_label, classes, shown_as)
         f = fragments
         return raster.edge_grad(image, f.v_pix, self.faces, f.index_img, group=group, topology=self.topology)
 
@@ -128,7 +127,7 @@ class HeadRenderer(nn.Module):
         return raster.label_loss(
             shares,
             class_weight,
-            self.class_of_face(class_of_label, len(class_weight)),
+            self._classes_of_faces(class_of_label, len(class_weight)),
             fragments.v_pix,
             self.faces,
             fragments.index_img,
@@ -136,27 +135,26 @@ class HeadRenderer(nn.Module):
             topology=self.topology,
         )
 
-    def class_of_face(self, class_of_label: Tensor, classes: int) -> Tensor:
-        """The class of each face `[F]` int32; `classes`, or -1, for none."""
-        head = class_of_label[self.face_labels]
-        return torch.cat([head, head.new_full((len(self.faces) - self.face_count,), classes)]).int()
-
     def class_image(
-        self, fragments: Fragments, class_of_label: Tensor, rows: Tensor, shown_as: Tensor | None = None
+        self, fragments: Fragments, class_of_label: Tensor, classes: int, shown_as: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """The row of `rows [C,D]` of each pixel's class, 0 where there is none, `[B,H,W,D]`; and the class of each face
-        `[F]`, by which `edge_grad` groups them. Classes that a view shows as one have no border in it: no jump."""
-        classes = len(rows)
-        group = self.class_of_face(class_of_label, classes)
-        of_class = torch.cat([rows, rows.new_zeros(2, rows.shape[1])])  # rows C and -1: no class
+        """One-hot images `[B,H,W,C]` of the classes, 0 where there is none; and the class of each face `[F]`, by which
+        `edge_grad` groups them. Classes that a view shows as one have no border in it: no jump."""
+        group = self._classes_of_faces(class_of_label, classes)
+        of_class = torch.eye(classes + 1, classes, device=group.device)  # row C: no class
         # Index -1 picks the last entry: background.
-        row_of_face = torch.cat([group, group.new_zeros(1)]) % len(of_class)
-        row = row_of_face.take(fragments.index_img.long())
+        row = torch.cat([group, group.new_zeros(1)]).take(fragments.index_img.long())
         if shown_as is not None:  # a table for each view, one below the other
             views = torch.arange(len(shown_as), device=row.device)
-            of_class = of_class[torch.nn.functional.pad(shown_as, (0, 2), value=classes)].flatten(0, 1)
-            row = row + (views * (classes + 2))[:, None, None]
+            of_class = of_class[torch.nn.functional.pad(shown_as, (0, 1), value=classes)].flatten(0, 1)
+            row = row + (views * (classes + 1))[:, None, None]
         return torch.nn.functional.embedding(row, of_class), group
+
+    def _classes_of_faces(self, class_of_label: Tensor, classes: int) -> Tensor:
+        """The class of each face `[F]` int32; `classes` for none."""
+        head = class_of_label[self.face_labels]
+        of_head = head.where(head >= 0, classes)
+        return torch.cat([of_head, head.new_full((len(self.faces) - self.face_count,), classes)]).int()
 
     def colour_edges(self, loss: Tensor, image: Tensor, target: Tensor, fragments: Fragments) -> Tensor:
         """`loss [B,H,W]`, the `COLOUR_LOSS` of colours; its gradient also moves the edges at which one surface occludes

@@ -3,7 +3,8 @@
     python tests/benchmarks/ablation.py --out FOLDER CAPTURE [CAPTURE ...] [--variants NAME ...] [--seeds N ...]
 
 A capture is `PATH[:CAMERA]`; the camera is held out. Where a capture has exact masks in `gt/masks_true` besides those
-that are fitted, these are compared with. Existing fits are not run again.
+that are fitted, these are compared with. Existing fits are not run again. The first column of teeth is in mm, of all of
+them or, where the true mesh has two rows, of the upper ones.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from pathlib import Path
 
 import numpy as np
 import released_rule
-import torch
 from torch import Tensor
 
 from headfit.fitting.config import Stage
@@ -143,8 +143,7 @@ def terms_with(edges: str) -> dict[str, Term]:
         return edge_grad(image, f.v_pix, renderer.faces, f.index_img)
 
     def mask_loss(o: Observation, model: FittedHead, stage: Stage) -> Tensor:
-        one_hot = torch.eye(len(model.classes))
-        image, _ = model.renderer.class_image(o.fragments, model.class_of_label, one_hot)
+        image, _ = model.renderer.class_image(o.fragments, model.class_of_label, len(model.classes))
         image, known = with_edges(model.renderer, image, o.fragments), o.mask_known.float()
         if stage.blur:
             return blurred_mask_loss(image, o.target, known, model.class_weight, o.head_area, stage.blur)

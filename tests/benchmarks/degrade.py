@@ -2,7 +2,8 @@
 
     python tests/benchmarks/degrade.py CAPTURE OUT [--scale .667] [--k1 -.18] [--noise 3] ...
 
-The result depends only on the seed. The ground truth is copied, so that a fit to the copy can be scored.
+The result depends only on the seed. The ground truth is copied, so that a fit to the copy can be scored. With wrong
+masks, the true ones are in `gt/masks_true`, where ablation.py looks; `headfit evaluate` compares with the wrong ones.
 """
 
 from __future__ import annotations
@@ -53,12 +54,13 @@ def degrade(args: argparse.Namespace) -> None:
                 mask = capture.mask(index, frame)
                 if mask is not None and frame not in drops and draw.random() >= args.missing_masks:
                     true = cv2.remap(mask, at, None, cv2.INTER_NEAREST)
-                    wrong = args.wrong_masks and draw.random() < args.wrong_masks
-                    other = capture.mask(index, (frame + frames // 2) % frames) if wrong else None
-                    shown = true if other is None else cv2.remap(other, at, None, cv2.INTER_NEAREST)
-                    file = writer.mask(index, frame, shown).relative_to(args.out / "masks")
-                    (args.out / "gt/masks_true" / file).parent.mkdir(parents=True, exist_ok=True)
-                    cv2.imwrite(str(args.out / "gt/masks_true" / file), true)
+                    shown = true
+                    if args.wrong_masks and draw.random() < args.wrong_masks:
+                        other = capture.mask(index, (frame + max(1, frames // 2)) % frames)
+                        shown = true if other is None else cv2.remap(other, at, None, cv2.INTER_NEAREST)
+                    file = writer.mask(index, frame, shown)
+                    if args.wrong_masks:
+                        write_true_mask(args.out / "gt/masks_true" / file.relative_to(args.out / "masks"), true)
                 landmarks = capture.landmarks(index, frame) if args.landmarks else None
                 if landmarks is not None:
                     landmarks[:, :2] = target.to_pixels(capture.cameras[index].rays(landmarks[:, :2]))
@@ -66,6 +68,12 @@ def degrade(args: argparse.Namespace) -> None:
         copy_ground_truth(Path(capture.location) / "gt", capture.metres_per_unit, writer)
         for path in draw.choice(np.array(sorted(images), dtype=object), args.torn, replace=False):
             path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def write_true_mask(path: Path, mask: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not cv2.imwrite(str(path), mask):
+        raise OSError(f"{path}: cannot be written")
 
 
 def _miscalibrated(camera: Camera, wrong_by: np.ndarray) -> Camera:
@@ -96,7 +104,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--noise", type=float, default=3.0, help="standard deviation, grey levels")
     parser.add_argument("--calibration", type=float, default=0.0, help="error of principal points, pixels of the copy")
     parser.add_argument("--missing-masks", type=float, default=0.2, help="share of masks left out")
-    parser.add_argument("--wrong-masks", type=float, default=0.0, help="share of masks that are another frame's")
+    parser.add_argument(
+        "--wrong-masks", type=float, default=0.0, help="share of masks that are another frame's, where it has one"
+    )
     parser.add_argument("--torn", type=int, default=3, help="images cut in half")
     parser.add_argument("--dropping-camera", type=int, default=1, help="index of a camera that drops frames; -1: none")
     parser.add_argument("--landmarks", action="store_true", help="keep the landmarks")

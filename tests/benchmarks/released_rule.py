@@ -13,27 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from headfit.raster import loss_of_pixels
-
 
 def edge_grad(image: Tensor, v_pix: Tensor, faces: Tensor, index_img: Tensor, **_: Any) -> Tensor:
     """Replaces `headfit.raster.edge_grad`."""
     return _Released.apply(image, v_pix, faces, index_img)
-
-
-def pixel_loss(
-    image: Tensor,
-    target: Tensor,
-    v_pix: Tensor,
-    faces: Tensor,
-    index_img: Tensor,
-    *,
-    kind: Any,
-    scale: float | None = None,
-    **_: Any,
-) -> Tensor:
-    """Replaces `headfit.raster.pixel_loss`."""
-    return loss_of_pixels(edge_grad(image, v_pix, faces, index_img), target, kind, scale or 0.0)
 
 
 class _Released(torch.autograd.Function):

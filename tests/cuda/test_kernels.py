@@ -21,6 +21,7 @@ from tests.support.kernel_scenes import (
     assert_close,
     assert_same_bits,
     edge_inputs,
+    label_inputs,
     noise,
     soup,
 )
@@ -129,6 +130,7 @@ def all_gradients(gpu: Any) -> list[Tensor]:
         gpu.interpolate_backward(attributes, faces, index_img, bary, noise(image), True, True)[0],
         gpu.edge_grad_backward(noise(image), image, None, v, faces, *rest),
         gpu.edge_grad_backward(noise(depth).abs(), image, noise(image), v, faces, *rest, "charbonnier", 0.2),
+        gpu.label_loss_backward(noise(depth).abs(), *label_inputs("crossing sheets", F32)),
     ]
 
 
@@ -179,6 +181,7 @@ def test_faces_that_do_not_exist_are_background(gpu: Any) -> None:
     bad[0, 10:20, 10:40], background[0, 10:20, 10:40] = len(faces), -1
     attributes, behind = noise(v, 1, v.shape[1], 3), noise(bary)
     rest = v, faces, adjacency, group
+    *labels, _ = label_inputs("crossing sheets", F32)
 
     def results(index: Tensor) -> list[Tensor]:
         return [
@@ -186,6 +189,8 @@ def test_faces_that_do_not_exist_are_background(gpu: Any) -> None:
             *gpu.interpolate_backward(attributes, faces, index, bary, image, True, True, True),
             gpu.rasterize_backward(v, faces, index, bary, depth),
             gpu.edge_grad_backward(image, image, None, *rest, index),
+            gpu.label_loss_of(*labels, index),
+            gpu.label_loss_backward(depth, *labels, index),
         ]
 
     for a, b in zip(results(bad), results(background), strict=True):

@@ -48,7 +48,7 @@ def test_a_step_on_windows_is_the_step_on_whole_pictures(wide):
     for b, c in ((batch, cameras), crop_to_head(batch, cameras, vertices, 0.0)):
         seen = model.renderer.rasterize(vertices, c)
         weight = ((b.label_weight == 255) & ~seen.below_neck).float()
-        wrong = model.renderer.label_loss(seen, model.class_of_label, model.class_weight, b.label_prob.float() / 255)
+        wrong = model.renderer.label_loss(seen, model.class_of_label, model.class_weight, b.label_prob)
         (gradient,) = torch.autograd.grad((wrong * weight).sum(), vertices)
         distance = (c.project(model.head.landmarks(vertices))[..., :2] - b.landmarks).detach()
         results.append((gradient, distance, c.size))

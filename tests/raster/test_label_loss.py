@@ -22,14 +22,15 @@ def masks(index_img: Tensor, classes: int = CLASSES) -> Tensor:
 
 
 def inputs(name: str, dtype: torch.dtype) -> tuple[list[Tensor], Tensor]:
-    """The arguments of `label_loss` for a scene with faces of every class and of none; and its `shown_as`, which merges
-    two classes in one of two views."""
+    """The arguments of `label_loss` for a scene with faces of every class and of none; and its `shown_as`, which makes
+    one class none in one view, and merges two in the other."""
     v, faces = SCENES[name][0].to(dtype), SCENES[name][1]
     index_img = rasterize(v, faces, SIZE)[0]
     class_of_face = (torch.arange(len(faces)) % (CLASSES + 2) - 1).int()
     weight = torch.linspace(0.5, 4, CLASSES, dtype=dtype)
     shown_as = torch.arange(CLASSES, dtype=torch.int32).repeat(2, 1)
     shown_as[1, 3] = 2
+    shown_as[0, 1] = -1
     return [masks(index_img), weight, class_of_face, v, faces, index_img], shown_as
 
 
@@ -115,6 +116,13 @@ def test_same_as_pixel_loss_of_one_hot_images() -> None:
     torch.testing.assert_close(*(torch.autograd.grad(x.sum(), v)[0] for x in (loss, other)))
 
 
+def test_half_precision_is_converted() -> None:
+    (shares, weight, class_of_face, v, faces, index_img), _ = inputs("sheet", F32)
+    half = label_loss(shares, weight.half(), class_of_face, v.half(), faces, index_img)
+    assert half.dtype == F32
+    torch.testing.assert_close(half, label_loss(shares, weight.half().float(), class_of_face, v, faces, index_img))
+
+
 @pytest.mark.parametrize("threads", [2, 7])
 def test_bit_identical_for_any_number_of_threads(threads: int) -> None:
     (*arguments, v, faces, index_img), shown_as = inputs("sheet", F32)
@@ -153,7 +161,10 @@ def test_empty_inputs() -> None:
         ({"class_weight": torch.ones(CLASSES)}, "class_weight: expected torch.float64"),
         ({"class_weight": torch.ones(CLASSES + 1, dtype=F64)}, r"class_weight: .* \[4\]"),
         ({"class_of_face": torch.zeros(3, dtype=torch.int32)}, "class_of_face: "),
+        ({"class_of_face": torch.zeros(len(SCENES["sheet"][1]))}, "class_of_face: expected torch.int32"),
         ({"shown_as": torch.zeros(1, CLASSES, dtype=torch.int32)}, "shown_as: "),
+        ({"shown_as": torch.zeros(2, CLASSES)}, "shown_as: expected torch.int32"),
+        ({"topology": Topology(SCENES["triangles"][1])}, "topology: of "),
         ({"index_img": torch.full((2, *SIZE), 10_000, dtype=torch.int32)}, "index_img: holds face 10000"),
     ],
 )

@@ -119,3 +119,15 @@ def edge_inputs(scene: str, dtype: torch.dtype) -> tuple[Tensor, ...]:
     image = ops.interpolate(colours, faces, index_img, bary, None)
     group = (torch.arange(len(faces)) // 11 % 2).int()
     return image, v, faces, Topology(faces).adjacency, group, index_img
+
+
+def label_inputs(scene: str, dtype: torch.dtype, merged: bool = True) -> tuple[Tensor | None, ...]:
+    """Inputs of `label_loss_of`: faces of five classes and of none; in the last view, two classes are merged."""
+    _, v, faces, adjacency, _, index_img = edge_inputs(scene, dtype)
+    classes = 5
+    shares = (255 * noise(v, *index_img.shape, classes).softmax(-1)).to(torch.uint8)
+    class_of_face = (torch.arange(len(faces)) // 3 % (classes + 2) - 1).int()
+    shown_as = torch.arange(classes, dtype=torch.int32).repeat(len(v), 1)
+    shown_as[-1, 2] = 3
+    weight = torch.linspace(0.5, 4, classes, dtype=dtype)
+    return shares, weight, class_of_face, shown_as if merged else None, v, faces, adjacency, index_img
