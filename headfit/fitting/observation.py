@@ -55,7 +55,7 @@ class Observation:
         """Unit vertex normals `[B,V,3]` of the views, world frame."""
         return self.frame_normals.index_select(0, self.frame_of_view)
 
-    @cached_property
+    @property
     def target(self) -> Tensor:
         """`[B,H,W,C]` float, each class's share of a pixel in [0, 1]: `batch.label_prob`, which costs less to read."""
         return self.batch.label_prob.float() / 255
