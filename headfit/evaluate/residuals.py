@@ -130,7 +130,7 @@ def _head_iou(o: Observation, rendered: Tensor) -> Tensor:
     mine, theirs = mine * (o.mask_known | o.batch.label_unknown), masked * known + mine * o.batch.label_unknown
     union = torch.maximum(mine, theirs).sum((1, 2))
     iou = torch.minimum(mine, theirs).sum((1, 2)) / union.clamp_min(1)
-    shows_background = (background * (o.batch.label_weight > 0)).flatten(1).any(1)
+    shows_background = ((background > 0) & (o.batch.label_weight > 0)).flatten(1).any(1)
     return iou.where(shows_background & (union >= 1), torch.nan)
 
 
